@@ -1,0 +1,54 @@
+# The commands of the project. Each sets up what it needs in .venv; `make sweep` and `make test` work in a fresh clone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# What the main job sweeps; ARGS adds to it, and of a key given twice the last counts.
+GRID = optimizer=sgd,adam,rmsprop model.dropout=0,0.3
+ARGS ?=
+# Byte code is written at installation, so that no command pays for it (TensorFlow loads twice as fast with it).
+export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: help sweep smoke test lint format wheel clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
+
+sweep: $(VENV)/ready ## the main job: sweep Fashion-MNIST, end in a table and curves; ARGS="KEY=VALUE ..."
+	$(BIN)/python -m fashion_sweep -m $(GRID) $(ARGS)
+
+smoke: $(VENV)/ready ## a tiny sweep on made-up images, done in seconds; ARGS="KEY=VALUE ..."
+	$(BIN)/python -m fashion_sweep -m experiment=smoke $(ARGS)
+
+test: lint ## lint, types and all tests, with branch coverage; ARGS="-k NAME ..." for some
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+lint: $(VENV)/ready-dev ## style, types, and which module may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/ready-dev ## put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/ready ## build dist/*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## remove the environment and everything that tools made; outputs/ stays
+	rm -rf $(VENV) dist build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python 3.10 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): make PYTHON=python3.x $(MAKECMDGOALS)"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make environments; on Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
+
+$(VENV)/ready: pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up $(VENV), once: a few minutes"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -e .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -e '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""A Hydra-configured sweep harness for training small neural networks."""

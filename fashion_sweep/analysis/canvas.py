@@ -1,0 +1,106 @@
+"""What all figures share: their look, their panels, their axes and titles, and how they are written.
+
+Figures are made without pyplot, so that nothing of them stays behind. Sizes are in inches and fonts in points, chosen
+so that a figure can be printed as it is.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fashion_sweep.run_dir import replacing
+
+
+@dataclass(frozen=True)
+class Span:
+    """The range of the y axis, and what of it to tell."""
+
+    low: float
+    high: float
+    cut: str  # empty where every point is inside
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look of all figures; matplotlib's own settings are as before afterwards."""
+    ours: Any = {
+        **sns.axes_style("whitegrid"),
+        **sns.plotting_context("paper"),
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 9,
+        "axes.titlesize": 8,
+        "axes.labelsize": 9,
+        "axes.edgecolor": "#555555",
+        "axes.linewidth": 0.7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": "#e6e6e6",
+        "grid.linewidth": 0.6,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.fontsize": 8,
+        "legend.frameon": False,
+        "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+        "svg.hashsalt": "fashion-sweep",
+        "svg.fonttype": "path",
+    }
+    with mpl.rc_context(ours):
+        yield
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as the kind of file that the suffix says: the same bytes for the same figure."""
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    with style(), warnings.catch_warnings(), replacing(path) as beside:
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks is no fault
+        figure.savefig(beside, dpi=170, metadata=metadata)
+
+
+def panels(count: int, columns: int, panel: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Axes in rows that share their ranges; a single one is larger."""
+    rows = -(-count // columns)
+    width, height = (4.8, 3.3) if count == 1 else (columns * panel[0], rows * panel[1])
+    figure = Figure(figsize=(width + 1.7, height + 0.7), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat[count:]:
+        axes.remove()
+    for axes in grid.flat[max(0, count - columns) : (rows - 1) * columns]:  # nothing stands below these
+        axes.tick_params(labelbottom=True)
+        axes.xaxis.set_in_layout(False)  # its labels use the empty place and need no space of their own
+    return figure, list(grid.flat[:count])
+
+
+def label_axes(figure: Figure, grid: Sequence[Axes], epochs: tuple[int, int], span: Span, name: str) -> None:
+    """Ranges, names and whole epochs on the axes. epochs: the first and the last."""
+    first, last = epochs
+    margin = 0.03 * (last - first) or 0.5
+    grid[0].set_ylim(span.low, span.high)
+    grid[0].set_xlim(first - margin, last + margin)
+    for axes in grid:
+        axes.set(xlabel="epoch" if axes.xaxis.get_tick_params()["labelbottom"] else "", ylabel="")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+    figure.supylabel(f"{name} (axis cut)" if span.cut else name, fontsize=9)
+
+
+def wrapped(title: str, width: int) -> str:
+    """A panel's title in lines of at most ``width`` characters that end at commas where they can."""
+    held = title.replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
+    return textwrap.fill(held, width).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def title(figure: Figure, lines: Sequence[str]) -> None:
+    """The figure's title; empty lines are left out."""
+    width = int(figure.get_size_inches()[0] * 13)
+    figure.suptitle("\n".join(textwrap.fill(line, width) for line in lines if line), fontsize=10)

@@ -1,0 +1,125 @@
+"""What a run was set to: values out of its config, its group choices and, before it has begun, its overrides."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Value = str | int | float | bool | None
+"""One cell of a table; None is an empty one."""
+
+FACTORS = {
+    "model": "model",
+    "optimizer": "optimizer",
+    "learning_rate": "optimizer.learning_rate",
+    "dropout": "model.dropout",
+    "seed": "seed",
+}
+"""Columns that every table has, swept or not, and the override that sets each."""
+
+NONE = "none"
+"""The label of an empty cell."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a run's settings are looked up. config is empty and choices too where the run has not begun."""
+
+    overrides: Sequence[str]
+    choices: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, key: str) -> Value:
+        """The value of a dotted config key or of a config group; None where the run has no such setting."""
+        if key in self.choices:
+            return clean(self.choices[key])
+        if (found := _at(self.config, key)) is not None and not _is_group(found):
+            return plain(found)
+        return parse_overrides(self.overrides).get(key)
+
+
+def swept_keys(runs: Iterable[Settings]) -> list[str]:
+    """The overridden keys that take more than one value over the runs, in the order in which they appear.
+
+    Those behind FACTORS and Hydra's own are left out.
+    """
+    runs = list(runs)
+    overridden = dict.fromkeys(key for run in runs for key in _overridden(run.overrides))
+    ours = (key for key in overridden if key not in FACTORS.values() and not key.startswith("hydra"))
+    return [key for key in ours if len({label(run.value(key)) for run in runs}) > 1]
+
+
+def parse_overrides(overrides: Iterable[str]) -> dict[str, Value]:
+    """Key -> value of overrides as Hydra takes them: ``a.b=1``, ``+a=1``, ``++a=1``, ``group@package=option``.
+
+    A deletion (``~a``) takes its key away.
+    """
+    values: dict[str, Value] = {}
+    for override in overrides:
+        key, _, text = override.partition("=")
+        if key.startswith("~"):
+            values.pop(_bare(key), None)
+        else:
+            values[_bare(key)] = _parse_value(text)
+    return values
+
+
+def plain(value: Any) -> Value:
+    """A config value as one cell: ``[300,100]`` for a list, ``ExponentialDecay(decay_rate=0.9)`` for a target."""
+    if isinstance(value, Mapping):
+        name = str(value.get("_target_", "")).rpartition(".")[2]
+        inside = ", ".join(f"{key}={label(plain(item))}" for key, item in value.items() if key != "_target_")
+        return clean(f"{name}({inside})")
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(label(plain(item)) for item in value) + "]"
+    return value if value is None or isinstance(value, (bool, int, float)) else clean(str(value))
+
+
+def label(value: object) -> str:
+    """A cell for people: ``none`` for an empty one, and no more digits than a float needs."""
+    if value is None or (not isinstance(value, str) and str(value) in ("nan", "<NA>")):  # pandas' ways to say None
+        return NONE
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def clean(text: str) -> str:
+    """One line of text that any terminal, file and font takes: control characters become blanks."""
+    encodable = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in encodable).strip()
+
+
+def _overridden(overrides: Iterable[str]) -> list[str]:
+    return [_bare(override.partition("=")[0]) for override in overrides]
+
+
+def _bare(key: str) -> str:
+    return clean(key.strip().lstrip("+~"))
+
+
+def _is_group(value: object) -> bool:
+    """Whether a config node is a whole group, whose name the choices have, and not a value such as a schedule."""
+    return isinstance(value, Mapping) and "_target_" not in value
+
+
+def _at(config: Mapping[str, Any], key: str) -> Any:
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, Mapping):
+            return None
+        node = node.get(part)
+    return node
+
+
+def _parse_value(text: str) -> Value:
+    """An override's value: a number, true, false, null, a list, or text with or without quotes."""
+    try:
+        return plain(json.loads(text))
+    except ValueError:
+        pass
+    try:
+        return float(text)  # 1e-3 and .5 are no JSON
+    except ValueError:
+        return clean(text.strip("'\""))

@@ -1,0 +1,96 @@
+"""Checks of one composed config before anything is trained: missing and unknown keys, values, names, data, models."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from fashion_sweep import data, schema, targets
+from fashion_sweep.errors import ConfigError
+
+
+def check(config: DictConfig, plain: Mapping[str, Any]) -> None:
+    """Check one grid point. config: as composed, without Hydra's node; plain: the same, resolved to plain Python values.
+
+    Raises ConfigError or DataError with everything that is wrong.
+    """
+    found = [*_missing(config), *_unknown(config), *schema.problems(plain), *_wrong_names(plain)]
+    if found:
+        raise ConfigError("; ".join(found))
+    node = plain["data"]
+    data.check_size(data.load(node), node["validation_fraction"], node["limit"])
+
+
+def own_models(configs: Sequence[Mapping[str, Any]]) -> None:
+    """Build every distinct model that is not ours, in a process of its own: this one must not import TensorFlow.
+
+    Raises ConfigError where a function raises, or returns no Keras model that fits the data.
+    """
+    wanted = {json.dumps([c["model"], c["data"]], sort_keys=True): c for c in configs if not _is_ours(c)}
+    if not wanted:
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        found = [process.submit(_model_problem, config).result() for config in wanted.values()]
+    problems = list(dict.fromkeys(problem for problem in found if problem))
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def _is_ours(config: Mapping[str, Any]) -> bool:
+    return str(config["model"]["_target_"]).startswith("fashion_sweep.models.")
+
+
+def _model_problem(config: Mapping[str, Any]) -> str | None:
+    from fashion_sweep import models
+    from fashion_sweep.quiet import native_output_to
+
+    with native_output_to(None):
+        dataset = data.load(config["data"])
+        try:
+            models.build(config["model"], dataset.images.shape[1:], len(dataset.class_names))
+        except ConfigError as error:
+            return str(error)
+    return None
+
+
+def _missing(config: DictConfig) -> Iterator[str]:
+    """Values that are still ``???``."""
+    yield from (f"{key}: a value is required; give {key}=VALUE" for key in sorted(OmegaConf.missing_keys(config)))
+
+
+def _unknown(config: DictConfig) -> Iterator[str]:
+    """Keys that +KEY=VALUE put into a node whose keys are all known."""
+    for group, node in config.items():
+        kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
+        if dataclasses.is_dataclass(kind):
+            known = {field.name for field in dataclasses.fields(kind)}
+            yield from (f"there is no key {group}.{key}" for key in node if key not in known)
+
+
+def _wrong_names(plain: Mapping[str, Any]) -> Iterator[str]:
+    """Every ``_target_`` that does not exist, and activations that Keras does not have."""
+    for key, target in _targets(plain, ""):
+        why = targets.missing(str(target))
+        if why:
+            yield f"{key}={target}: {why}"
+    activation = schema.lookup(plain, "model.activation")
+    why = targets.missing(f"keras.activations.{activation}") if activation and _is_ours(plain) else None
+    if why:
+        yield f"model.activation={activation}: {why}"
+
+
+def _targets(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "_target_":
+                yield f"{prefix}{key}", value
+            yield from _targets(value, f"{prefix}{key}.")
+    elif isinstance(node, (list, tuple)):
+        for item in node:
+            yield from _targets(item, prefix)

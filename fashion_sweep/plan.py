@@ -1,0 +1,198 @@
+"""What a command line asks for: every run of it, checked before the first one starts.
+
+Hydra finds a wrong value only when its run starts, hours into a sweep. Here the whole grid is composed and checked
+first, and every bad grid point is named at once. Nothing in this module imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fashion_sweep import checks, data, explain, run_dir, schema
+from fashion_sweep.errors import ConfigError, UserError
+
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
+"""What Hydra raises for a config that cannot be composed; some of its own checks raise plain Python errors."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One grid point, composed and checked."""
+
+    overrides: list[str]  # of the task, as Hydra will be given them
+    config: dict[str, Any]  # resolved
+    choices: dict[str, str]  # config group -> choice
+
+    def planned(self) -> run_dir.PlannedRun:
+        """The run that trains this point."""
+        name, identity = name_and_identity(self.config, self.choices, self.overrides)
+        return run_dir.PlannedRun(name, self.overrides, identity)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of one command, in the order in which Hydra starts them."""
+
+    points: list[Point]  # empty for a sweeper that is not a grid: then only it knows what it will try
+    folder: Path  # of the run, or of the sweep
+    is_sweep: bool
+    arguments: list[str]  # what Hydra is to be given, the folder included
+
+
+def make_plan(
+    conf: Path, overrides: Sequence[str], *, config_name: str, extra_conf: str | None, multirun: bool
+) -> Plan:
+    """Compose and check every grid point of a command line.
+
+    conf: the folder of our config groups; extra_conf: the user's own, or None; multirun: whether -m was given.
+    Raises UserError that names every bad grid point.
+    """
+    if extra_conf is not None and not Path(extra_conf).is_dir():
+        raise ConfigError(f"--config-dir {extra_conf}: there is no such folder")
+    search = [f"hydra.searchpath=[file://{Path(extra_conf).absolute()}]"] if extra_conf else []
+    with initialize_config_dir(str(conf), version_base="1.3", job_name="fashion_sweep"):
+        return _Composer(config_name, search, _parse(overrides)).plan(multirun)
+
+
+def name_and_identity(
+    config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str]
+) -> tuple[str, str]:
+    """The name of a run's folder in its sweep, and the run's identity."""
+    identity = run_dir.identity(config, data.load(config["data"]).fingerprint)
+    keys = [line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides]
+    values = {key: choices.get(key, schema.lookup(config, key)) for key in keys}
+    return run_dir.run_name(values, identity), identity
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The config as plain Python values, without Hydra's own node."""
+    plain = OmegaConf.to_container(_own(config), resolve=True, enum_to_str=True)
+    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+
+
+def _own(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def group_choices(hydra: DictConfig) -> dict[str, str]:
+    """Config group -> choice, without Hydra's own groups; choices that are null are left out."""
+    chosen = {str(key): value for key, value in hydra.runtime.choices.items()}
+    return {key: str(value) for key, value in chosen.items() if value is not None and not key.startswith("hydra/")}
+
+
+@dataclass(frozen=True)
+class _Composer:
+    """Composes points from the parsed overrides of one command line, while Hydra is initialized."""
+
+    config_name: str
+    search: list[str]
+    overrides: list[Override]
+
+    def plan(self, multirun: bool) -> Plan:
+        try:
+            base = self._base(multirun)
+        except COMPOSITION_ERRORS as error:
+            if multirun:
+                self._points(self._grid([]))  # names every bad point, where the points show what is wrong
+            raise ConfigError(explain.composition(error, self._fixed(), self._compose)) from error
+        sweep = multirun or base.hydra.mode == RunMode.MULTIRUN
+        folder = Path(str(base.hydra.sweep.dir if sweep else base.hydra.run.dir))
+        is_grid = str(base.hydra.sweeper._target_).endswith(".BasicSweeper")
+        params = [f"{key}={value}" for key, value in (base.hydra.sweeper.get("params") or {}).items()]
+        grid = self._grid(_parse(params)) if sweep else [_lines(self._task())]
+        points = self._points(grid) if is_grid or not sweep else []
+        return Plan(points, folder, sweep, self._arguments(sweep, folder))
+
+    def _base(self, multirun: bool) -> DictConfig:
+        """The config without what is swept: it says whether and where to sweep."""
+        several = [str(o.input_line) for o in self.overrides if o.is_sweep_override()]
+        fixed = self._compose([*self._fixed(), *self._first_choices()])
+        if several and not multirun and fixed.hydra.mode != RunMode.MULTIRUN:
+            raise ConfigError(
+                f"{' '.join(several)}: several values. Add -m to sweep over them, or write KEY=[a,b] for a list."
+            )
+        return fixed
+
+    def _compose(self, lines: Sequence[str]) -> DictConfig:
+        return compose(self.config_name, [*self.search, *lines], return_hydra_config=True)
+
+    def _fixed(self) -> list[str]:
+        return [str(o.input_line) for o in self.overrides if not o.is_sweep_override()]
+
+    def _first_choices(self) -> list[str]:
+        """The first choice of every swept group, so that fixed overrides of its keys find them."""
+        groups = [o for o in self.overrides if o.is_choice_sweep() and _is_group(o)]
+        return [f"{o.get_key_element()}={next(iter(o.sweep_string_iterator()))}" for o in groups]
+
+    def _task(self) -> list[Override]:
+        return [o for o in self.overrides if not _is_hydra(o)]
+
+    def _grid(self, params: Sequence[Override]) -> list[list[str]]:
+        """Overrides of every grid point, as Hydra's basic sweeper expands them: of a repeated key the last counts."""
+        try:
+            batches: list[list[list[str]]] = BasicSweeper.split_arguments([*params, *self._task()], None)
+        except HydraException as error:
+            raise ConfigError(explain.first_line(error)) from error
+        return batches[0]
+
+    def _points(self, grid: Sequence[list[str]]) -> list[Point]:
+        """Every grid point composed and checked. Raises ConfigError that names all bad ones."""
+        points: list[Point] = []
+        wrong: list[tuple[list[str], str]] = []
+        for lines in grid:
+            try:
+                points.append(self._point(lines))
+            except UserError as error:
+                wrong.append((lines, str(error)))
+        if wrong:
+            raise ConfigError(explain.bad_points(wrong, len(grid)))
+        checks.own_models([point.config for point in points])
+        return points
+
+    def _point(self, lines: list[str]) -> Point:
+        hydra_lines = [str(o.input_line) for o in self.overrides if _is_hydra(o)]
+        try:
+            config = self._compose([*hydra_lines, *lines])
+            point = Point(lines, resolved(config), group_choices(config.hydra))
+        except COMPOSITION_ERRORS as error:
+            raise ConfigError(explain.composition(error, lines, self._compose)) from error
+        checks.check(_own(config), point.config)
+        return point
+
+    def _arguments(self, sweep: bool, folder: Path) -> list[str]:
+        where = f"hydra.{'sweep' if sweep else 'run'}.dir={explain.quoted(str(folder))}"
+        lines = [str(o.input_line) for o in self.overrides]
+        return [*self._first_choices(), *lines, where] if sweep else [*lines, where]
+
+
+def _parse(lines: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(lines))
+    except HydraException as error:
+        raise ConfigError(explain.composition(error, lines, None)) from error
+
+
+def _lines(overrides: Sequence[Override]) -> list[str]:
+    return [str(o.input_line) for o in overrides]
+
+
+def _is_hydra(override: Override) -> bool:
+    return override.key_or_group.startswith(("hydra.", "hydra/"))
+
+
+def _is_group(override: Override) -> bool:
+    """Whether the key names a folder of choices, not a value."""
+    return bool(GlobalHydra.instance().config_loader().get_group_options(override.key_or_group))

@@ -1,0 +1,266 @@
+"""The one place that spells the files of a run and of a sweep.
+
+Training writes through this module and analysis reads through it, so that neither knows the other.
+Every file is written beside its place and moved there with a rename: a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from fashion_sweep.errors import FolderError
+
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+"""Columns of history.csv in their order; ``learning_rate`` is there only for runs that change it."""
+
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+WHERE_OR_HOW = ("data.dir", "data.path", "trainer.steps_per_execution", "trainer.jit_compile")
+"""Keys (group.key) that say where or how to run and not what: they are no part of a run's identity."""
+
+
+class Status(str, Enum):
+    """What has become of a run."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has ended, well or badly."""
+        return self not in (Status.PENDING, Status.RUNNING)
+
+
+@dataclass
+class RunRecord:
+    """What run.json holds. Times are ISO 8601 in UTC; metrics that are not finite numbers are None."""
+
+    run: str  # name of the run's folder
+    identity: str  # 64 hex digits, see ``identity``
+    status: Status = Status.PENDING
+    reason: str | None = None  # why the run did not complete, for people: one line
+    attempt: int = 1  # counts from 1
+    seed: int = 0
+    choices: dict[str, str] = field(default_factory=dict)  # config group -> chosen option
+    overrides: list[str] = field(default_factory=list)  # as given on the command line
+    config: dict[str, Any] = field(default_factory=dict)  # resolved
+    data: dict[str, Any] = field(default_factory=dict)  # fingerprint, train_samples, validation_samples
+    versions: dict[str, str] = field(default_factory=dict)  # package -> version
+    git: dict[str, Any] | None = None  # commit, dirty; None outside a git checkout
+    device: dict[str, Any] = field(default_factory=dict)  # kind, name, host
+    started: str | None = None
+    ended: str | None = None
+    seconds: float | None = None
+    parameters: int | None = None  # number of weights, trainable or not
+    epochs_run: int = 0
+    best: dict[str, float | None] | None = None  # epoch and METRICS where val_loss was lowest
+    last: dict[str, float | None] | None = None  # epoch and METRICS of the last epoch
+
+    @classmethod
+    def from_json(cls, text: str) -> RunRecord:
+        """Read what ``to_json`` wrote; unknown keys are dropped. Raises ValueError for anything else."""
+        raw = json.loads(text)
+        if not isinstance(raw, dict) or not {"run", "identity", "status"} <= raw.keys():
+            raise ValueError("not a run record")
+        known = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: v for k, v in raw.items() if k in known} | {"status": Status(raw["status"])})
+
+    def to_json(self) -> str:
+        """Valid JSON: numbers that are not finite become null."""
+        return _dump(dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One line of sweep.json: a run before it starts."""
+
+    run: str
+    overrides: list[str]
+    identity: str
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def model_summary(self) -> Path:
+        return self.path / "model.txt"
+
+    @property
+    def last_model(self) -> Path:
+        return self.path / "last.keras"
+
+    @property
+    def last_weights(self) -> Path:
+        return self.path / "last.weights.h5"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    def read_record(self) -> RunRecord | None:
+        """The run's record; None where there is none yet. Raises FolderError for one that cannot be read."""
+        try:
+            return RunRecord.from_json(self.record.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, OSError) as error:
+            raise FolderError(f"{self.record}: cannot be read as a run's record ({error})") from error
+
+    def write_record(self, record: RunRecord) -> None:
+        write_text(self.record, record.to_json())
+
+    def read_history(self) -> list[dict[str, float]]:
+        """One dict an epoch, numbers as floats. Empty where there is none yet; FolderError where it is damaged."""
+        try:
+            with self.history.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file, strict=True))
+            return [{str(key): float(value) for key, value in row.items()} for row in rows]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError, csv.Error, OSError) as error:
+            raise FolderError(f"{self.history}: cannot be read as a history ({error})") from error
+
+    def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write all epochs so far; every row has the keys of the first, a subset of HISTORY_COLUMNS."""
+        columns = [name for name in HISTORY_COLUMNS if name in rows[0]]
+        lines = [columns, *([_cell(row[name]) for name in columns] for row in rows)]
+        write_text(self.history, "".join(",".join(line) + "\n" for line in lines))
+
+
+@dataclass(frozen=True)
+class SweepDir:
+    """The files of one sweep: a folder that holds run folders."""
+
+    path: Path
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "sweep.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    @property
+    def report_error(self) -> Path:
+        return self.path / "report_error.txt"
+
+    @property
+    def samples(self) -> Path:
+        """Ten images of the dataset for the report: arrays ``images``, ``labels``, ``class_names``."""
+        return self.path / "samples.npz"
+
+    def read_plan(self) -> tuple[str, list[PlannedRun]]:
+        """The command and the planned runs; empty where there is no plan. FolderError for a damaged one."""
+        try:
+            raw = json.loads(self.plan.read_text("utf-8"))
+            return raw["command"], [PlannedRun(**run) for run in raw["runs"]]
+        except FileNotFoundError:
+            return "", []
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise FolderError(f"{self.plan}: cannot be read as a sweep's plan ({error})") from error
+
+    def write_plan(self, command: str, runs: Sequence[PlannedRun]) -> None:
+        write_text(self.plan, _dump({"command": command, "runs": [dataclasses.asdict(run) for run in runs]}))
+
+    def run_dirs(self) -> list[RunDir]:
+        """The folders of planned runs in the plan's order, then unplanned ones that hold a run.json, by name."""
+        planned = [run.run for run in self.read_plan()[1]]
+        found = (path.parent.name for path in self.path.glob("*/run.json"))
+        return [RunDir(self.path / name) for name in [*planned, *sorted(set(found) - set(planned))]]
+
+
+def identity(config: Mapping[str, Any], data_fingerprint: str) -> str:
+    """SHA-256 (64 hex digits) of what is trained: the resolved config as canonical JSON and the dataset's fingerprint.
+
+    Keys in WHERE_OR_HOW do not count.
+    """
+    what = {group: _without(group, node) for group, node in config.items()}
+    text = json.dumps({"config": what, "data": data_fingerprint}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without(group: str, node: Any) -> Any:
+    """A group's node without its WHERE_OR_HOW keys."""
+    if not isinstance(node, Mapping):
+        return node
+    return {key: value for key, value in node.items() if f"{group}.{key}" not in WHERE_OR_HOW}
+
+
+def run_name(values: Mapping[str, Any], identity: str) -> str:
+    """A legible folder name: ``optimizer-sgd_dropout-0.3_1a2b3c4d``.
+
+    values: what the command line chose, dotted key -> value. Nothing in it can lead out of a folder.
+    """
+    parts = [f"{key.rpartition('.')[2]}-{_joined(value)}" for key, value in values.items()]
+    slug = "_".join(re.sub(r"[^A-Za-z0-9_.+-]+", "-", part).strip("-.") for part in parts)
+    return f"{slug[:80].strip('-_.') or 'defaults'}_{identity[:8]}"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file so that readers see the old one or the new one, never a part."""
+    with replacing(path) as beside:
+        beside.write_text(text, "utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside ``path``, of the same suffix, to write to; move it into place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _joined(value: Any) -> str:
+    return "-".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _cell(value: float) -> str:
+    return str(value) if isinstance(value, int) else repr(float(value))
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(_finite(value), indent=2, default=str, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """The same value with every float that is not finite replaced by None, which JSON can hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

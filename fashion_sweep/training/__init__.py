@@ -1,0 +1,1 @@
+"""Training: from the configs of runs to their folders filled."""

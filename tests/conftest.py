@@ -1,0 +1,53 @@
+"""Shared fixtures: composed configs, a tiny run, the real command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from fashion_sweep import app, plan
+from fashion_sweep.training.train import RunSpec
+
+TINY = ("data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
+"""Overrides that make a run of 256 training images: 8 steps an epoch."""
+
+
+@pytest.fixture
+def composed() -> Iterator[Callable[..., DictConfig]]:
+    """Compose our config with overrides."""
+    with initialize_config_dir(str(app.CONF), version_base="1.3"):
+        yield lambda *overrides: compose("config", list(overrides), return_hydra_config=True)
+
+
+@pytest.fixture
+def make_spec(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., RunSpec]:
+    """The spec of a tiny run in a new folder."""
+
+    def make(*overrides: str, folder: str = "run") -> RunSpec:
+        lines = [*TINY, *overrides]
+        config = composed(*lines)
+        resolved, choices = plan.resolved(config), plan.group_choices(config.hydra)
+        identity = plan.name_and_identity(resolved, choices, lines)[1]
+        return RunSpec(tmp_path / folder, resolved, choices, lines, identity)
+
+    return make
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python -m fashion_sweep`` as a user does, in an empty folder."""
+
+    def run(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "fashion_sweep", *arguments]
+        env = {key: value for key, value in os.environ.items() if not key.startswith("TF_")} | environment
+        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
+
+    return run

@@ -1,0 +1,99 @@
+"""Every YAML of conf/ composes, is commented, and says what Keras itself would have said."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import keras
+import pytest
+from omegaconf import OmegaConf
+
+from fashion_sweep import app, checks, plan, targets
+
+FILES = sorted(path.relative_to(app.CONF) for path in app.CONF.glob("**/*.yaml"))
+CHOICES = [(path.parts[0], path.stem) for path in FILES if len(path.parts) == 2]
+
+
+def test_the_groups_are_those_that_the_documentation_names():
+    groups = {group: sorted(name for g, name in CHOICES if g == group) for group, _ in CHOICES}
+    assert groups == {
+        "callbacks": ["checkpoint", "checkpoint_early_stopping", "early_stopping", "none"],
+        "data": ["fashion_mnist", "npz", "synthetic"],
+        "experiment": ["smoke"],
+        "model": ["cnn", "mlp", "sigmoid", "softmax"],
+        "optimizer": ["adagrad", "adam", "adamw", "momentum", "nadam", "nesterov", "rmsprop", "sgd"],
+        "schedule": ["constant", "cosine", "exponential"],
+        "trainer": ["fit"],
+    }
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_choice_composes_and_passes_the_checks(composed, group, name, tmp_path):
+    extra = ["data=synthetic"] if group not in ("data", "experiment") else []
+    if name == "npz":
+        import numpy as np
+
+        np.savez(tmp_path / "a.npz", images=np.zeros((10, 4, 4), "uint8"), labels=np.arange(10))
+        extra = [f"data.path={tmp_path / 'a.npz'}"]
+    config = composed(f"{group}={name}", *extra)
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    checks.check(own, plan.resolved(config))
+    assert plan.group_choices(config.hydra)[group] == name
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_choice_is_named_in_the_help(group, name, composed):
+    template = composed().hydra.help.template
+    line = next(line for line in template.splitlines() if line.split()[:1] == [group])
+    assert name in re.findall(r"\w+", line)
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_every_file_says_what_it_is_and_every_field_has_a_comment(path: Path):
+    text = (app.CONF / path).read_text()
+    assert text.lstrip().startswith("# ")
+    body = text.partition("\nhydra:")[0]
+    fields = [line for line in body.splitlines() if re.match(r"\s*[a-z]\w*: .", line)]
+    assert [line for line in fields if " # " not in line and "defaults" not in line] == []
+
+
+@pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "optimizer"])
+def test_optimizers_have_the_default_values_of_keras(composed, name):
+    node = plan.resolved(composed(f"optimizer={name}", "data=synthetic"))["optimizer"]
+    cls = getattr(keras.optimizers, node["_target_"].rpartition(".")[2])
+    defaults = {key: p.default for key, p in inspect.signature(cls).parameters.items()}
+    for own in {"momentum": ("momentum",), "nesterov": ("momentum", "nesterov")}.get(name, ()):
+        defaults[own] = {"momentum": 0.9, "nesterov": True}[own]
+    assert {key: value for key, value in node.items() if key != "_target_"} == {
+        key: value for key, value in defaults.items() if key not in ("name", "kwargs")
+    }
+
+
+@pytest.mark.parametrize("name", ["early_stopping", "checkpoint"])
+def test_callbacks_can_be_made(composed, name):
+    node = plan.resolved(composed(f"callbacks={name}", "data=synthetic"))["callbacks"][name]
+    assert isinstance(targets.call(node), keras.callbacks.Callback)
+
+
+def test_the_default_run_is_the_documented_one(composed):
+    config = plan.resolved(composed())
+    assert (config["epochs"], config["batch_size"], config["seed"], config["save"]) == (20, 32, 0, "model")
+    assert config["model"]["hidden_units"] == [100]
+    assert config["model"]["dropout"] == 0.0
+    assert config["data"] | {"_target_": ""} == {
+        "_target_": "",
+        "dir": None,
+        "validation_fraction": 0.2,
+        "split_seed": 42,
+        "limit": None,
+    }
+    assert plan.group_choices(composed().hydra) == {
+        "model": "mlp",
+        "optimizer": "adam",
+        "schedule": "constant",
+        "callbacks": "checkpoint",
+        "data": "fashion_mnist",
+        "trainer": "fit",
+    }

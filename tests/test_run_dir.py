@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fashion_sweep import run_dir
+from fashion_sweep.errors import FolderError
+from fashion_sweep.run_dir import PlannedRun, RunDir, RunRecord, Status, SweepDir
+
+NUMBERS = st.floats(width=64)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=5))
+def test_a_history_reads_back_to_the_last_digit(tmp_path_factory, values):
+    run = RunDir(tmp_path_factory.mktemp("run"))
+    names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+    rows = [{"epoch": i + 1, **dict(zip(names, row, strict=True))} for i, row in enumerate(values)]
+    run.write_history(rows)
+    read = run.read_history()
+    assert [list(row) for row in read] == [["epoch", *names]] * len(rows)
+    for row, back in zip(rows, read, strict=True):
+        assert all(back[key] == row[key] or (math.isnan(back[key]) and math.isnan(row[key])) for key in row)
+
+
+def test_the_columns_of_a_history_have_their_order(tmp_path):
+    run = RunDir(tmp_path)
+    row = {"seconds": 0.25, "learning_rate": 0.1, "val_accuracy": 0.5, "val_loss": math.inf, "accuracy": 1.0}
+    run.write_history([row | {"loss": 2.0, "epoch": 1}])
+    assert run.history.read_text() == (
+        "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds\n1,2.0,1.0,inf,0.5,0.1,0.25\n"
+    )
+
+
+def test_a_record_reads_back_and_numbers_that_json_lacks_are_null(tmp_path):
+    run = RunDir(tmp_path / "r")
+    record = RunRecord(run="r", identity="ab", status=Status.DIVERGED, best=None, last={"val_loss": math.nan})
+    run.write_record(record)
+    assert json.loads(run.record.read_text(), parse_constant=pytest.fail)["last"] == {"val_loss": None}
+    read = run.read_record()
+    assert read is not None
+    assert (read.run, read.identity, read.status, read.last) == ("r", "ab", Status.DIVERGED, {"val_loss": None})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"run": 1}', '{"run": "a", "identity": "b", "status": "sunny"}'])
+def test_a_damaged_record_is_named(tmp_path, text):
+    run = RunDir(tmp_path)
+    run.record.write_text(text)
+    with pytest.raises(FolderError, match=r"run\.json: cannot be read as a run's record"):
+        run.read_record()
+
+
+@pytest.mark.parametrize("text", ["epoch,loss\n1,0.5\n2,0.", "epoch,loss\n1,abc\n", "epoch,loss\n1\n", "epoch\n1,2\n"])
+def test_a_damaged_history_is_named(tmp_path, text):
+    run = RunDir(tmp_path)
+    run.history.write_text(text)
+    if text.endswith("0."):  # a torn number is still a number: only the record can tell
+        assert run.read_history()[-1]["loss"] == 0.0
+        return
+    with pytest.raises(FolderError, match=r"history\.csv: cannot be read as a history"):
+        run.read_history()
+
+
+def test_a_new_run_has_neither(tmp_path):
+    assert RunDir(tmp_path).read_record() is None
+    assert RunDir(tmp_path).read_history() == []
+
+
+def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path):
+    sweep = SweepDir(tmp_path)
+    assert sweep.read_plan() == ("", [])
+    sweep.write_plan("python x", [PlannedRun("b", ["seed=1"], "11"), PlannedRun("a", ["seed=0"], "00")])
+    for name in ("z", "a", "c"):
+        RunDir(tmp_path / name).write_record(RunRecord(run=name, identity=""))
+    (tmp_path / "report").mkdir()
+    assert [run.path.name for run in sweep.run_dirs()] == ["b", "a", "c", "z"]
+    assert sweep.read_plan()[0] == "python x"
+    sweep.plan.write_text("{}")
+    with pytest.raises(FolderError, match=r"sweep\.json: cannot be read as a sweep's plan"):
+        sweep.read_plan()
+
+
+@given(config=st.dictionaries(st.text(string.ascii_lowercase, min_size=1), JSON, max_size=4), fingerprint=st.text())
+def test_identity_is_of_the_values_and_not_of_their_order(config, fingerprint):
+    backwards = dict(reversed(list(config.items())))
+    assert run_dir.identity(config, fingerprint) == run_dir.identity(backwards, fingerprint)
+    assert len(run_dir.identity(config, fingerprint)) == 64
+    assert run_dir.identity(config, fingerprint) != run_dir.identity(config | {"NEW": 1}, fingerprint)
+    assert run_dir.identity(config, fingerprint) != run_dir.identity(config, fingerprint + "x")
+
+
+def test_identity_ignores_where_and_how():
+    config = {"data": {"path": "a", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": True}}
+    other = {"data": {"path": "b", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": False}}
+    different = {"data": {"path": "a", "limit": 2}, "trainer": {"_target_": "fit", "jit_compile": True}}
+    assert run_dir.identity(config, "") == run_dir.identity(other, "")
+    assert run_dir.identity(config, "") != run_dir.identity(different, "")
+
+
+def test_a_run_name_is_legible():
+    values = {"optimizer": "sgd", "model.dropout": 0.3, "model.hidden_units": [300, 100]}
+    assert run_dir.run_name(values, "1a2b3c4d5e") == "optimizer-sgd_dropout-0.3_hidden_units-300-100_1a2b3c4d"
+    assert run_dir.run_name({}, "1a2b3c4d5e") == "defaults_1a2b3c4d"
+
+
+@given(st.dictionaries(st.text(), st.text() | st.floats() | st.lists(st.text(), max_size=2), max_size=6))
+def test_a_run_name_stays_inside_its_folder(values):
+    name = run_dir.run_name(values, "0123456789abcdef")
+    assert set(name) <= set(string.ascii_letters + string.digits + ".+-_")
+    assert name.endswith("_01234567")
+    assert not name.startswith(".")
+    assert len(name) <= 89
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "f.txt"
+    run_dir.write_text(path, "old")
+
+    def torn() -> None:
+        with run_dir.replacing(path) as beside:
+            beside.write_text("ne")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        torn()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["f.txt"]  # noqa: PTH208
