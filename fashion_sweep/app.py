@@ -176,7 +176,9 @@ def _report(folder: Path, console: Console) -> int:
     except Exception as error:
         log = SweepDir(folder).report_error
         write_text(log, traceback.format_exc())
-        _say_error(f"the report failed ({type(error).__name__}: {error}); the runs are whole, the traceback is in {log}")
+        _say_error(
+            f"the report failed ({type(error).__name__}: {error}); the runs are whole, the traceback is in {log}"
+        )
         return 1
     report.print_table(written, console)
     return 0 if (written.table["status"] == Status.COMPLETED.value).all() else 1

@@ -16,9 +16,9 @@ from fashion_sweep.errors import ConfigError
 
 
 def check(config: DictConfig, plain: Mapping[str, Any]) -> None:
-    """Check one grid point. config: as composed, without Hydra's node; plain: the same, resolved to plain Python values.
+    """Check one grid point. Raises ConfigError or DataError with everything that is wrong.
 
-    Raises ConfigError or DataError with everything that is wrong.
+    config: as composed, without Hydra's node; plain: the same, resolved to plain Python values.
     """
     found = [*_missing(config), *_unknown(config), *schema.problems(plain), *_wrong_names(plain)]
     if found:
@@ -70,7 +70,7 @@ def _unknown(config: DictConfig) -> Iterator[str]:
         kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
         if dataclasses.is_dataclass(kind):
             known = {field.name for field in dataclasses.fields(kind)}
-            yield from (f"there is no key {group}.{key}" for key in node if key not in known)
+            yield from (f"there is no key {group}.{key}" for key in map(str, node) if key not in known)
 
 
 def _wrong_names(plain: Mapping[str, Any]) -> Iterator[str]:

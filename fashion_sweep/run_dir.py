@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from fashion_sweep.errors import FolderError
 
@@ -78,8 +79,12 @@ class RunRecord:
         raw = json.loads(text)
         if not isinstance(raw, dict) or not {"run", "identity", "status"} <= raw.keys():
             raise ValueError("not a run record")
-        known = {f.name for f in dataclasses.fields(cls)}
-        return cls(**{k: v for k, v in raw.items() if k in known} | {"status": Status(raw["status"])})
+        kinds = get_type_hints(cls)
+        values = {key: value for key, value in raw.items() if key in kinds} | {"status": Status(raw["status"])}
+        for key, value in values.items():
+            if not _fits(value, kinds[key]):
+                raise ValueError(f"{key} is {value!r:.60}, expected {cls.__annotations__[key]}")
+        return cls(**values)
 
     def to_json(self) -> str:
         """Valid JSON: numbers that are not finite become null."""
@@ -253,6 +258,20 @@ def _cell(value: float) -> str:
 
 def _dump(value: Any) -> str:
     return json.dumps(_finite(value), indent=2, default=str, allow_nan=False) + "\n"
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value out of a JSON file is of a field's type."""
+    inside = get_args(kind)
+    if kind is Any:
+        return True
+    if isinstance(kind, UnionType):
+        return any(_fits(value, one) for one in inside)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_fits(item, inside[0]) for item in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_fits(item, inside[1]) for item in value.values())
+    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
 
 
 def _finite(value: Any) -> Any:

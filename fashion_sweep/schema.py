@@ -277,7 +277,7 @@ RULES = (
     Rule("data.samples", *_at_least(2)),
     Rule("data.image_size", *_at_least(1)),
     Rule("data.classes", *_at_least(2)),
-    Rule("data.noise", *_at_least(0)),
+    Rule("data.noise", "in [0, 100]", lambda value: 0 <= value <= 100),  # noqa: PLR2004
     Rule("trainer.steps_per_execution", *_at_least(1)),
     Rule("trainer.jit_compile", "true, false or auto", lambda value: value in (True, False, "auto")),
 )

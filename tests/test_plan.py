@@ -108,7 +108,8 @@ def test_any_folder_name_reaches_hydra_as_it_is(text):
     [
         (
             "optimizer=sdg",
-            "optimizer=sdg: no such choice; choose one of adagrad, adam, adamw, momentum, nadam, nesterov, rmsprop, sgd",
+            "optimizer=sdg: no such choice; choose one of adagrad, adam, adamw, momentum, nadam, nesterov, "
+            "rmsprop, sgd",
         ),
         ("model.droput=0.3", "model.droput=0.3: there is no key model.droput; did you mean model.dropout?"),
         ("learning_rate=1", "learning_rate=1: there is no key learning_rate; did you mean optimizer.learning_rate?"),

@@ -142,7 +142,7 @@ FAILING = "{_target_: tests_failing.Raises, error: %s}"
         ("SystemExit", "the run called sys.exit(on purpose)"),
     ],
 )
-def test_a_run_that_fails_costs_itself_alone(make_spec, monkeypatch, tmp_path, error, reason, caplog):
+def test_a_run_that_fails_costs_itself_alone(make_spec, monkeypatch, tmp_path, caplog, *, error, reason):
     (tmp_path / "tests_failing.py").write_text(
         "import builtins, keras\n"
         "class Raises(keras.callbacks.Callback):\n"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_sweep.analysis.settings import FACTORS, Settings, Value, clean, swept_keys
+from fashion_sweep.analysis.settings import FACTORS, Settings, clean, swept_keys
 from fashion_sweep.errors import FolderError
 from fashion_sweep.run_dir import METRICS, RunDir, RunRecord, SweepDir
 
@@ -167,12 +167,12 @@ def _read_run(folder: RunDir, overrides: list[str]) -> _Run:
 
 
 def _read_history(folder: RunDir) -> list[dict[str, float]]:
-    """The run's epochs. Raises FolderError where a column is missing or an epoch is no whole number."""
+    """The run's epochs. Raises FolderError where a column is missing or an epoch is no count."""
     rows = folder.read_history()
     if missing := [name for name in ("epoch", *METRICS) if rows and name not in rows[0]]:
         raise FolderError(f"{folder.history}: cannot be read as a history (no column {', '.join(missing)})")
-    if odd := [row["epoch"] for row in rows if not row["epoch"].is_integer()]:
-        raise FolderError(f"{folder.history}: cannot be read as a history (epoch {odd[0]} is no whole number)")
+    if odd := [row["epoch"] for row in rows if _whole(row["epoch"]) is None]:
+        raise FolderError(f"{folder.history}: cannot be read as a history (epoch {odd[0]} is no count)")
     return rows
 
 
@@ -200,24 +200,26 @@ def _row(run: _Run, swept: Sequence[str]) -> dict[str, object]:
     return {
         "status": record.status.value,
         "reason": clean(record.reason) if record.reason else None,
-        **_factors(settings),
+        **{column: settings.value(key) for column, key in FACTORS.items()},
+        "seed": settings.value("seed") if run.record is None else run.record.seed,
         **{key: settings.value(key) for key in swept},
-        "parameters": record.parameters,
-        "epochs_run": len(run.history) or record.epochs_run,
+        "parameters": _whole(record.parameters),
+        "epochs_run": len(run.history) or _whole(record.epochs_run),
         **_recorded(record),
         "seconds": _seconds(run),
     }
-
-
-def _factors(settings: Settings) -> dict[str, Value]:
-    return {column: settings.value(key) for column, key in FACTORS.items()}
 
 
 def _recorded(record: RunRecord) -> dict[str, float | None]:
     """MEASURES as the record has them."""
     best, last = record.best or {}, record.last or {}
     epoch, loss, accuracy = (best.get(name) for name in ("epoch", "val_loss", "val_accuracy"))
-    return dict(zip(MEASURES, [epoch, loss, accuracy, *(last.get(metric) for metric in METRICS)], strict=True))
+    return dict(zip(MEASURES, [_whole(epoch), loss, accuracy, *(last.get(metric) for metric in METRICS)], strict=True))
+
+
+def _whole(count: float | None) -> int | None:
+    """A count that frames can hold; None for anything else that a damaged file may have in its place."""
+    return int(count) if count is not None and 0 <= count < 2**53 and count == int(count) else None
 
 
 def _seconds(run: _Run) -> float | None:

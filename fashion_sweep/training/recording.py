@@ -14,7 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fashion_sweep import data
+from fashion_sweep.data import Split
+from fashion_sweep.dataset import Dataset
 from fashion_sweep.run_dir import HISTORY_COLUMNS, METRICS, RunDir, RunRecord, Status, replacing, write_text
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,8 @@ class Recorder:
         self._run.write_record(self._record)
         log.info("Training %s", self._record.run)
 
-    def describe_data(self, dataset: data.Dataset, split: data.Split) -> None:
-        """Note what the run is trained on, and count its seconds from here: imports and loading are paid once a process."""
+    def describe_data(self, dataset: Dataset, split: Split) -> None:
+        """Note what the run is trained on. Its seconds count from here: imports and loading are paid once a process."""
         self._started = self._clock()
         self._record.data = {
             "fingerprint": dataset.fingerprint,

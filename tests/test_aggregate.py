@@ -1,0 +1,183 @@
+import math
+
+import pandas as pd
+import pytest
+from analysis_folders import grid, write_run, write_sweep
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fashion_sweep.analysis import aggregate
+from fashion_sweep.analysis.collect import collect
+from fashion_sweep.run_dir import Status
+
+NAN, INF = math.nan, math.inf
+
+
+def rows(*val_losses):
+    names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+    return [
+        dict(zip(names, (epoch, 0.5, 0.75, loss, epoch / 10), strict=True)) for epoch, loss in enumerate(val_losses, 1)
+    ]
+
+
+def summary(folder):
+    collected = collect([folder])
+    return aggregate.summarize(collected.runs, collected.histories)
+
+
+def table(*runs):
+    """Of (status, best_val_loss) each."""
+    return pd.DataFrame([{"run": f"run{i}", "status": s, "best_val_loss": v} for i, (s, v) in enumerate(runs)]).astype(
+        {"best_val_loss": "float64"}
+    )
+
+
+def test_the_best_epoch_has_the_lowest_finite_validation_loss(tmp_path):
+    write_run(tmp_path / "run", {}, rows(0.9, NAN, 0.4, 0.4, -INF, 0.6))
+    row = summary(tmp_path).iloc[0]
+    assert (row["best_epoch"], row["best_val_loss"], row["best_val_accuracy"]) == (3, 0.4, 0.3)
+    assert (row["last_loss"], row["last_accuracy"], row["last_val_loss"], row["last_val_accuracy"]) == (
+        0.5,
+        0.75,
+        0.6,
+        0.6,
+    )
+
+
+def test_a_history_counts_more_than_the_record_and_the_record_more_than_nothing(tmp_path):
+    stale = {"epoch": 1, "loss": 9.0, "accuracy": 0.1, "val_loss": 9.0, "val_accuracy": 0.1}
+    write_run(tmp_path / "a", {}, rows(0.9, 0.5), best=stale, last=stale)
+    write_run(tmp_path / "b", {}, [], best=stale, last=stale)
+    write_run(tmp_path / "c", {}, rows(NAN), status=Status.DIVERGED, best=stale, last=stale)
+    write_run(tmp_path / "d", {}, [])
+    found = summary(tmp_path)
+    assert found["best_val_loss"].tolist()[:2] == [0.5, 9.0]
+    assert found["last_val_loss"].tolist()[:2] == [0.5, 9.0]
+    assert found[["best_val_loss", "last_val_loss"]].iloc[2:].isna().all(axis=None)
+    assert found["best_epoch"].tolist() == [2, 1, pd.NA, pd.NA]
+
+
+def test_the_summary_keeps_columns_types_and_order(tmp_path):
+    write_sweep(tmp_path, grid(optimizer=["sgd", "adam"], batch_size=[32, 64]))
+    collected = collect([tmp_path])
+    found = aggregate.summarize(collected.runs, collected.histories)
+    assert found.columns.tolist() == collected.runs.columns.tolist()
+    assert found.dtypes.tolist() == collected.runs.dtypes.tolist()
+    assert found["run"].tolist() == collected.runs["run"].tolist()
+
+
+def test_runs_that_count_come_first_and_the_best_of_them_first():
+    found = aggregate.ranked(
+        table(
+            ("pending", NAN),
+            ("failed", 0.1),
+            ("completed", 0.5),
+            ("diverged", 0.2),
+            ("running", 0.4),
+            ("interrupted", 0.6),
+            ("running", NAN),
+            ("completed", INF),
+        )
+    )
+    assert found["run"].tolist() == ["run4", "run2", "run5", "run7", "run6", "run3", "run1", "run0"]
+
+
+def test_a_diverged_run_is_never_the_best():
+    assert aggregate.best_run(table(("diverged", 0.1), ("failed", 0.2), ("pending", NAN))) is None
+    assert aggregate.best_run(table(("diverged", 0.1), ("completed", 9.0))) == "run1"
+
+
+RUNS = st.lists(st.tuples(st.sampled_from([s.value for s in Status]), st.floats()), min_size=1, max_size=12)
+
+
+@given(RUNS)
+def test_ranking_loses_no_run_and_starts_with_the_lowest(runs):
+    before = table(*runs)
+    after = aggregate.ranked(before)
+    assert sorted(after["run"]) == sorted(before["run"])
+    counting = [v for s, v in runs if s in ("completed", "running", "interrupted") and math.isfinite(v)]
+    assert after["best_val_loss"].tolist()[: len(counting)] == sorted(counting)
+    assert (aggregate.best_run(before) is None) == (not counting)
+
+
+def test_statuses_are_counted_in_their_order():
+    counts = aggregate.status_counts(table(("failed", NAN), ("completed", 1), ("pending", NAN), ("completed", 1)))
+    assert list(counts.items()) == [("pending", 1), ("completed", 2), ("failed", 1)]
+
+
+def test_levels_are_sorted_numbers_then_none():
+    assert aggregate.levels(pd.Series([0.3, None, 0, 0.05], dtype=object)) == ["0", "0.05", "0.3", "none"]
+    assert aggregate.levels(pd.Series(["sgd", None, "adam", "sgd"], dtype=object)) == ["sgd", "adam", "none"]
+    assert aggregate.levels(pd.Series([10, "Decay(x=1)", 2], dtype=object)) == ["10", "Decay(x=1)", "2"]
+
+
+def factors(folder, points):
+    write_sweep(folder, points)
+    collected = collect([folder])
+    return aggregate.panel_factors(collected.runs, collected.swept)
+
+
+def test_default_rates_that_differ_by_optimizer_make_no_panels(tmp_path):
+    assert factors(tmp_path, grid(optimizer=["sgd", "adam"], model__dropout=[0, 0.3], seed=[0, 1])) == []
+
+
+def test_swept_rates_and_everything_else_swept_make_panels(tmp_path):
+    points = grid(optimizer=["sgd", "adam"], optimizer__learning_rate=[0.1, 0.01], batch_size=[32, 64])
+    assert factors(tmp_path, points) == ["learning_rate", "batch_size"]
+
+
+def test_a_run_that_has_not_begun_makes_no_panel(tmp_path):
+    sweep = write_sweep(tmp_path, grid(optimizer=["sgd", "adam"]))
+    sweep.path.joinpath(collect([tmp_path]).runs["run"][1], "run.json").unlink()
+    collected = collect([tmp_path])
+    assert aggregate.panel_factors(collected.runs, collected.swept) == []
+    assert aggregate.constant_factors(collected.runs)["model"] == "mlp"
+
+
+def test_a_label_says_what_sets_a_run_apart(tmp_path):
+    write_sweep(
+        tmp_path / "a", grid(optimizer=["sgd", "adam"], model__dropout=[0.3], model__hidden_units=[[100], [50]])
+    )
+    collected = collect([tmp_path / "a"])
+    assert list(aggregate.run_labels(collected.runs, collected.swept).values()) == [
+        "sgd, hidden units [100]",
+        "sgd, hidden units [50]",
+        "adam, hidden units [100]",
+        "adam, hidden units [50]",
+    ]
+    write_run(tmp_path / "b", {}, [])
+    alone = collect([tmp_path / "b"])
+    assert aggregate.run_labels(alone.runs, alone.swept) == {"b": "b"}
+
+
+def curves(**runs):
+    return pd.DataFrame([{"run": run, "value": value} for run, values in runs.items() for value in values])
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ({"a": [0.9, 0.5, 0.4], "b": [1.2, 0.8, 0.6]}, (0.4, 1.2)),  # an ordinary sweep is shown whole
+        ({"a": [0.9, 0.5, 0.4], "b": [1.2, 0.8, 0.6], "c": [2000.0, 3000.0]}, (0.4, 1.2)),
+        ({"a": [0.5, 0.4], "b": [50.0, 60.0]}, (0.4, 0.5)),
+        ({"a": [7.0]}, (7.0, 7.0)),
+    ],
+)
+def test_far_losses_do_not_stretch_the_axis(runs, expected):
+    assert aggregate.inner_range(curves(**runs), "high") == expected
+
+
+def test_far_accuracies_do_not_either():
+    assert aggregate.inner_range(curves(a=[0.8, 0.87, 0.88], b=[0.7, 0.85, 0.86], c=[0.1, 0.1]), "low") == (0.7, 0.88)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.lists(st.floats(0, 1e6), min_size=1, max_size=5), min_size=1),
+    st.sampled_from(["low", "high"]),
+)
+def test_an_axis_always_reaches_the_best_value(runs, bad_end):
+    low, high = aggregate.inner_range(curves(**runs), bad_end)
+    values = [value for run in runs.values() for value in run]
+    assert low <= high
+    assert (low == min(values)) if bad_end == "high" else (high == max(values))
+    assert {low, high} <= set(values)
