@@ -66,7 +66,7 @@ def _missing(config: DictConfig) -> Iterator[str]:
 
 def _unknown(config: DictConfig) -> Iterator[str]:
     """Keys that +KEY=VALUE put into a node whose keys are all known."""
-    for group, node in config.items():
+    for group, node in ((str(key), config[key]) for key in config):
         kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
         if dataclasses.is_dataclass(kind):
             known = {field.name for field in dataclasses.fields(kind)}

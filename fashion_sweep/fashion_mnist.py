@@ -166,7 +166,7 @@ def _from_folder(folder: Path, sources: Sources, wanted: Sequence[IdxFile]) -> l
     if missing:
         raise DataError(f"{folder}: has no {', '.join(missing)} (plain or .gz)")
     contents = [_from_file(folder, file) for file in wanted]
-    log.info("Fashion-MNIST read from %s", folder)
+    log.debug("Fashion-MNIST read from %s", folder)
     return contents
 
 

@@ -46,7 +46,7 @@ def summarize(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
 def is_ranked(table: pd.DataFrame) -> pd.Series[bool]:
     """Which runs have a best validation loss that counts."""
     trusted = table["status"].isin([status.value for status in TRUSTED])
-    return trusted & table["best_val_loss"].replace(np.inf, np.nan).notna()
+    return trusted & table["best_val_loss"].between(-np.inf, np.inf, inclusive="neither")
 
 
 def ranked(table: pd.DataFrame) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def inner_range(curves: pd.DataFrame, bad_end: Literal["low", "high"]) -> tuple[
     """The lowest and the highest value, but for those far off at the bad end, which would stretch an axis.
 
     curves: columns run and value (finite), at least one row. Far off is judged by the run in the middle: from the best
-    value, 30 times as far as that run's bad quartile for losses, and 10 times for accuracies, which have a floor.
+    value, 30 times as far as that run's bad quartile for losses, and 5 times for accuracies, which have a floor.
     """
     values = curves["value"]
     low, high = float(values.min()), float(values.max())
@@ -130,7 +130,7 @@ def inner_range(curves: pd.DataFrame, bad_end: Literal["low", "high"]) -> tuple[
     typical = float(quartiles.quantile(0.5, interpolation="lower" if bad_end == "high" else "higher"))
     if bad_end == "high":
         return low, float(values[values <= low + 30 * max(typical - low, 0.1 * abs(typical))].max())
-    return float(values[values >= high - 10 * max(high - typical, 0.02 * abs(typical))].min()), high
+    return float(values[values >= high - 5 * max(high - typical, 0.05 * abs(typical))].min()), high
 
 
 def _words(name: str, value: str) -> str:

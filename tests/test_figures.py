@@ -1,0 +1,212 @@
+import math
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from analysis_folders import curve, grid, run_folder, write_run, write_samples, write_sweep
+from matplotlib._pylab_helpers import Gcf
+from matplotlib.image import imread
+
+from fashion_sweep.analysis import aggregate, figures
+from fashion_sweep.analysis.canvas import save, wrapped
+from fashion_sweep.analysis.collect import collect
+from fashion_sweep.errors import FolderError
+from fashion_sweep.run_dir import Status
+
+
+def frames(folder):
+    collected = collect([folder])
+    return aggregate.summarize(collected.runs, collected.histories), collected.histories, collected.swept
+
+
+def drawn(folder, metric="val_loss"):
+    return figures.curves(*frames(folder), metric)
+
+
+def lines(axes):
+    return [line for line in axes.lines if len(line.get_xdata())]
+
+
+def titles(figure):
+    return [axes.get_title() for axes in figure.axes]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts() if text.get_text()]
+
+
+def test_six_runs_are_six_lines_in_one_panel(tmp_path):
+    write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"], model__dropout=[0, 0.3]))
+    figure = drawn(tmp_path)
+    (axes,) = figure.axes
+    assert len(lines(axes)) == 6
+    assert len({line.get_color() for line in lines(axes)}) == 3
+    assert sorted(line.is_dashed() for line in lines(axes)) == [False] * 3 + [True] * 3
+    assert legend(figure) == [
+        *("optimizer", "sgd", "adam", "rmsprop", "dropout", "0", "0.3"),
+        "epoch of lowest\nvalidation loss",
+    ]
+    assert figure.get_suptitle() == "Validation loss by epoch: 6 runs, model mlp"
+    assert (axes.get_xlabel(), figure.get_supylabel()) == ("epoch", "validation loss")
+
+
+def test_the_dot_of_accuracy_is_at_the_epoch_of_lowest_loss(tmp_path):
+    rows = curve(epochs=4)
+    for row, loss in zip(rows, (0.9, 0.3, 0.4, 0.5), strict=True):
+        row["val_loss"] = loss
+    write_run(tmp_path / "run", {}, rows)
+    (axes,) = drawn(tmp_path, "val_accuracy").axes
+    assert axes.collections[0].get_offsets().tolist() == [[2, rows[1]["val_accuracy"]]]
+
+
+def test_a_run_of_one_epoch_is_a_dot_on_a_whole_epoch(tmp_path):
+    write_sweep(tmp_path, [{}], epochs=1)
+    figure = drawn(tmp_path)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert len(axes.collections[0].get_offsets()) == 1
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+
+
+def test_a_panel_for_each_swept_rate(tmp_path):
+    points = grid(optimizer=["sgd", "adam"], optimizer__learning_rate=[0.1, 0.001], model__dropout=[0, 0.3])
+    write_sweep(tmp_path, points)
+    figure = drawn(tmp_path)
+    assert titles(figure) == ["learning rate 0.001", "learning rate 0.1"]
+    assert [len(lines(axes)) for axes in figure.axes] == [4, 4]
+
+
+def test_replicates_are_thin_lines_of_one_colour(tmp_path):
+    write_sweep(tmp_path, grid(seed=[0, 1, 2]))
+    figure = drawn(tmp_path)
+    (axes,) = figure.axes
+    assert [line.get_linewidth() for line in lines(axes)] == [0.8] * 3
+    assert len({line.get_color() for line in lines(axes)}) == 1
+    assert figure.get_suptitle() == "Validation loss by epoch: 3 runs, model mlp, 3 seeds"
+
+
+def test_more_panels_than_fit_are_cut_to_the_best_and_said(tmp_path):
+    rates = [round(0.001 * 1.5**step, 6) for step in range(14)]
+    write_sweep(tmp_path, grid(optimizer__learning_rate=rates), epochs=2)
+    figure = drawn(tmp_path)
+    assert titles(figure) == [f"learning rate {rate:.6g}" for rate in rates[2:]]  # made-up curves gain by the rate
+    assert figure.get_suptitle() == (
+        "Validation loss by epoch: 12 of 14 runs, model mlp\nThe 12 panels with the best runs, of 14."
+    )
+
+
+def diverged(folder):
+    points = grid(optimizer=["sgd", "adam", "rmsprop"])
+    sweep = write_sweep(folder, points)
+    rows = curve(epochs=4)
+    for row, loss in zip(rows, (2.0, 1e9, math.inf, math.nan), strict=True):
+        row["val_loss"] = row["loss"] = loss
+    write_run(run_folder(sweep, points[0]).path, points[0], rows, status=Status.DIVERGED, reason="loss became NaN")
+    return folder
+
+
+def test_a_diverged_run_does_not_squash_the_others(tmp_path):
+    figure = drawn(diverged(tmp_path))
+    (axes,) = figure.axes
+    highest = max(row["val_loss"] for name in ("adam", "rmsprop") for row in curve(name))
+    assert highest < axes.get_ylim()[1] < 1.1 * highest
+    assert figure.get_suptitle().endswith("\nThe axis is cut at 0.67: 1 run goes beyond.")
+    assert figure.get_supylabel() == "validation loss (axis cut)"
+    (wild,) = [line for line in lines(axes) if max(line.get_ydata()) > 1e8]
+    assert wild.get_ydata().tolist() == [2.0, 1e9]
+
+
+def test_train_vs_val_has_a_panel_a_run_best_first(tmp_path):
+    figure = figures.train_vs_val(*frames(diverged(tmp_path)))
+    assert titles(figure) == ["adam", "rmsprop", "sgd"]
+    assert legend(figure) == ["training loss", "validation loss", "epoch of lowest validation loss"]
+    train, validation = lines(figure.axes[0])
+    assert train.get_ydata().tolist() == [row["loss"] for row in curve("adam")]
+    assert validation.get_ydata().tolist() == [row["val_loss"] for row in curve("adam")]
+
+
+def test_train_vs_val_shows_the_best_sixty(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "MAX_SMALL_PANELS", 2)
+    write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"]))
+    figure = figures.train_vs_val(*frames(tmp_path))
+    assert titles(figure) == ["adam", "rmsprop"]
+    assert "2 of 3 runs" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize("count", [1, 5, 7])
+def test_the_legend_covers_no_panel(tmp_path, count):
+    write_sweep(tmp_path, grid(seed=range(count)))
+    for figure in (drawn(tmp_path), figures.train_vs_val(*frames(tmp_path))):
+        save(figure, tmp_path / "figure.png")
+        box = figure.legends[0].get_window_extent()
+        assert not any(axes.get_tightbbox().overlaps(box) for axes in figure.axes)
+        assert not any(axes.bbox.overlaps(other.bbox) for axes in figure.axes for other in figure.axes if axes != other)
+
+
+def test_names_that_look_like_formulas_are_drawn_as_they_are(tmp_path):
+    write_run(tmp_path / "a", {}, curve(), choices={"model": "$x_{", "optimizer": "a$b$"})
+    save(drawn(tmp_path), tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").stat().st_size > 5000
+
+
+def test_the_same_figure_is_the_same_file(tmp_path):
+    write_sweep(tmp_path, grid(optimizer=["sgd", "adam"]))
+    for suffix in ("svg", "png"):
+        first, second = tmp_path / f"first.{suffix}", tmp_path / f"second.{suffix}"
+        save(drawn(tmp_path), first)
+        save(drawn(tmp_path), second)
+        assert first.read_bytes() == second.read_bytes()
+    assert imread(tmp_path / "first.png").shape[1] > 1000
+
+
+def test_nothing_of_a_figure_stays_behind(tmp_path):
+    before = dict(mpl.rcParams)
+    write_sweep(tmp_path, [{}])
+    save(drawn(tmp_path), tmp_path / "figure.png")
+    assert dict(mpl.rcParams) == before
+    assert Gcf.get_num_fig_managers() == 0
+
+
+def test_samples_show_names_over_images(tmp_path):
+    sweep = write_sweep(tmp_path, [])
+    write_samples(sweep)
+    figure = figures.samples(sweep.samples)
+    assert titles(figure)[:3] == ["T-shirt/top", "Trouser", "Pullover"]
+    assert [axes.images[0].get_clim() for axes in figure.axes] == [(0, 255)] * 10
+
+
+@pytest.mark.parametrize(
+    ("shape", "drawn_shape"), [((4, 6), (4, 6)), ((4, 6, 1), (4, 6)), ((4, 6, 3), (4, 6, 3)), ((4, 6, 4), (4, 6, 4))]
+)
+def test_samples_come_in_any_usual_shape(tmp_path, shape, drawn_shape):
+    names = np.array(["a", "b"])
+    np.savez(tmp_path / "samples.npz", images=np.full((10, *shape), 0.5), labels=np.arange(10) % 2, class_names=names)
+    image = figures.samples(tmp_path / "samples.npz").axes[0].images[0]
+    assert image.get_array().shape == drawn_shape
+    assert image.get_clim() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"images": np.zeros((10, 4)), "labels": np.zeros(10, int), "class_names": np.array(["a"])}, r"shape \(4,\)"),
+        ({"labels": np.zeros(10, int), "class_names": np.array(["a"])}, "images is not a file"),
+        ({"images": np.zeros((1, 4, 4)), "labels": np.array([7]), "class_names": np.array(["a"])}, "out of bounds"),
+        ({"images": np.array([{}]), "labels": np.zeros(1), "class_names": np.array(["a"])}, "Object arrays"),
+    ],
+)
+def test_samples_that_are_none_are_named(tmp_path, arrays, reason):
+    np.savez(tmp_path / "samples.npz", **arrays)
+    with pytest.raises(FolderError, match=rf"samples\.npz: cannot be read as sample images .*{reason}"):
+        figures.samples(tmp_path / "samples.npz")
+
+
+def test_a_file_that_is_no_archive_is_named(tmp_path):
+    (tmp_path / "samples.npz").write_bytes(b"PK\x03\x04 no")
+    with pytest.raises(FolderError, match=r"samples\.npz: cannot be read as sample images"):
+        figures.samples(tmp_path / "samples.npz")
+
+
+def test_a_title_is_wrapped_at_commas():
+    assert wrapped("learning rate 0.001, hidden units [100]", 24) == "learning rate 0.001,\nhidden units [100]"
