@@ -7,7 +7,7 @@ first, and every bad grid point is named at once. Nothing in this module imports
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +72,10 @@ def name_and_identity(
 ) -> tuple[str, str]:
     """The name of a run's folder in its sweep, and the run's identity."""
     identity = run_dir.identity(config, data.load(config["data"]).fingerprint)
-    keys = [line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides]
-    values = {key: choices.get(key, schema.lookup(config, key)) for key in keys}
-    return run_dir.run_name(values, identity), identity
+    keys = {line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides}
+    # Choices, then values, each sorted: a grid given in another order has the same names.
+    in_order = sorted(keys, key=lambda key: ("." in key, key))
+    return run_dir.run_name({key: choices.get(key, schema.lookup(config, key)) for key in in_order}, identity), identity
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -103,23 +104,44 @@ class _Composer:
 
     def plan(self, multirun: bool) -> Plan:
         try:
-            base = self._base(multirun)
+            return self._plan(multirun)
         except COMPOSITION_ERRORS as error:
-            if multirun:
-                self._points(self._grid([]))  # names every bad point, where the points show what is wrong
-            raise ConfigError(explain.composition(error, self._fixed(), self._compose)) from error
+            # A fixed value may belong to the swept choices alone; Hydra composes it with the first of them.
+            first = [*_parse(self._first_choices()), *self.overrides] if multirun else self.overrides
+            if len(first) > len(self.overrides):
+                return replace(self, overrides=first)._plan_or_explain(multirun)
+            raise self._explained(error, multirun) from error
+
+    def _plan_or_explain(self, multirun: bool) -> Plan:
+        try:
+            return self._plan(multirun)
+        except COMPOSITION_ERRORS as error:
+            raise self._explained(error, multirun) from error
+
+    def _explained(self, error: Exception, multirun: bool) -> UserError:
+        """What is wrong with every bad point, where the points show it, else with the whole command."""
+        if multirun:
+            try:
+                self._points(self._grid([]))
+            except UserError as found:
+                return found
+        return ConfigError(explain.composition(error, self._fixed(), self._compose))
+
+    def _plan(self, multirun: bool) -> Plan:
+        base = self._base(multirun)
         sweep = multirun or base.hydra.mode == RunMode.MULTIRUN
         folder = Path(str(base.hydra.sweep.dir if sweep else base.hydra.run.dir))
         is_grid = str(base.hydra.sweeper._target_).endswith(".BasicSweeper")
         params = [f"{key}={value}" for key, value in (base.hydra.sweeper.get("params") or {}).items()]
         grid = self._grid(_parse(params)) if sweep else [_lines(self._task())]
         points = self._points(grid) if is_grid or not sweep else []
-        return Plan(points, folder, sweep, self._arguments(sweep, folder))
+        where = f"hydra.{'sweep' if sweep else 'run'}.dir={explain.quoted(str(folder))}"
+        return Plan(points, folder, sweep, [*_lines(self.overrides), where])
 
     def _base(self, multirun: bool) -> DictConfig:
         """The config without what is swept: it says whether and where to sweep."""
         several = [str(o.input_line) for o in self.overrides if o.is_sweep_override()]
-        fixed = self._compose([*self._fixed(), *self._first_choices()])
+        fixed = self._compose(self._fixed())
         if several and not multirun and fixed.hydra.mode != RunMode.MULTIRUN:
             raise ConfigError(
                 f"{' '.join(several)}: several values. Add -m to sweep over them, or write KEY=[a,b] for a list."
@@ -171,11 +193,6 @@ class _Composer:
             raise ConfigError(explain.composition(error, lines, self._compose)) from error
         checks.check(_own(config), point.config)
         return point
-
-    def _arguments(self, sweep: bool, folder: Path) -> list[str]:
-        where = f"hydra.{'sweep' if sweep else 'run'}.dir={explain.quoted(str(folder))}"
-        lines = [str(o.input_line) for o in self.overrides]
-        return [*self._first_choices(), *lines, where] if sweep else [*lines, where]
 
 
 def _parse(lines: Sequence[str]) -> list[Override]:

@@ -57,6 +57,24 @@ def test_a_sweep_ends_in_a_table_and_curves(command, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "grid",
+    [
+        ["data=synthetic", "model.dropout=0,0.3", "optimizer=sgd,adam", "+optimizer.clipnorm=1"],
+        ["optimizer=momentum,nesterov", "data=synthetic", "optimizer.momentum=0.8", "seed=0,0"],
+    ],
+    ids=["a fixed group before a swept one", "a key of the swept choices alone, and a point twice"],
+)
+def test_runs_lie_where_the_plan_says_whatever_the_order_of_overrides(command, tmp_path, grid):
+    done = command("-m", *grid, "data.samples=320", "data.image_size=8", "epochs=1", "hydra.sweep.dir=s")
+    assert done.returncode == 0, done.stderr
+    sweep = SweepDir(tmp_path / "s")
+    planned = [run.run for run in sweep.read_plan()[1]]
+    assert sorted(planned) == sorted(path.parent.name for path in sweep.path.glob("*/run.json"))
+    assert len(planned) == {"data=synthetic": 4, "optimizer=momentum,nesterov": 2}[grid[0]]
+
+
+@pytest.mark.slow
 def test_one_run_and_a_folder_that_holds_another(command, tmp_path):
     done = command(*TINY, "epochs=1", "hydra.run.dir=one run")
     assert done.returncode == 0, done.stderr

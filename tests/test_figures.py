@@ -210,3 +210,9 @@ def test_a_file_that_is_no_archive_is_named(tmp_path):
 
 def test_a_title_is_wrapped_at_commas():
     assert wrapped("learning rate 0.001, hidden units [100]", 24) == "learning rate 0.001,\nhidden units [100]"
+
+
+def test_the_lowest_panel_of_each_column_names_its_axis(tmp_path):
+    write_sweep(tmp_path, grid(seed=range(5)))
+    figure = figures.train_vs_val(*frames(tmp_path))
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "epoch", "epoch", "epoch"]

@@ -62,12 +62,12 @@ def test_a_fixed_value_may_belong_to_the_swept_choices_alone():
 
 def test_an_experiment_brings_its_grid_and_the_command_line_overrides_it():
     assert names(make("experiment=smoke")) == [
-        f"optimizer-{optimizer}_dropout-{dropout}_experiment-smoke"
+        f"experiment-smoke_optimizer-{optimizer}_dropout-{dropout}"
         for optimizer in ("sgd", "adam")
         for dropout in ("0.0", "0.3")
     ]
     assert names(make("experiment=smoke", "optimizer=nadam", "epochs=1")) == [
-        f"optimizer-nadam_dropout-{dropout}_experiment-smoke_epochs-1" for dropout in ("0.0", "0.3")
+        f"epochs-1_experiment-smoke_optimizer-nadam_dropout-{dropout}" for dropout in ("0.0", "0.3")
     ]
 
 

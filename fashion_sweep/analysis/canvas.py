@@ -88,8 +88,9 @@ def label_axes(figure: Figure, grid: Sequence[Axes], epochs: tuple[int, int], sp
     margin = 0.03 * (last - first) or 0.5
     grid[0].set_ylim(span.low, span.high)
     grid[0].set_xlim(first - margin, last + margin)
-    for axes in grid:
-        axes.set(xlabel="epoch" if axes.xaxis.get_tick_params()["labelbottom"] else "", ylabel="")
+    columns = len({axes.get_position().x0 for axes in grid})
+    for index, axes in enumerate(grid):
+        axes.set(xlabel="epoch" if index >= len(grid) - columns else "", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     figure.supylabel(f"{name} (axis cut)" if span.cut else name, fontsize=9)
 

@@ -195,7 +195,8 @@ def _draw(axes: Axes, points: pd.DataFrame, metric: str, look: _Look) -> None:
     )
     alone = points.groupby("run")["epoch"].transform("size").eq(1)  # a line of one point would not be seen
     dots = points[points["is_best"] | alone]
-    sns.scatterplot(dots, **shared, s=18 + 8 * look.width, edgecolor="white", linewidth=0.6, zorder=3, ax=axes)
+    if not dots.empty:  # accuracies may be finite where no loss is
+        sns.scatterplot(dots, **shared, s=18 + 8 * look.width, edgecolor="white", linewidth=0.6, zorder=3, ax=axes)
 
 
 def _draw_pair(axes: Axes, points: pd.DataFrame) -> None:

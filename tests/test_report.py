@@ -1,0 +1,269 @@
+import base64
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from analysis_folders import curve, grid, record, run_folder, write_run, write_samples, write_sweep
+from rich.console import Console
+
+from fashion_sweep.analysis.report import main, print_table, write_report
+from fashion_sweep.errors import FolderError
+from fashion_sweep.run_dir import Status
+
+NOW = datetime(2025, 1, 2, 5, 4, tzinfo=timezone(timedelta(hours=2)))
+FIGURES = ["accuracy.png", "train_vs_val.png", "val_loss.png", "val_loss.svg"]
+TEXTS = ["index.html", "summary.csv", "summary.md"]
+POINTS = grid(optimizer=["sgd", "adam"], model__dropout=[0, 0.3])
+ATTACK = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """What of a page the tests look at; void and unclosed elements are told apart by the closing tags."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.text, self.rows = [], [], "", []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"script", "style"} & set(self.open):
+            self.text += data
+        if self.open and self.open[-1] in ("td", "button"):
+            self.rows[-1].append(data)
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def page(folder):
+    return Page((folder / "index.html").read_text("utf-8"))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A sweep with runs in every state, and its report."""
+    sweep = write_sweep(tmp_path_factory.mktemp("sweeps") / "sweep", POINTS)
+    write_samples(sweep)
+    write_run(run_folder(sweep, POINTS[0]).path, POINTS[0], [], status=Status.FAILED, reason=f"ValueError: {ATTACK}")
+    shutil.rmtree(run_folder(sweep, POINTS[1]).path)
+    (sweep.path / "broken").mkdir()
+    (sweep.path / "broken" / "run.json").write_text(ATTACK)
+    return write_report([sweep.path], now=NOW)
+
+
+def test_a_report_has_all_its_files_and_no_others(written):
+    assert written.output.name == "report"
+    assert names(written.output) == sorted([*FIGURES, *TEXTS, "samples.png"])
+    assert all((written.output / name).stat().st_size > 300 for name in names(written.output))
+
+
+def test_a_report_is_data_too(written):
+    assert written.table["status"].tolist() == ["failed", "pending", "completed", "completed"]
+    assert written.table["reason"].tolist()[0] == f"ValueError: {ATTACK}"
+    assert written.page == written.output / "index.html"
+    assert len(written.warnings) == 1
+    assert "broken/run.json" in written.warnings[0]
+
+
+def test_the_page_needs_nothing_else(written):
+    text = written.page.read_text("utf-8")
+    seen = page(written.output)
+    images = [image["src"] for image in seen.all("img")]
+    assert len(images) == 4
+    for source, name in zip(images, ["val_loss", "accuracy", "train_vs_val", "samples"], strict=True):
+        kind, _, data = source.partition(",")
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(data, validate=True) == (written.output / f"{name}.png").read_bytes()
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r'src="data:[^"]*"', "", text))
+    assert not {"link", "iframe", "object", "base", "form"} & {tag for tag, _ in seen.tags}
+    assert all(not attrs.get("src") and not attrs.get("href") for tag, attrs in seen.tags if tag != "img")
+
+
+def test_the_page_escapes_everything(written):
+    text = written.page.read_text("utf-8")
+    assert ATTACK not in text
+    assert text.count("<script") == 1
+    assert f"failed: ValueError: {ATTACK}" in page(written.output).text
+
+
+def test_the_page_tells_what_was_run_and_what_came_of_it(written):
+    text = page(written.output).text
+    assert "python -m fashion_sweep -m sweep" in text
+    assert re.search(r"4 runs\s+1 pending\s+2 completed\s+1 failed", text)
+    assert "Best: adam, dropout 0, with validation loss" in text
+    assert "broken/run.json: cannot be read as a run's record" in text
+    assert "f" * 64 in text
+    assert "keras 3.15.1" in text
+    assert "kind cpu, name a CPU, host host" in text
+    assert "1234567890abcdef1234567890abcdef12345678" in text
+    assert "Written 2025-01-02 03:04 UTC" in text
+
+
+def test_the_pages_table_is_best_first_and_can_be_sorted(written):
+    seen = page(written.output)
+    assert [row[:3] for row in seen.rows[1:3]] == [
+        [run_name, "completed", "adam"] for run_name in (written.table["run"][2], written.table["run"][3])
+    ]
+    assert seen.all("tr")[1]["class"] == "completed is-best"
+    assert [header["aria-sort"] for header in seen.all("th")] == ["none"] * len(seen.rows[0])
+    assert len(seen.all("button")) == len(seen.rows[0])
+    loss = seen.rows[0].index("best val loss")
+    keys = [cell["data-key"] for cell in seen.all("td")][loss :: len(seen.rows[0])]
+    best = [
+        min(row["val_loss"] for row in curve(name, rate)) for name, rate in (("adam", 0), ("adam", 0.3), ("sgd", 0))
+    ]
+    assert keys == [*map(str, best), ""]  # the failed run had some epochs, the pending one has none
+
+
+def test_every_picture_says_what_it_shows(written):
+    for image in page(written.output).all("img"):
+        assert len(image["alt"]) > 40
+    assert len(page(written.output).all("figcaption")) == 4
+
+
+def test_before_the_first_epoch_there_is_a_table_and_a_note(tmp_path):
+    sweep = write_sweep(tmp_path, POINTS[:2])
+    shutil.rmtree(run_folder(sweep, POINTS[0]).path)
+    write_run(run_folder(sweep, POINTS[1]).path, POINTS[1], [], status=Status.RUNNING)
+    run_folder(sweep, POINTS[1]).history.unlink()
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "val_loss.png").write_text("of an earlier report")
+    report = write_report([tmp_path], now=NOW)
+    assert names(report.output) == TEXTS
+    text = page(report.output).text
+    assert "Validation loss. Not drawn: No run has finished an epoch yet." in text
+    assert "The data. Not drawn: No sample images lie in the sweep's folder." in text
+    assert report.warnings == []
+
+
+def test_runs_without_a_finite_metric_are_noted(tmp_path):
+    rows = [row | {"val_loss": float("nan")} for row in curve()]
+    write_run(tmp_path / "run", {}, rows, status=Status.DIVERGED, reason="loss became NaN")
+    report = write_report([tmp_path / "run"])
+    assert names(report.output) == ["accuracy.png", *TEXTS[:1], *TEXTS[1:], "train_vs_val.png"]
+    assert "Validation loss. Not drawn: No epoch of any run has a finite val_loss." in page(report.output).text
+
+
+def test_samples_that_cannot_be_read_are_a_warning(tmp_path):
+    sweep = write_sweep(tmp_path, POINTS[:1])
+    sweep.samples.write_text("none")
+    report = write_report([tmp_path])
+    assert len(report.warnings) == 1
+    assert f"{sweep.samples}: cannot be read as sample images" in report.warnings[0]
+
+
+def test_a_single_runs_report_lies_in_its_folder(tmp_path):
+    write_run(tmp_path / "run", {}, curve())
+    assert names(write_report([tmp_path / "run"]).output) == sorted([*FIGURES, *TEXTS])
+    assert (tmp_path / "run" / "report" / "index.html").exists()
+
+
+def test_several_sweeps_make_one_report(tmp_path):
+    for name in ("first", "second"):
+        write_sweep(tmp_path / name, POINTS[:1])
+    report = write_report([tmp_path / "first", tmp_path / "second"], tmp_path / "both")
+    run = run_folder(write_sweep(tmp_path / "first", POINTS[:1]), POINTS[0]).path.name
+    assert report.table["run"].tolist() == [f"first/{run}", f"second/{run}"]
+    assert "-m first" in page(report.output).text
+    assert "-m second" in page(report.output).text
+
+
+def test_a_report_that_cannot_be_written_says_so(tmp_path):
+    write_sweep(tmp_path / "sweep", [])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FolderError) as error:
+        write_report([tmp_path / "sweep"], tmp_path / "file")
+    assert str(error.value) == f"{tmp_path}/file: the report cannot be written there (Not a directory)"
+
+
+def test_the_terminal_gets_the_table_the_failures_and_the_warnings(written):
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_table(written, console)
+    text = console.export_text()
+    assert f"failed {written.table['run'][0]}: ValueError: {ATTACK}" in text
+    assert "warning " in text
+    assert text.endswith(f"4 runs: 1 pending, 2 completed, 1 failed. Report: {written.page}\n")
+
+
+def report_command(*arguments, cwd):
+    script = Path(__file__).parents[1] / "scripts" / "report.py"
+    command = [sys.executable, "-X", "importtime", str(script), *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, env=os.environ | {"DISPLAY": ""}
+    )
+
+
+def test_the_script_reports_without_tensorflow(tmp_path):
+    write_sweep(tmp_path / "sweep", POINTS)
+    result = report_command("sweep", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "4 runs: 4 completed. Report: sweep/report/index.html" in result.stdout
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "seaborn" in imported
+    assert not {"tensorflow", "keras"} & imported
+    assert (tmp_path / "sweep" / "report" / "index.html").exists()
+
+
+def test_a_folder_that_is_no_sweep_exits_with_2_and_writes_nothing(tmp_path, capsys):
+    write_sweep(tmp_path / "sweep", [])
+    with pytest.raises(SystemExit) as exited:
+        main([str(tmp_path / "sweep"), str(tmp_path)[:-1] + "gone"])
+    assert exited.value.code == 2
+    captured = capsys.readouterr()
+    assert (
+        captured.err == f"error: {str(tmp_path)[:-1]}gone: no such folder. Give the folder of a sweep or of one run.\n"
+    )
+    assert captured.out == ""
+    assert not (tmp_path / "sweep" / "report").exists()
+
+
+def test_strict_turns_a_warning_into_1(tmp_path):
+    folder = write_run(tmp_path / "run", {}, [])
+    main([str(tmp_path / "run"), "--strict"])
+    folder.history.write_text("epoch\nfirst\n")
+    main([str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as exited:
+        main([str(tmp_path / "run"), "--strict"])
+    assert exited.value.code == 1
+
+
+def test_each_folder_gets_its_report_or_all_of_them_one(tmp_path, capsys):
+    for name in ("first", "second"):
+        write_sweep(tmp_path / name, [])
+    main([str(tmp_path / "first"), str(tmp_path / "second")])
+    assert capsys.readouterr().out.count("Report: ") == 2
+    assert (tmp_path / "first" / "report" / "index.html").exists()
+    assert (tmp_path / "second" / "report" / "index.html").exists()
+    main([str(tmp_path / "first"), str(tmp_path / "second"), "--output", str(tmp_path / "both")])
+    assert capsys.readouterr().out.count("Report: ") == 1
+    assert (tmp_path / "both" / "index.html").exists()
+
+
+def test_provenance_lists_what_differs(tmp_path):
+    write_run(tmp_path / "a", {}, curve(), git=None, ended=None)
+    write_run(tmp_path / "b", {}, curve(), git={"commit": "abc", "dirty": True}, device={"kind": "gpu"})
+    assert record({}, []).git != {"commit": "abc", "dirty": True}
+    text = page(write_report([tmp_path]).output).text
+    assert "abc with uncommitted changes" in text
+    assert "kind cpu, name a CPU, host host\nkind gpu\n" in text

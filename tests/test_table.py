@@ -1,0 +1,150 @@
+import csv
+import io
+
+import pandas as pd
+import pytest
+from analysis_folders import curve, grid, run_folder, write_run, write_sweep
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from fashion_sweep.analysis import aggregate, table
+from fashion_sweep.analysis.collect import collect
+from fashion_sweep.run_dir import Status
+
+COLUMNS = (
+    "run,status,model,optimizer,learning_rate,dropout,seed,parameters,epochs_run,best_epoch,best_val_loss,"
+    "best_val_accuracy,last_loss,last_accuracy,last_val_loss,last_val_accuracy,seconds"
+)
+
+
+def summary(folder):
+    collected = collect([folder])
+    return aggregate.summarize(collected.runs, collected.histories), collected
+
+
+def csv_of(folder):
+    runs, collected = summary(folder)
+    return table.csv_text(runs[table.columns(collected.swept)])
+
+
+def test_a_row_of_the_csv_has_every_digit(tmp_path):
+    rows = [{"epoch": 1, "loss": 0.1 + 0.2, "accuracy": 0.5, "val_loss": 1 / 3, "val_accuracy": 0.875}]
+    write_run(tmp_path / "run", {"model.dropout": 0.3, "seed": 7}, rows, seconds=2.0)
+    assert csv_of(tmp_path / "run") == (
+        f"{COLUMNS}\n"
+        "run,completed,mlp,adam,0.001,0.3,7,79510,1,1,0.3333333333333333,0.875,0.30000000000000004,0.5,"
+        "0.3333333333333333,0.875,2.0\n"
+    )
+
+
+def test_swept_overrides_stand_between_seed_and_parameters(tmp_path):
+    write_sweep(tmp_path, grid(model__hidden_units=[[100], [300, 100]]))
+    lines = list(csv.reader(io.StringIO(csv_of(tmp_path))))
+    assert lines[0][6:9] == ["seed", "model.hidden_units", "parameters"]
+    assert [line[7] for line in lines[1:]] == ["[100]", "[300,100]"]
+
+
+def test_what_is_not_finite_or_not_there_is_empty(tmp_path):
+    rows = [curve(epochs=1)[0] | {"val_loss": float("inf"), "loss": float("nan")}]
+    write_run(tmp_path / "run", {}, rows, status=Status.DIVERGED, parameters=None, seconds=None)
+    (row,) = csv.DictReader(io.StringIO(csv_of(tmp_path / "run")))
+    empty = [name for name, value in row.items() if not value]
+    assert empty == ["parameters", "best_epoch", "best_val_loss", "best_val_accuracy", "last_loss", "last_val_loss"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1"])
+def test_text_that_a_spreadsheet_would_compute_is_guarded(text):
+    assert table.csv_text(pd.DataFrame({"a": [text]})) == f"a\n'{text}\n"
+
+
+def test_numbers_are_not_guarded():
+    assert table.csv_text(pd.DataFrame({"a": [-1.5, -2.0]})) == "a\n-1.5\n-2.0\n"
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1))
+def test_no_cell_is_a_formula_and_no_text_is_lost(texts):
+    (_, *rows) = csv.reader(io.StringIO(table.csv_text(pd.DataFrame({"name": texts}, dtype=object))))
+    for text, (cell,) in zip(texts, rows, strict=True):
+        assert not cell.lstrip().startswith(("=", "+", "-", "@"))
+        assert cell in (text, f"'{text}")
+
+
+def test_people_get_four_decimals():
+    row = {"best_val_loss": 1 / 3, "last_loss": float("inf"), "best_epoch": 3, "seconds": 12.345, "dropout": None}
+    assert {name: table.cell(name, value) for name, value in row.items()} == {
+        "best_val_loss": "0.3333",
+        "last_loss": "inf",
+        "best_epoch": "3",
+        "seconds": "12.3",
+        "dropout": "",
+    }
+
+
+def test_markdown_is_best_first_with_the_failures_below(tmp_path):
+    points = grid(optimizer=["sgd", "adam"])
+    sweep = write_sweep(tmp_path / "sweep", points, epochs=2)
+    other = {"optimizer": "rmsprop"}
+    reason = "ValueError: a|b <b>`x`</b>\nand more"
+    write_run(run_folder(sweep, other).path, other, [], status=Status.FAILED, reason=reason)
+    text = table.markdown(*summary(sweep.path), ["a warning"], "2025-01-02 03:04 UTC")
+    lines = text.splitlines()
+    assert lines[0] == "# Sweep report"
+    assert lines[2] == "    python -m fashion_sweep -m sweep"
+    assert lines[4] == "3 runs: 2 completed, 1 failed. Written 2025-01-02 03:04 UTC."
+    assert lines[6] == "Best: adam, with validation loss 0.5208 and accuracy 0.8229 in epoch 2."
+    assert lines[8] == "The same in all runs: model mlp, dropout 0, seed 0."
+    assert lines[10].startswith("| run | status | optimizer | learning rate | parameters | epochs run | best epoch |")
+    assert [line.split(" | ")[1:3] for line in lines[12:15]] == [
+        ["**completed**", "**adam**"],
+        ["completed", "sgd"],
+        ["failed", "rmsprop"],
+    ]
+    assert len({line.replace(r"\|", "").count("|") for line in lines[10:15]}) == 1
+    assert lines[16:18] == ["## Runs that did not complete", ""]
+    assert lines[18].endswith(r": failed. ValueError: a\|b \<b\>\`x\`\</b\> and more")
+    assert lines[-1] == "- a warning"
+
+
+def printed(folder, width=200):
+    console = Console(width=width, record=True, file=io.StringIO())
+    runs, collected = summary(folder)
+    table.print_to(console, runs, collected.swept)
+    return console.export_text().splitlines()
+
+
+def test_the_terminal_shows_the_best_thirty_and_every_failure(tmp_path):
+    points = grid(seed=range(40))
+    sweep = write_sweep(tmp_path, points, epochs=1)
+    for point in points[:8]:
+        write_run(run_folder(sweep, point).path, point, [], status=Status.FAILED, reason="[red]boom[/red] [/x]")
+    lines = printed(tmp_path)
+    assert sum("completed" in line for line in lines) == 30
+    assert "10 more in summary.csv" in lines
+    assert [line.endswith(": [red]boom[/red] [/x]") for line in lines[-8:]] == [True] * 8
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_the_terminals_table_fits_and_keeps_the_best_metrics(tmp_path, width):
+    write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"], model__dropout=[0, 0.3]))
+    lines = printed(tmp_path, width)
+    assert max(map(len, lines)) <= width
+    row = next(line for line in lines if "rmsprop" in line and "0.3 " in line)
+    best = min(curve("rmsprop", 0.3), key=lambda epoch: epoch["val_loss"])
+    assert f"{best['val_loss']:.4f}" in row
+    assert f"{best['val_accuracy']:.4f}" in row
+    assert ("optimizer-rmsprop" in row) == (width >= 200)
+
+
+def test_runs_that_no_setting_tells_apart_keep_their_names(tmp_path):
+    for name in ("one", "two"):
+        write_run(tmp_path / name, {}, curve())
+    assert any(line.startswith("one ") for line in printed(tmp_path, 60))
+
+
+def test_a_sweep_of_no_runs_is_told(tmp_path):
+    write_sweep(tmp_path, [])
+    runs, collected = summary(tmp_path)
+    assert table.sentence(runs) == "0 runs."
+    assert table.best_sentence(runs, collected.swept) == ""
+    assert csv_of(tmp_path) == COLUMNS + "\n"
