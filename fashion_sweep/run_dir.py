@@ -68,6 +68,7 @@ class RunRecord:
     started: str | None = None
     ended: str | None = None
     seconds: float | None = None
+    pack: int = 1  # how many runs were trained together with this one, itself included
     parameters: int | None = None  # number of weights, trainable or not
     epochs_run: int = 0
     best: dict[str, float | None] | None = None  # epoch and METRICS where val_loss was lowest

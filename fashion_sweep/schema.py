@@ -213,6 +213,7 @@ SCHEMAS: Mapping[str, type] = {
     "data/fashion_mnist": FashionMnist,
     "data/synthetic": Synthetic,
     "data/npz": Npz,
+    "trainer/compiled": Target,
     "trainer/fit": Fit,
 }
 

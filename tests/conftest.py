@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from fashion_sweep import app, plan
 from fashion_sweep.training.train import RunSpec
 
-TINY = ("data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
+TINY = ("trainer=fit", "data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
 """Overrides that make a run of 256 training images: 8 steps an epoch."""
 
 

@@ -25,7 +25,7 @@ def test_the_groups_are_those_that_the_documentation_names():
         "model": ["cnn", "mlp", "sigmoid", "softmax"],
         "optimizer": ["adagrad", "adam", "adamw", "momentum", "nadam", "nesterov", "rmsprop", "sgd"],
         "schedule": ["constant", "cosine", "exponential"],
-        "trainer": ["fit"],
+        "trainer": ["compiled", "fit"],
     }
 
 
@@ -95,5 +95,5 @@ def test_the_default_run_is_the_documented_one(composed):
         "schedule": "constant",
         "callbacks": "checkpoint",
         "data": "fashion_mnist",
-        "trainer": "fit",
+        "trainer": "compiled",
     }

@@ -146,7 +146,7 @@ def test_any_folder_name_reaches_hydra_as_it_is(text):
         ),
         ("data.validation_fraction=0", "data.validation_fraction is 0.0, expected in (0, 1)"),
         ("data.validation_fraction=1", "data.validation_fraction is 1.0, expected in (0, 1)"),
-        ("trainer.jit_compile=maybe", "trainer.jit_compile is maybe, expected true, false or auto"),
+        ("batch_size=abc", "batch_size=abc: Value 'abc' of type 'str' could not be converted to Integer"),
         (
             "model._target_=fashion_sweep.models.mpl",
             "model._target_=fashion_sweep.models.mpl: there is no 'mpl' in fashion_sweep.models; did you mean "

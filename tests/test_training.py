@@ -12,7 +12,7 @@ import pytest
 from fashion_sweep import data
 from fashion_sweep.errors import DataError
 from fashion_sweep.run_dir import RunDir, Status
-from fashion_sweep.training import train as module
+from fashion_sweep.training import job as module
 from fashion_sweep.training.train import train
 
 

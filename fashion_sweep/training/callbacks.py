@@ -11,15 +11,44 @@ from typing import Any
 import keras
 
 from fashion_sweep import targets
-from fashion_sweep.run_dir import RunDir
+from fashion_sweep.training.job import Job, guarded
 
 PATHS = ("filepath", "filename", "log_dir", "backup_dir")
 """Arguments of Keras callbacks that name a file or folder; a relative one lies in the run's folder."""
 
 
-def build(config: Mapping[str, Mapping[str, Any] | None], run: RunDir) -> list[keras.callbacks.Callback]:
-    """The callbacks of a config's ``callbacks`` node, in its order; a key set to null is left out."""
-    return [targets.call(_in_folder(node, run.path)) for node in config.values() if node]
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+def of(job: Job) -> list[keras.callbacks.Callback]:
+    """The callbacks of a run: those of its config, in their order, then the one that reports to the recorder."""
+    reporter = EpochReporter(job.recorder.epoch, with_learning_rate=bool(job.config["schedule"]))
+    return [*_own(job), reporter]
+
+
+def why_not_at_epochs(job: Job) -> str | None:
+    """Which callback of the config would miss the single batches, in a few words; None where none does."""
+    with guarded([job]):
+        missing = (callback for callback in _own(job) if _needs_batches(callback))
+        return next((f"callback {type(callback).__name__} works on batches" for callback in missing), None)
+    return None  # it could not be made, and the run has failed
+
+
+def _own(job: Job) -> list[keras.callbacks.Callback]:
+    """The callbacks of the config's node; a key set to null is left out."""
+    nodes: Mapping[str, Any] = job.config["callbacks"]
+    return [targets.call(_in_folder(node, job.run.path)) for node in nodes.values() if node]
+
+
+def _needs_batches(callback: keras.callbacks.Callback) -> bool:
+    if isinstance(callback, keras.callbacks.TerminateOnNaN):
+        return False  # every run ends at the end of an epoch whose loss is not finite
+    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+        return bool(callback.save_freq != "epoch")
+    if isinstance(callback, keras.callbacks.TensorBoard):
+        return bool(callback.update_freq != "epoch" or callback._should_trace)
+    base = keras.callbacks.Callback
+    return any(getattr(type(callback), hook) is not getattr(base, hook) for hook in BATCH_HOOKS)
 
 
 def _in_folder(node: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Recorder:
     def __init__(self, run: RunDir, record: RunRecord, clock: Callable[[], float] = time.perf_counter) -> None:
         """clock: seconds from any origin, never set back."""
         self.rows: list[dict[str, float]] = []
-        self._run, self._record, self._clock = run, record, clock
+        self.record, self._run, self._clock = record, run, clock
         self._started = self._epoch_started = clock()
 
     @property
@@ -41,17 +41,17 @@ class Recorder:
     def start(self) -> None:
         """Write the record of a run that begins now."""
         self._run.history.unlink(missing_ok=True)
-        self._record.status = Status.RUNNING
-        self._record.started = _now()
-        self._record.versions = versions()
-        self._record.git = git_state()
-        self._run.write_record(self._record)
-        log.info("Training %s", self._record.run)
+        self.record.status = Status.RUNNING
+        self.record.started = _now()
+        self.record.versions = versions()
+        self.record.git = git_state()
+        self._run.write_record(self.record)
+        log.info("Training %s", self.record.run)
 
     def describe_data(self, dataset: Dataset, split: Split) -> None:
         """Note what the run is trained on. Its seconds count from here: imports and loading are paid once a process."""
         self._started = self._clock()
-        self._record.data = {
+        self.record.data = {
             "fingerprint": dataset.fingerprint,
             "train_samples": len(split.x_train),
             "validation_samples": len(split.x_val),
@@ -59,14 +59,14 @@ class Recorder:
             "class_names": list(split.class_names),
         }
 
-    def describe_model(self, model: Any) -> None:
-        """Note what is trained, and where: model.txt, the number of weights, the device."""
+    def describe_model(self, model: Any, pack: int = 1) -> None:
+        """Note what is trained, where, and with how many others: model.txt, the number of weights, the device."""
         lines: list[str] = []
         model.summary(print_fn=lines.append)
         write_text(self._run.model_summary, "\n".join(lines) + "\n")
-        self._record.parameters = model.count_params()
-        self._record.device = device()
-        self._run.write_record(self._record)
+        self.record.parameters = model.count_params()
+        self.record.device, self.record.pack = device(), pack
+        self._run.write_record(self.record)
         self._epoch_started = self._clock()
 
     def epoch(self, metrics: Mapping[str, float]) -> None:
@@ -89,7 +89,7 @@ class Recorder:
 
     def finish(self, status: Status, reason: str | None = None) -> RunRecord:
         """Write the record of a run that has ended, and return it."""
-        record = self._record
+        record = self.record
         record.status, record.reason = status, reason
         record.ended = _now()
         record.seconds = round(self._clock() - self._started, 3)

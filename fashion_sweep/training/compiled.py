@@ -1,0 +1,178 @@
+"""The compiled trainer: every epoch of a run, or of a pack of runs, is one XLA program.
+
+Keras callbacks work as in model.fit, at epochs: each run of a pack has a Keras model of its own, which gets the run's
+weights and optimizer state after every epoch. A run that stops early stays in the program, masked, and the others are
+what they would have been.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fashion_sweep import data, optimizers
+from fashion_sweep.training import building, callbacks, stacked
+from fashion_sweep.training.fit import fit
+from fashion_sweep.training.job import Job, guarded, running
+from fashion_sweep.training.packing import pack_key
+from fashion_sweep.training.program import Arrays, Program
+
+log = logging.getLogger(__name__)
+
+PROGRAMS_KEPT = 8
+"""Compiled programs that a process keeps for the next pack that they fit."""
+
+
+def compiled(jobs: Sequence[Job]) -> None:
+    """Train runs, those that can be together in packs."""
+    packs: dict[str, list[Job]] = {}
+    for job in jobs:
+        why = callbacks.why_not_at_epochs(job)
+        if job.recorder.record.status.is_final:
+            continue
+        if why:
+            log.info("%s: trainer fit instead of compiled: %s", job.run.path.name, why)
+            fit([job], steps_per_execution=1, jit_compile="auto")
+        else:
+            packs.setdefault(pack_key(job.config) or job.run.path.name, []).append(job)
+    for pack in packs.values():
+        _train_packs(pack)
+
+
+def _train_packs(jobs: Sequence[Job]) -> None:
+    """Train jobs whose configs fit together: in one pack, or each alone where a layer of the model forbids it."""
+    why = _why_alone(jobs) if len(jobs) > 1 else None
+    if why:
+        log.info("%d runs are trained one by one, not packed: %s", len(jobs), why)
+    for pack in [[job] for job in jobs] if why else [list(jobs)]:
+        with running(pack):
+            _train(pack)
+
+
+def _why_alone(jobs: Sequence[Job]) -> str | None:
+    with guarded(jobs[:1]):
+        return stacked.why_not(building.compiled_model(jobs[0]))
+    return "the first of them could not be built"
+
+
+@dataclass
+class _Run:
+    """A run in a pack."""
+
+    row: int
+    job: Job
+    model: keras.Model  # its own; gets the run's weights after every epoch
+    callbacks: keras.callbacks.CallbackList
+
+    def learning_rates(self, first_step: int, steps: int) -> np.ndarray:
+        """Of the steps of an epoch: float32 [steps]. A callback may have changed it since the last epoch."""
+        rate = self.model.optimizer._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            numbers = tf.range(first_step, first_step + steps)
+            return np.asarray(tf.map_fn(rate, numbers, fn_output_signature=tf.float32))
+        return np.full(steps, float(rate), "float32")
+
+    def end(self) -> None:
+        """The run trains no more: let callbacks finish, keep its model, write its record."""
+        self.callbacks.on_train_end()
+        self.job.end(self.model)
+
+
+def _train(jobs: Sequence[Job]) -> None:
+    runs = [_begun(row, job, len(jobs)) for row, job in enumerate(jobs)]
+    config, split = jobs[0].config, jobs[0].split
+    program = _program(runs, config, split)
+    program.load([run.model for run in runs])
+    arrays, steps = _arrays(split), building.steps_per_epoch(jobs[0])
+    for epoch in range(config["epochs"]):
+        live = [run for run in runs if run.job.is_running]
+        if not live:
+            return
+        for run in live:
+            with guarded([run.job]):
+                run.callbacks.on_epoch_begin(epoch)
+        trained = program.epoch(
+            arrays,
+            np.stack([_order(run.job.config["seed"], epoch, len(split.x_train)) for run in runs]),
+            learning_rates=np.stack([run.learning_rates(epoch * steps, steps) for run in runs], axis=1),
+            seeds=np.array([run.job.config["seed"] for run in runs]),
+            rates=np.array([stacked.dropout_rates(run.model) for run in runs]),
+            first_step=epoch * steps,
+        )
+        validated = program.validate(arrays)
+        for run in [run for run in runs if run.job.is_running]:
+            logs = {"loss": trained.loss, "accuracy": trained.accuracy}
+            logs |= {"val_loss": validated.loss, "val_accuracy": validated.accuracy}
+            program.store(run.row, run.model)
+            with guarded([run.job]):
+                run.callbacks.on_epoch_end(epoch, {key: float(value[run.row]) for key, value in logs.items()})
+                if run.model.stop_training or epoch + 1 == config["epochs"]:
+                    run.end()
+
+
+def _begun(row: int, job: Job, pack: int) -> _Run:
+    model = building.compiled_model(job)
+    model.stop_training = False
+    job.recorder.describe_model(model, pack)
+    every = keras.callbacks.CallbackList(callbacks.of(job), model=model, epochs=job.config["epochs"])
+    with guarded([job]):
+        every.on_train_begin()
+    return _Run(row, job, model, every)
+
+
+def _order(seed: int, epoch: int, images: int) -> np.ndarray:
+    """The order of the training images in an epoch: a function of the run's seed and the epoch, and of nothing else."""
+    return np.random.default_rng([seed, epoch]).permutation(images)
+
+
+_programs: OrderedDict[str, Program] = OrderedDict()
+
+
+def _program(runs: Sequence[_Run], config: Mapping[str, Any], split: data.Split) -> Program:
+    """A program that fits the runs: one that is kept from before, or a new one."""
+    optimizer = optimizers.build(config, 1)
+    settings = {key: value for key, value in optimizer.get_config().items() if key not in ("learning_rate", "name")}
+    shapes = [split.x_train.shape, split.x_val.shape, str(split.x_train.dtype), config["batch_size"], len(runs)]
+    key = json.dumps([_architecture(runs[0].model), type(optimizer).__name__, settings, shapes], default=str)
+    if key not in _programs:
+        _programs[key] = Program([run.model for run in runs], optimizer, config["batch_size"])
+    _programs.move_to_end(key)
+    while len(_programs) > PROGRAMS_KEPT:
+        _programs.popitem(last=False)
+    return _programs[key]
+
+
+def _architecture(model: keras.Model) -> Any:
+    """The model's config without its dropout rates, which are inputs; its own id where it has none to show."""
+    if stacked.why_not(model) == stacked.SUBCLASS:
+        return id(model)
+    return _without_rates(model.get_config())
+
+
+def _without_rates(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        dropped = ("rate", "seed") if node.get("rate") else ("seed",)
+        return {key: _without_rates(value) for key, value in node.items() if key not in dropped}
+    return [_without_rates(item) for item in node] if isinstance(node, (list, tuple)) else node
+
+
+@lru_cache(maxsize=1)
+def _arrays(split: data.Split) -> Arrays:
+    """The data on its device, kept for the next pack of a sweep."""
+    labels = [tf.constant(side.astype("int32")) for side in (split.y_train, split.y_val)]
+    images = [tf.constant(np.ascontiguousarray(_compact(side))) for side in (split.x_train, split.x_val)]
+    return Arrays(images[0], labels[0], images[1], labels[1])
+
+
+def _compact(images: np.ndarray) -> np.ndarray:
+    """Integers 0..255 as uint8, a quarter of the memory that is moved; floats as float32."""
+    return images.astype("uint8" if np.issubdtype(images.dtype, np.integer) else "float32", copy=False)

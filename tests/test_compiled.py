@@ -1,0 +1,329 @@
+"""The compiled trainer against a plain Keras loop over the same batches, from the same weights, with the same masks."""
+
+from __future__ import annotations
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fashion_sweep import data, optimizers
+from fashion_sweep.run_dir import METRICS, RunDir, Status
+from fashion_sweep.training import building, compiled, stacked
+from fashion_sweep.training.job import Job, RunSpec
+from fashion_sweep.training.noise import Noise, scales, thresholds, unit_bits
+from fashion_sweep.training.train import train
+
+EPOCHS = 3
+BATCH = ("trainer=compiled", f"epochs={EPOCHS}", "batch_size=48")  # of 256 images: five whole batches and one of 16
+
+TOLERANCE = {"rmsprop": 2e-4, "default": 2e-5}
+"""Largest relative difference of an epoch's losses. RMSprop divides by the root of what is nearly zero at first."""
+
+
+def plain_keras(spec: RunSpec) -> tuple[list[dict[str, float]], list[np.ndarray]]:
+    """History and final weights of train_on_batch over the batches that the compiled trainer uses."""
+    job = Job(spec)
+    config, split = job.config, job.split
+    initial = building.compiled_model(job)
+    noise, steps = Noise(), building.steps_per_epoch(job)
+    model = stacked.stack([initial], noise)
+    model.set_weights(initial.get_weights())
+    model.compile(optimizers.build(config, steps * config["epochs"]), building.LOSS, metrics=["accuracy"])
+    rates = np.array(stacked.dropout_rates(initial))[:, None]
+    noise.seeds, noise.step = tf.constant([config["seed"]], tf.uint32), tf.Variable(0, dtype=tf.uint32, trainable=False)
+    noise.thresholds, noise.scales = list(tf.constant(thresholds(rates))), list(tf.constant(scales(rates)))
+    x, x_val, history = data.scale(split.x_train), data.scale(split.x_val), []
+    for epoch in range(config["epochs"]):
+        order = compiled._order(config["seed"], epoch, len(x))
+        logs = dict.fromkeys(("loss", "accuracy"), 0.0)
+        for step in range(steps):
+            batch = order[step * config["batch_size"] : (step + 1) * config["batch_size"]]
+            one = model.train_on_batch(x[batch], split.y_train[batch], return_dict=True)  # means over this batch
+            logs = {key: logs[key] + float(one[key]) * len(batch) / len(order) for key in logs}
+            noise.step.assign_add(1)
+        logs |= {f"val_{k}": v for k, v in model.evaluate(x_val, split.y_val, verbose=0, return_dict=True).items()}
+        history.append({key: float(logs[key]) for key in METRICS})
+    return history, model.get_weights()
+
+
+def assert_close(spec: RunSpec, expected: tuple[list[dict[str, float]], list[np.ndarray]], tolerance: float) -> None:
+    history, weights = expected
+    got = RunDir(spec.folder).read_history()
+    assert len(got) == len(history)
+    for row, reference in zip(got, history, strict=True):
+        for key in ("loss", "val_loss"):
+            assert row[key] == pytest.approx(reference[key], rel=tolerance), key
+        for key in ("accuracy", "val_accuracy"):
+            assert row[key] == pytest.approx(reference[key], abs=1.5 / 64), key  # one image on the edge at most
+    saved = keras.models.load_model(RunDir(spec.folder).last_model, safe_mode=True)
+    for one, two in zip(saved.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(one, two, rtol=50 * tolerance, atol=5 * tolerance)
+
+
+CASES = [
+    *[(f"optimizer={name}", "model.hidden_units=[20,15]", "model.dropout=0.3") for name in (
+        "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw", "nadam")],
+    ("model=softmax",), ("model=sigmoid", "model.hidden_units=[20]"),
+    ("model=cnn", "model.filters=[4,5]", "model.dense_units=10"),
+    ("optimizer=adamw", "optimizer.use_ema=true", "optimizer.ema_overwrite_frequency=4", "schedule=cosine"),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=" ".join)
+def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec, case):
+    tolerance = TOLERANCE["rmsprop" if "rmsprop" in case[0] else "default"]
+    has_dropout = any(word.startswith(("model.dropout", "model=cnn")) for word in case)
+
+    def spec(folder: str, seed: int, rate: float, dropout: float) -> RunSpec:
+        words = [*BATCH, *case, f"seed={seed}", f"optimizer.learning_rate={rate}"]
+        return make_spec(*words, *([f"model.dropout={dropout}"] if has_dropout else []), folder=folder)
+
+    alone = spec("alone", 3, 0.004, 0.3)
+    pack = [
+        spec("a", 1, 0.01, 0.5), spec("b", 2, 0.001, 0.1), spec("c", 3, 0.004, 0.3), spec("d", 3, 0.02, 0.3),
+        spec("e", 4, 0.004, 0.9),
+    ]  # fmt: skip
+    assert [record.status for record in [*train([alone]), *train(pack)]] == [Status.COMPLETED] * 6
+    assert [RunDir(s.folder).read_record().pack for s in (alone, *pack)] == [1, 5, 5, 5, 5, 5]
+    expected = plain_keras(spec("reference", 3, 0.004, 0.3))
+    assert_close(alone, expected, tolerance)
+    assert_close(pack[2], expected, tolerance)
+    assert_close(pack[4], plain_keras(spec("reference4", 4, 0.004, 0.9)), tolerance)
+
+
+NETS = """
+import keras
+
+def layers(input_shape, num_classes):
+    inputs = x = keras.Input(input_shape)
+    x = keras.layers.Reshape((*input_shape, 1))(x)
+    x = keras.layers.Conv2D(4, 3, strides=2, use_bias=False)(x)
+    x = keras.layers.BatchNormalization(momentum=0.8)(x)
+    x = keras.layers.Activation("relu")(x)
+    y = keras.layers.Flatten()(x)
+    x = keras.layers.LayerNormalization()(y)
+    x = keras.layers.BatchNormalization(center=False, scale=False)(x)
+    x = keras.layers.Add()([x, keras.layers.Dense(36, "tanh")(y)])
+    return keras.Model(inputs, keras.layers.Dense(num_classes, "softmax")(x))
+
+def table(input_shape, num_classes):
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Rescaling(255, offset=0.5)(inputs)
+    x = keras.layers.Embedding(256, 3)(keras.layers.Flatten()(x))
+    x = keras.layers.Flatten()(x)
+    return keras.Model(inputs, keras.layers.Dense(num_classes, "softmax")(x))
+
+def recurrent(input_shape, num_classes):
+    return keras.Sequential([keras.Input(input_shape), keras.layers.GRU(5), keras.layers.Dense(num_classes, "softmax")])
+
+def regularized(input_shape, num_classes):
+    dense = keras.layers.Dense(num_classes, "softmax", kernel_regularizer=keras.regularizers.L2(0.1))
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), dense])
+
+@keras.saving.register_keras_serializable()
+class Own(keras.Model):
+    def __init__(self, num_classes, **arguments):
+        super().__init__(**arguments)
+        self.num_classes = num_classes
+        self.dense = keras.layers.Dense(num_classes, "softmax")
+        self.flat = keras.layers.Flatten()
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+    def call(self, x, training=False):
+        return self.dense(self.flat(x))
+
+def own(num_classes):
+    return Own(num_classes)
+"""
+
+
+@pytest.fixture
+def nets(tmp_path, monkeypatch):
+    (tmp_path / "own_nets.py").write_text(NETS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield lambda name: ("~model", f"+model={{_target_: own_nets.{name}}}")
+    sys.modules.pop("own_nets", None)
+
+
+@pytest.mark.slow
+def test_every_layer_with_a_stacking_rule_is_what_keras_makes_of_it(make_spec, nets):
+    specs = [make_spec(*BATCH, *nets("layers"), f"seed={seed}", folder=str(seed)) for seed in (5, 6)]
+    assert [record.pack for record in train(specs)] == [2, 2]
+    assert_close(specs[1], plain_keras(make_spec(*BATCH, *nets("layers"), "seed=6", folder="reference")), 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("table", "there is no stacking rule for layer Embedding embedding"),
+        ("recurrent", "there is no stacking rule for layer GRU gru"),
+        ("regularized", "layer Dense dense has a kernel_regularizer"),
+        ("own", "the model is a subclass of its own"),
+    ],
+)
+def test_what_cannot_be_stacked_is_trained_alone_and_the_log_says_why(make_spec, nets, caplog, name, why):
+    caplog.set_level("INFO")
+    specs = [make_spec(*BATCH, *nets(name), f"seed={seed}", folder=str(seed)) for seed in (5, 6)]
+    records = train(specs)
+    assert [(record.status, record.pack) for record in records] == [(Status.COMPLETED, 1)] * 2
+    assert f"2 runs are trained one by one, not packed: {why}" in caplog.messages
+    assert_close(specs[1], plain_keras(make_spec(*BATCH, *nets(name), "seed=6", folder="reference")), 2e-5)
+
+
+def rows(spec: RunSpec) -> list[str]:
+    return [line.rpartition(",")[0] for line in RunDir(spec.folder).history.read_text().splitlines()]
+
+
+def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec):
+    words = ("trainer=compiled", "model.hidden_units=[20]", "model.dropout=0.2", "epochs=12", "optimizer=nesterov")
+    stopping = ("callbacks=checkpoint_early_stopping", "callbacks.early_stopping.patience=1")
+
+    def pack(prefix: str) -> list[RunSpec]:
+        early = stopping if prefix == "early" else ()
+        return [
+            make_spec(*words, "seed=1", "optimizer.learning_rate=0.01", folder=f"{prefix}0"),
+            make_spec(*words, *early, "seed=2", "optimizer.learning_rate=0.6", folder=f"{prefix}1"),
+            make_spec(*words, "seed=3", "optimizer.learning_rate=1e20", folder=f"{prefix}2"),
+        ]
+
+    early, full = train(pack("early")), train(pack("full"))
+    assert [record.pack for record in early + full] == [3] * 6
+    assert [record.status for record in early] == [Status.COMPLETED, Status.COMPLETED, Status.DIVERGED]
+    assert early[1].epochs_run < 12 == full[1].epochs_run
+    assert early[1].best["epoch"] == early[1].epochs_run - 1
+    first, second = (make_spec(*words, folder=f"{prefix}0") for prefix in ("early", "full"))
+    assert rows(first) == rows(second)  # to the last digit
+    assert (
+        rows(make_spec(*words, folder="early1")) == rows(make_spec(*words, folder="full1"))[: early[1].epochs_run + 1]
+    )
+    folder = make_spec(*words, folder="early1").folder
+    best, last = (keras.models.load_model(folder / name) for name in ("best.keras", "last.keras"))
+    for one, two in zip(best.get_weights(), last.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    _, split = data.load_split(make_spec(*words).config["data"])
+    loss, _ = best.evaluate(data.scale(split.x_val), split.y_val, verbose=0)
+    assert loss == pytest.approx(early[1].best["val_loss"], rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec):
+    words = ("trainer=compiled", "model.hidden_units=[20]", "model.dropout=0.3")
+    first, other, again = (
+        make_spec(*words, f"seed={seed}", folder=name) for name, seed in zip("abc", (1, 2, 1), strict=True)
+    )
+    for spec in (first, other, again):
+        train([spec])
+    compiled._programs.clear()
+    anew = make_spec(*words, "seed=1", folder="d")
+    train([anew])
+    assert rows(first) == rows(again) == rows(anew) != rows(other)
+
+
+def test_a_grid_over_inputs_compiles_once(make_spec):
+    compiled._programs.clear()
+    words = ("trainer=compiled", "model.hidden_units=[20]", "epochs=1")
+    for number, (rate, dropout) in enumerate([(0.1, 0.1), (0.01, 0.2), (0.01, 0.9)]):
+        train([make_spec(*words, f"optimizer.learning_rate={rate}", f"model.dropout={dropout}", folder=str(number))])
+    [program] = compiled._programs.values()
+    assert program._epoch.experimental_get_tracing_count() == 1
+    train([make_spec(*words, "model.dropout=0", folder="none"), make_spec(*words, "optimizer=sgd", folder="sgd")])
+    assert len(compiled._programs) == 3
+
+
+def test_keras_callbacks_work_at_epochs(make_spec, tmp_path):
+    def node(target: str, **arguments: object) -> str:
+        return (
+            "{"
+            + ", ".join(f"{k}: {v}" for k, v in {"_target_": f"keras.callbacks.{target}", **arguments}.items())
+            + "}"
+        )
+
+    spec = make_spec(
+        "trainer=compiled", "epochs=4",
+        f"+callbacks.reduce={node('ReduceLROnPlateau', patience=1, factor=0.1, min_delta=10)}",
+        f"+callbacks.csv={node('CSVLogger', filename='keras.csv')}",
+        f"+callbacks.nan={node('TerminateOnNaN')}",
+        f"+callbacks.board={node('TensorBoard', log_dir='board')}",
+    )  # fmt: skip
+    [record] = train([spec])
+    assert record.status is Status.COMPLETED, record.reason
+    rates = [row["learning_rate"] for row in RunDir(spec.folder).read_history()]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+    assert len((spec.folder / "keras.csv").read_text().splitlines()) == 5
+    events = list((spec.folder / "board").rglob("events*"))
+    tags = {
+        value.tag
+        for path in events
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert {"epoch_loss", "epoch_accuracy"} <= tags
+
+
+def test_a_callback_that_changes_the_learning_rate_changes_the_training(make_spec):
+    stop = "{_target_: keras.callbacks.LearningRateScheduler, schedule: {_target_: hydra.utils.get_method, path: " \
+        "test_compiled.no_learning}}"  # fmt: skip
+    spec = make_spec("trainer=compiled", "epochs=3", f"+callbacks.stop={stop}")
+    train([spec])
+    losses = [row["val_loss"] for row in RunDir(spec.folder).read_history()]
+    assert losses[0] == pytest.approx(losses[2], rel=1e-6)
+
+
+def no_learning(epoch: int, rate: float) -> float:
+    return 1e-12
+
+
+def test_a_callback_on_batches_is_given_to_fit(make_spec, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "batch_callbacks.py").write_text(
+        "import keras\nclass Count(keras.callbacks.Callback):\n"
+        "    def __init__(self, filename):\n        super().__init__()\n        self.filename = filename\n"
+        "    def on_train_batch_end(self, batch, logs=None):\n        open(self.filename, 'a').write('x')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spec = make_spec("trainer=compiled", "+callbacks.count={_target_: batch_callbacks.Count, filename: count.txt}")
+    [record] = train([spec])
+    assert record.status is Status.COMPLETED
+    assert (spec.folder / "count.txt").read_text() == 16 * "x"  # two epochs of eight batches
+    assert "run: trainer fit instead of compiled: callback Count works on batches" in caplog.messages
+
+
+def test_a_run_that_fails_in_a_pack_costs_itself_alone(make_spec, tmp_path, monkeypatch):
+    (tmp_path / "bad_callbacks.py").write_text(
+        "import keras\nclass Bad(keras.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None):\n        raise RuntimeError('on purpose')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ("trainer=compiled", "model.hidden_units=[20]")
+    good, bad = (
+        make_spec(*words, folder="good"),
+        make_spec(*words, "+callbacks.b={_target_: bad_callbacks.Bad}", folder="bad"),
+    )
+    records = train([bad, good])
+    assert [(record.status, record.pack) for record in records] == [(Status.FAILED, 2), (Status.COMPLETED, 2)]
+    assert records[0].reason == "RuntimeError: on purpose"
+
+
+def test_dropout_masks_are_even_independent_and_the_same_compiled_and_not():
+    seeds = tf.constant([0, 1, 2**31], tf.uint32)
+    plain = unit_bits(seeds, tf.constant(7, tf.uint32), 0, 50_000)
+    jitted = tf.function(lambda step: unit_bits(seeds, step, 0, 50_000), jit_compile=True)(tf.constant(7, tf.uint32))
+    np.testing.assert_array_equal(plain, jitted)
+    streams = [plain[0], plain[1], plain[2]]
+    streams += [
+        unit_bits(seeds, tf.constant(8, tf.uint32), 0, 50_000)[0],
+        unit_bits(seeds, tf.constant(7, tf.uint32), 1, 50_000)[0],
+    ]
+    uniform = np.stack([np.asarray(stream, "float64") / 2**32 for stream in streams])
+    for rate in (0.1, 0.5, 0.9):
+        kept = (uniform >= rate).mean(axis=1)
+        np.testing.assert_allclose(kept, 1 - rate, atol=5 * np.sqrt(rate * (1 - rate) / 50_000))
+    correlation = np.corrcoef(np.concatenate([uniform, np.roll(uniform, 1, axis=1)]))
+    assert np.abs(correlation - np.eye(10)).max() < 5 / np.sqrt(50_000)
+    assert thresholds([0.0, 0.5]).tolist() == [0, 2**31]
+    assert scales([0.0, 0.5, 0.75]).tolist() == [1.0, 2.0, 4.0]
