@@ -37,7 +37,7 @@ def plain_keras(spec: RunSpec) -> tuple[list[dict[str, float]], list[np.ndarray]
     noise.thresholds, noise.scales = list(tf.constant(thresholds(rates))), list(tf.constant(scales(rates)))
     x, x_val, history = data.scale(split.x_train), data.scale(split.x_val), []
     for epoch in range(config["epochs"]):
-        order = compiled._order(config["seed"], epoch, len(x))
+        order = building.order(job, epoch)
         logs = dict.fromkeys(("loss", "accuracy"), 0.0)
         for step in range(steps):
             batch = order[step * config["batch_size"] : (step + 1) * config["batch_size"]]
@@ -93,6 +93,22 @@ def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec, ca
     assert_close(alone, expected, tolerance)
     assert_close(pack[2], expected, tolerance)
     assert_close(pack[4], plain_keras(spec("reference4", 4, 0.004, 0.9)), tolerance)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_without_dropout_model_fit_gives_the_same_numbers(make_spec, optimizer):
+    words = ("epochs=4", "batch_size=48", f"optimizer={optimizer}", "seed=7")
+    ours, keras_own = (
+        make_spec(*words, "trainer=compiled", folder="ours"),
+        make_spec(*words, "trainer=fit", folder="fit"),
+    )
+    train([ours, keras_own])
+    model = keras.models.load_model(RunDir(keras_own.folder).last_model)
+    history = [{key: row[key] for key in METRICS} for row in RunDir(keras_own.folder).read_history()]
+    assert_close(ours, (history, model.get_weights()), TOLERANCE["default"])
+    batches = [building.order(Job(ours), epoch).tolist() for epoch in range(3)]
+    assert batches[0] != batches[1] != batches[2]
+    assert [sorted(batch) for batch in batches] == [list(range(256))] * 3
 
 
 NETS = """

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 
 from fashion_sweep import models, optimizers
 from fashion_sweep.training.job import Job
@@ -17,6 +18,11 @@ LOSS = "sparse_categorical_crossentropy"
 def steps_per_epoch(job: Job) -> int:
     """Batches in an epoch, a partial last one included."""
     return math.ceil(len(job.split.x_train) / int(job.config["batch_size"]))
+
+
+def order(job: Job, epoch: int) -> np.ndarray:
+    """The order of the training images in an epoch (from 0), int [N]: a function of the run's seed and the epoch."""
+    return np.random.default_rng([job.config["seed"], epoch]).permutation(len(job.split.x_train))
 
 
 def compiled_model(job: Job, **options: Any) -> keras.Model:

@@ -102,7 +102,7 @@ def _train(jobs: Sequence[Job]) -> None:
                 run.callbacks.on_epoch_begin(epoch)
         trained = program.epoch(
             arrays,
-            np.stack([_order(run.job.config["seed"], epoch, len(split.x_train)) for run in runs]),
+            np.stack([building.order(run.job, epoch) for run in runs]),
             learning_rates=np.stack([run.learning_rates(epoch * steps, steps) for run in runs], axis=1),
             seeds=np.array([run.job.config["seed"] for run in runs]),
             rates=np.array([stacked.dropout_rates(run.model) for run in runs]),
@@ -127,11 +127,6 @@ def _begun(row: int, job: Job, pack: int) -> _Run:
     with guarded([job]):
         every.on_train_begin()
     return _Run(row, job, model, every)
-
-
-def _order(seed: int, epoch: int, images: int) -> np.ndarray:
-    """The order of the training images in an epoch: a function of the run's seed and the epoch, and of nothing else."""
-    return np.random.default_rng([seed, epoch]).permutation(images)
 
 
 _programs: OrderedDict[str, Program] = OrderedDict()
