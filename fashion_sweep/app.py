@@ -1,6 +1,6 @@
 """The command line: compose, check, train, report.
 
-The main path of a command: ``main`` plans and checks all runs, hands them to Hydra, which calls ``run`` for each, and
+The main path of a command: ``main`` plans and checks all runs, hands them to Hydra, which calls ``Task`` for each, and
 ends with the report. Nothing here imports TensorFlow before the first run starts.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import shlex
 import signal
 import sys
@@ -22,13 +21,13 @@ from typing import NoReturn
 import hydra
 import numpy as np
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from fashion_sweep import data, plan, progress, schema
 from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.run_dir import RunDir, Status, SweepDir, replacing, write_text
+from fashion_sweep.task import Task
 
 CONF = next(p for p in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if p.is_dir())
 """The config groups: inside the package in a wheel, at the top of a checkout."""
@@ -49,21 +48,7 @@ schema.register()
 OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def run(config: DictConfig) -> float:
-    """Train one run, wherever a launcher calls this; returns its lowest val_loss for sweepers that search.
-
-    What becomes of the run stands in its folder: a run that fails does not raise.
-    """
-    from fashion_sweep.training.train import RunSpec, train
-
-    node = HydraConfig.get()
-    choices, overrides = plan.group_choices(OmegaConf.create({"runtime": node.runtime})), list(node.overrides.task)
-    resolved = plan.resolved(config)
-    identity = plan.name_and_identity(resolved, choices, overrides)[1]
-    [record] = train([RunSpec(Path(node.runtime.output_dir), resolved, choices, overrides, identity)])
-    best = record.best["val_loss"] if record.best and record.status is Status.COMPLETED else None
-    return math.nan if best is None else best
+run = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(Task())
 
 
 def main() -> NoReturn:

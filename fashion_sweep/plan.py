@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fashion_sweep import checks, data, explain, run_dir, schema
 from fashion_sweep.errors import ConfigError, UserError
+from hydra_plugins.packed_launcher.composing import speed_up_compose
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
 """What Hydra raises for a config that cannot be composed; some of its own checks raise plain Python errors."""
@@ -64,6 +65,7 @@ def make_plan(
         raise ConfigError(f"--config-dir {extra_conf}: there is no such folder")
     search = [f"hydra.searchpath=[file://{Path(extra_conf).absolute()}]"] if extra_conf else []
     with initialize_config_dir(str(conf), version_base="1.3", job_name="fashion_sweep"):
+        speed_up_compose()
         return _Composer(config_name, search, _parse(overrides)).plan(multirun)
 
 
@@ -146,6 +148,9 @@ class _Composer:
             raise ConfigError(
                 f"{' '.join(several)}: several values. Add -m to sweep over them, or write KEY=[a,b] for a list."
             )
+        wrong = schema.problems({"hydra": {"launcher": fixed.hydra.launcher}})
+        if wrong:
+            raise ConfigError("; ".join(wrong))
         return fixed
 
     def _compose(self, lines: Sequence[str]) -> DictConfig:

@@ -279,6 +279,10 @@ RULES = (
     Rule("data.image_size", *_at_least(1)),
     Rule("data.classes", *_at_least(2)),
     Rule("data.noise", "in [0, 100]", lambda value: 0 <= value <= 100),  # noqa: PLR2004
+    Rule("hydra.launcher.lanes", *_at_least(1)),
+    Rule("hydra.launcher.pack_size", *_at_least(1)),
+    Rule("hydra.launcher.threads_per_lane", *_at_least(1)),
+    Rule("hydra.launcher.run_timeout_min", *_POSITIVE),
     Rule("trainer.steps_per_execution", *_at_least(1)),
     Rule("trainer.jit_compile", "true, false or auto", lambda value: value in (True, False, "auto")),
 )

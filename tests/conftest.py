@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ from omegaconf import DictConfig
 
 from fashion_sweep import app, plan
 from fashion_sweep.training.train import RunSpec
+
+# A shell that starts the tests in the background has them ignore SIGINT, and so would every process that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = ("trainer=fit", "data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
 """Overrides that make a run of 256 training images: 8 steps an epoch."""

@@ -32,7 +32,7 @@ def test_a_sweep_ends_in_a_table_and_curves(command, tmp_path):
     assert done.stderr == ""
     sweep = SweepDir(only(tmp_path / "outputs" / "sweeps"))
     assert len(sweep.run_dirs()) == 4
-    lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    lines = sorted(line for line in done.stdout.splitlines() if line.startswith("["))
     assert [line[:6] for line in lines] == ["[1/4] ", "[2/4] ", "[3/4] ", "[4/4] "]
     assert all(" completed: best val_loss " in line for line in lines)
     for run in sweep.run_dirs():
@@ -88,6 +88,25 @@ def test_one_run_and_a_folder_that_holds_another(command, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_lane_that_dies_costs_its_own_run_at_most(command, tmp_path, monkeypatch):
+    (tmp_path / "deadly.py").write_text(
+        "import keras, os, signal\n"
+        "class Kill(keras.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None):\n"
+        "        if epoch == 1:\n            os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    kill = "{_target_: deadly.Kill}"
+    done = command(
+        "-m", f"+callbacks.kill={kill},null", "seed=0,1", *TINY, "hydra.sweep.dir=s", PYTHONPATH=str(tmp_path)
+    )
+    assert done.returncode == 1, done.stderr
+    records = [run.read_record() for run in SweepDir(tmp_path / "s").run_dirs()]
+    assert [record.status.value for record in records] == ["failed", "failed", "completed", "completed"]
+    assert all("killed by signal 9" in record.reason for record in records[:2])
+    assert [(record.attempt, record.epochs_run) for record in records] == [(2, 1), (2, 1), (1, 20), (1, 20)]
+
+
+@pytest.mark.slow
 def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command, tmp_path):
     done = command("-m", "optimizer=sgd", "optimizer.learning_rate=0.1,1e30", *TINY, "epochs=2", "hydra.sweep.dir=s")
     assert done.returncode == 1, done.stderr
@@ -101,8 +120,10 @@ def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command,
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_sweep_keeps_and_reports_what_it_has(tmp_path, sent, code):
+@pytest.mark.parametrize("launcher", [["hydra/launcher=basic"], ["hydra.launcher.lanes=1"]], ids=" ".join)
+def test_an_interrupted_sweep_keeps_and_reports_what_it_has(tmp_path, sent, code, launcher):
     words = [sys.executable, "-m", "fashion_sweep", "-m", "seed=0,1", *TINY, "epochs=100000", "hydra.sweep.dir=s"]
+    words += launcher
     with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob("s/*/history.csv")):
@@ -168,6 +189,8 @@ def test_a_wheel_holds_the_config_and_runs_outside_the_checkout(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     assert (site / "fashion_sweep" / "conf" / "optimizer" / "adam.yaml").is_file()
+    assert (site / "hydra_plugins" / "packed_launcher" / "launcher.py").is_file()
+    assert not (site / "hydra_plugins" / "__init__.py").exists()
     entry = (next(site.glob("*.dist-info")) / "entry_points.txt").read_text()
     assert "fashion-sweep = fashion_sweep.app:main" in entry
     assert "fashion-sweep-report = fashion_sweep.analysis.report:main" in entry

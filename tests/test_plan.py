@@ -162,6 +162,7 @@ def test_any_folder_name_reaches_hydra_as_it_is(text):
             "optimizer=sgd,adam: several values. Add -m to sweep over them, or write KEY=[a,b] for a list.",
         ),
         ("data=npz", "data.path: a value is required; give data.path=VALUE"),
+        ("hydra.launcher.lanes=0", "hydra.launcher.lanes is 0, expected at least 1"),
         ("data.limit=1", "data.limit is 1, expected at least 2"),
     ],
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,8 @@ class RunSpec:
     choices: dict[str, str]  # config group -> choice
     overrides: list[str]
     identity: str
+    own_log: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Makes a context for what is logged of this run alone, so that a launcher can keep the logs of a pack apart."""
 
 
 class Job:
@@ -45,7 +47,7 @@ class Job:
             overrides=spec.overrides,
             config=dict(spec.config),
         )
-        self.recorder = Recorder(self.run, record)
+        self.recorder = Recorder(self.run, record, spec.own_log)
 
     @property
     def is_running(self) -> bool:

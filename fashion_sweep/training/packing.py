@@ -22,3 +22,12 @@ def pack_key(config: Mapping[str, Any]) -> str | None:
     optimizer = {key: value for key, value in config["optimizer"].items() if key != "learning_rate"}
     rest = {key: config[key] for key in ("data", "trainer", "epochs", "batch_size")}
     return json.dumps([model, optimizer, rest], sort_keys=True)
+
+
+def cost(config: Mapping[str, Any]) -> float:
+    """How long a run may take, relative to others on the same data: its steps times a guess at the work of one."""
+    model = config["model"]
+    units = [size for value in model.values() if isinstance(value, list) for size in value if isinstance(size, int)]
+    windows = float(model.get("kernel_size") or 1) ** 2 * (10 if "filters" in model else 1)
+    steps: float = config["epochs"] * (1 / config["batch_size"] + 1 / 100)
+    return steps * (100 + sum(units) * windows)

@@ -44,7 +44,8 @@ class Program:
     """Trains R runs of one architecture together. Call load first, then epoch and validate in turn.
 
     models: R built Keras models, used for their architecture; optimizer: new, unbuilt, of the kind that all runs have;
-    its learning rate is replaced by the input of ``epoch``.
+    its learning rate is replaced by the input of ``epoch``. On a CPU a model with convolutions runs as a plain
+    TensorFlow graph: XLA's convolutions there are several times slower than TensorFlow's.
     """
 
     def __init__(self, models: Sequence[keras.Model], optimizer: Any, batch_size: int) -> None:
@@ -55,8 +56,9 @@ class Program:
         optimizer.build(self._model.trainable_variables)
         self._optimizer = optimizer
         self._fresh = [variable.numpy() for variable in optimizer.variables]
-        self._epoch = tf.function(self._train_steps, jit_compile=True, autograph=False)
-        self._validate = tf.function(self._validation_sums, jit_compile=True, autograph=False)
+        jit = bool(tf.config.list_physical_devices("GPU")) or not stacked.has_convolutions(models[0])
+        self._epoch = tf.function(self._train_steps, jit_compile=jit, autograph=False)
+        self._validate = tf.function(self._validation_sums, jit_compile=jit, autograph=False)
 
     def load(self, models: Sequence[keras.Model]) -> None:
         """Start anew from the weights of R models, with a fresh optimizer."""

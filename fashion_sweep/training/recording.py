@@ -8,6 +8,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
@@ -16,6 +17,7 @@ from typing import Any
 
 from fashion_sweep.data import Split
 from fashion_sweep.dataset import Dataset
+from fashion_sweep.errors import FolderError
 from fashion_sweep.run_dir import HISTORY_COLUMNS, METRICS, RunDir, RunRecord, Status, replacing, write_text
 
 log = logging.getLogger(__name__)
@@ -27,10 +29,16 @@ PACKAGES = ("fashion-sweep", "tensorflow", "keras", "hydra-core", "omegaconf", "
 class Recorder:
     """The writer of one run's folder. Call start once, epoch after every epoch, finish once."""
 
-    def __init__(self, run: RunDir, record: RunRecord, clock: Callable[[], float] = time.perf_counter) -> None:
-        """clock: seconds from any origin, never set back."""
+    def __init__(
+        self,
+        run: RunDir,
+        record: RunRecord,
+        own_log: Callable[[], AbstractContextManager[None]] = nullcontext,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """own_log: makes a context for what is logged; clock: seconds from any origin, never set back."""
         self.rows: list[dict[str, float]] = []
-        self.record, self._run, self._clock = record, run, clock
+        self.record, self._run, self._own_log, self._clock = record, run, own_log, clock
         self._started = self._epoch_started = clock()
 
     @property
@@ -41,12 +49,23 @@ class Recorder:
     def start(self) -> None:
         """Write the record of a run that begins now."""
         self._run.history.unlink(missing_ok=True)
+        before = self._record_of_before()
+        self.record.attempt = before.attempt + 1 if before and before.identity == self.record.identity else 1
         self.record.status = Status.RUNNING
         self.record.started = _now()
         self.record.versions = versions()
         self.record.git = git_state()
         self._run.write_record(self.record)
-        log.info("Training %s", self.record.run)
+        self._say("Training %s", self.record.run)
+
+    def resume(self) -> None:
+        """Go on from what the folder holds, for a run whose process is gone; instead of start."""
+        before = self._record_of_before()
+        if before is not None and before.identity == self.record.identity:
+            self.record = before
+        with suppress(FolderError):
+            self.rows = self._run.read_history()
+        self._started = self._clock() - sum(row["seconds"] for row in self.rows)
 
     def describe_data(self, dataset: Dataset, split: Split) -> None:
         """Note what the run is trained on. Its seconds count from here: imports and loading are paid once a process."""
@@ -76,7 +95,7 @@ class Recorder:
         self.rows.append({key: row[key] for key in HISTORY_COLUMNS if key in row})
         self._epoch_started = now
         self._run.write_history(self.rows)
-        log.info("Epoch %d: %s", row["epoch"], ", ".join(f"{key} {row[key]:.4f}" for key in METRICS))
+        self._say("Epoch %d: %s", row["epoch"], ", ".join(f"{key} {row[key]:.4f}" for key in METRICS))
 
     def save(self, model: Any, what: str) -> None:
         """Keep the model as it is now. what: none, model, weights or both."""
@@ -98,8 +117,18 @@ class Recorder:
         record.best = _summary(min(finite, key=lambda row: row["val_loss"])) if finite else None
         record.last = _summary(self.rows[-1]) if self.rows else None
         self._run.write_record(record)
-        log.info("The run is %s%s", status.value, f": {reason}" if reason else "")
+        self._say("The run is %s%s", status.value, f": {reason}" if reason else "")
         return record
+
+    def _record_of_before(self) -> RunRecord | None:
+        try:
+            return self._run.read_record()
+        except FolderError:
+            return None
+
+    def _say(self, message: str, *arguments: object) -> None:
+        with self._own_log():
+            log.info(message, *arguments)
 
 
 def _summary(row: Mapping[str, float]) -> dict[str, float | None]:

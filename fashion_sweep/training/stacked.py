@@ -48,6 +48,11 @@ def stack(models: Sequence[keras.Model], noise: Noise) -> keras.Model:
     return keras.models.clone_model(models[0], clone_function=replaced, recursive=True)
 
 
+def has_convolutions(model: keras.Model) -> bool:
+    """Whether any layer convolves."""
+    return any("Conv" in type(layer).__name__ for layer in model._flatten_layers(include_self=False))
+
+
 def dropout_rates(model: keras.Model) -> list[float]:
     """The rates of the layers that ``stack`` replaces by CounterDropout, in its order."""
     if not _is_clonable(model):

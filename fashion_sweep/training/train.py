@@ -36,6 +36,15 @@ def train(specs: Sequence[RunSpec]) -> list[RunRecord]:
     return [one.recorder.record if isinstance(one, Job) else one for one in found]
 
 
+def lost(spec: RunSpec, reason: str) -> None:
+    """Record a run whose process died before it could do so itself. reason: in one line, for people."""
+    record = _completed(spec)
+    if record is None:
+        recorder = Job(spec).recorder
+        recorder.resume()
+        recorder.finish(Status.INTERRUPTED if reason.startswith("interrupted") else Status.FAILED, reason)
+
+
 def _completed(spec: RunSpec) -> RunRecord | None:
     try:
         record = RunDir(spec.folder).read_record()

@@ -1,0 +1,77 @@
+"""What Hydra calls for each run, under any launcher, and what it offers to the packed one.
+
+The methods besides ``__call__`` are those of hydra_plugins.packed_launcher.PackTask; other launchers do not look at
+them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from fashion_sweep import plan
+from fashion_sweep.quiet import native_output_to
+from fashion_sweep.run_dir import RunRecord, Status
+from fashion_sweep.training import packing
+
+if TYPE_CHECKING:
+    from fashion_sweep.training.job import RunSpec
+    from hydra_plugins.packed_launcher import Job
+
+
+class Task:
+    """Trains one run, or several together; what becomes of a run stands in its folder, and a failed one does not raise.
+
+    Gives the lowest val_loss of each completed run, for sweepers that search, and NaN for the others.
+    """
+
+    def __call__(self, config: DictConfig) -> float:
+        """Train one run. HydraConfig is set, as Hydra does it for every job."""
+        from fashion_sweep.training.train import train
+
+        [record] = train([_spec(config, HydraConfig.get())])
+        return _value(record)
+
+    def warm_up(self) -> None:
+        """Import what takes seconds, while the command line still composes the grid."""
+        with native_output_to(None):
+            import fashion_sweep.training.compiled  # noqa: F401
+
+    def pack_key(self, config: DictConfig) -> Hashable | None:
+        """Runs with equal keys may train together."""
+        return packing.pack_key(plan.resolved(config)) if "compiled" in str(config.trainer._target_) else None
+
+    def cost(self, config: DictConfig) -> float:
+        """How long a run may take, relative to others of the sweep."""
+        return packing.cost(plan.resolved(config))
+
+    def run_pack(self, jobs: Sequence[Job]) -> list[float]:
+        """Train several runs together."""
+        from fashion_sweep.training.train import train
+
+        return [_value(record) for record in train([_spec(job.config, job.hydra.hydra, job.own_log) for job in jobs])]
+
+    def on_lost(self, config: DictConfig, hydra: DictConfig, reason: str) -> None:
+        """Record a run whose process died: it could not do so itself."""
+        from fashion_sweep.training.train import lost
+
+        lost(_spec(config, hydra.hydra), reason)
+
+
+def _spec(config: DictConfig, hydra: Any, own_log: Callable[[], AbstractContextManager[None]] = nullcontext) -> RunSpec:
+    from fashion_sweep.training.job import RunSpec
+
+    resolved, choices, overrides = plan.resolved(config), plan.group_choices(hydra), list(hydra.overrides.task)
+    identity = plan.name_and_identity(resolved, choices, overrides)[1]
+    return RunSpec(Path(hydra.runtime.output_dir), resolved, choices, overrides, identity, own_log)
+
+
+def _value(record: RunRecord) -> float:
+    best = record.best["val_loss"] if record.best and record.status is Status.COMPLETED else None
+    return math.nan if best is None else best

@@ -1,0 +1,85 @@
+"""What each lane may use of this machine: its GPU, or its cores. Nothing here imports a GPU library."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+GPU_PACK_SIZE = 32
+"""Jobs in a pack on a GPU, where the config leaves it open: small networks leave most of a GPU idle one at a time."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The share of the machine that a lane owns."""
+
+    gpu: str | None  # for CUDA_VISIBLE_DEVICES; None: the lane uses cores
+    cores: tuple[int, ...]  # that the lane is pinned to; empty: all that the parent may use
+    threads: int | None  # of each library's pool; None: the library decides
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that pin a process to this slot. They count only before libraries are imported."""
+        device = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
+        if self.threads is None:
+            return device
+        return device | dict.fromkeys(THREAD_VARIABLES, str(self.threads)) | {"TF_NUM_INTEROP_THREADS": "1"}
+
+
+def slots(lanes: int | None, threads_per_lane: int | None) -> list[Slot]:
+    """A slot a lane. lanes, threads_per_lane: as in the config, None where it leaves them open.
+
+    Raises ValueError for numbers below 1.
+    """
+    for name, value in (("lanes", lanes), ("threads_per_lane", threads_per_lane)):
+        if value is not None and value < 1:
+            raise ValueError(f"hydra.launcher.{name} is {value}, expected at least 1, or null")
+    gpus, cores = visible_gpus(), available_cores()
+    count = lanes or len(gpus) or len(cores)
+    if gpus:
+        return [Slot(gpus[lane % len(gpus)], (), threads_per_lane) for lane in range(count)]
+    threads = threads_per_lane or max(1, len(cores) // count)
+    return [Slot(None, _share(cores, lane, threads), threads) for lane in range(count)]
+
+
+def _share(cores: list[int], lane: int, threads: int) -> tuple[int, ...]:
+    """The cores of a lane; lanes share cores where there are not enough."""
+    start = lane * threads
+    return tuple(sorted({cores[(start + offset) % len(cores)] for offset in range(threads)}))
+
+
+def available_cores() -> list[int]:
+    """The cores that this process may use, by number."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that CUDA would show to this process, as CUDA_VISIBLE_DEVICES names them; empty where there are none."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return _gpus_of_the_driver()
+    gpus = [gpu.strip() for gpu in listed.split(",")]
+    hidden_from = next((i for i, gpu in enumerate(gpus) if gpu in ("", "-1", "NoDevFiles")), len(gpus))
+    return gpus[:hidden_from]
+
+
+def _gpus_of_the_driver() -> list[str]:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        found = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):  # a driver that does not answer has no GPU to offer
+        return []
+    return gpus_listed(found.stdout)
+
+
+def gpus_listed(text: str) -> list[str]:
+    """The devices in the output of ``nvidia-smi -L``. Of a GPU that is cut into MIG devices only these can be used."""
+    lines = [line.strip() for line in text.splitlines()]
+    parts = [line.rpartition("UUID: ")[2].rstrip(")") for line in lines if line.startswith("MIG ")]
+    return parts or [line.split()[1].rstrip(":") for line in lines if line.startswith("GPU ")]

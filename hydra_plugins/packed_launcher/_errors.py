@@ -1,0 +1,45 @@
+"""What can become of a job besides its own exception: each of these stands in its JobReturn."""
+
+from __future__ import annotations
+
+import signal
+
+
+class LaneDiedError(RuntimeError):
+    """The process that ran the job ended without a result, twice for this job."""
+
+
+class JobTimeoutError(TimeoutError):
+    """The job took longer than run_timeout_min, and its lane was killed."""
+
+
+class JobExitedError(RuntimeError):
+    """The job called sys.exit, which in a sweep ends the job alone."""
+
+
+class NotStartedError(RuntimeError):
+    """The job never started, because another one failed before."""
+
+
+class UnsendableError(RuntimeError):
+    """What the job returned or raised could not be sent to the parent process."""
+
+
+class LaneTraceback(Exception):  # noqa: N818
+    """The cause of an exception that crossed from a lane: its traceback there, as text."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def how_it_ended(code: int | None) -> str:
+    """A process's exit code (negative: the signal that killed it) in words."""
+    if code is None:
+        return "closed its connection"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = f" ({signal.Signals(-code).name})"
+    except ValueError:  # a real-time signal has no name
+        name = ""
+    return f"was killed by signal {-code}{name}"

@@ -1,0 +1,52 @@
+"""Which jobs train together, and in which order the packs start."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
+
+from hydra_plugins.packed_launcher._jobs import PlannedJob
+
+Pack = list[PlannedJob]
+WELL_MIXED = 4
+"""From so many packs a lane on, the order of the queue evens out the lanes by itself."""
+
+
+def form(jobs: Sequence[PlannedJob], pack_size: int, lanes: int) -> list[Pack]:
+    """The packs of a batch, longest first.
+
+    Jobs with equal keys join, at most pack_size of them, in packs as equal as possible: a program for so many runs is
+    compiled once. Where packs are few they are halved until every lane has as many as the others.
+    """
+    packs = [pack for group in _groups(jobs) for pack in _evenly(group, -(-len(group) // pack_size))]
+    while len(packs) % lanes and len(packs) < WELL_MIXED * lanes:
+        largest = max(packs, key=_cost_if_divisible)
+        if len(largest) == 1:
+            break
+        packs.remove(largest)
+        packs.extend(_evenly(largest, 2))
+    return sorted(packs, key=cost, reverse=True)
+
+
+def cost(pack: Pack) -> float:
+    """Relative time of a pack."""
+    return sum(job.cost for job in pack)
+
+
+def _cost_if_divisible(pack: Pack) -> float:
+    return cost(pack) if len(pack) > 1 else -1.0
+
+
+def _groups(jobs: Sequence[PlannedJob]) -> list[Pack]:
+    """Jobs that may train together, the costliest first, so that jobs of a pack end at about the same time."""
+    groups: dict[Hashable, Pack] = {}
+    for job in sorted(jobs, key=lambda job: job.cost, reverse=True):
+        groups.setdefault(("alone", job.index) if job.key is None else ("together", job.key), []).append(job)
+    return list(groups.values())
+
+
+def _evenly(group: Pack, parts: int) -> list[Pack]:
+    """The group in so many parts, whose lengths differ by at most one."""
+    size, longer = divmod(len(group), parts)
+    bounds = [part * size + min(part, longer) for part in range(parts + 1)]
+    return [group[start:end] for start, end in pairwise(bounds)]

@@ -1,0 +1,112 @@
+"""``hydra/launcher=packed``: the plugin that Hydra finds."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import sys
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from hydra_plugins.packed_launcher import _packs, _planning
+from hydra_plugins.packed_launcher._devices import GPU_PACK_SIZE, slots
+from hydra_plugins.packed_launcher._dispatch import Dispatch, Rules
+from hydra_plugins.packed_launcher._jobs import PlannedJob
+from hydra_plugins.packed_launcher._lanes import Lanes
+from hydra_plugins.packed_launcher._messages import Start
+from hydra_plugins.packed_launcher.composing import fast_loader
+
+log = logging.getLogger(__name__)
+
+
+class PackedLauncher(Launcher):
+    """Runs the jobs of a sweep in lanes that start in ``setup`` and live as long as the launcher.
+
+    The arguments are those of ``config.PackedLauncherConf``. Raises ValueError for numbers that are too small.
+    """
+
+    def __init__(
+        self,
+        lanes: int | None,
+        pack_size: int | None,
+        threads_per_lane: int | None,
+        run_timeout_min: float | None,
+        fail_fast: bool,
+    ) -> None:
+        for name, value in (("pack_size", pack_size), ("run_timeout_min", run_timeout_min)):
+            if value is not None and value <= 0:
+                raise ValueError(f"hydra.launcher.{name} is {value}, expected more than 0, or null")
+        self.slots = slots(lanes, threads_per_lane)
+        self.pack_size = pack_size or (GPU_PACK_SIZE if self.slots[0].gpu is not None else 1)
+        self.rules = Rules(run_timeout_min, fail_fast)
+        self.context: HydraContext
+        self.lane_context: HydraContext  # with Hydra's own loader, for lanes
+        self.task: TaskFunction
+        self.config: DictConfig
+        self.lanes: Lanes
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Start the lanes, and make composition fast for the sweeper as well, which has the same context."""
+        self.config, self.task, self.context = config, task_function, hydra_context
+        self.lane_context = copy.copy(hydra_context)
+        hydra_context.config_loader = fast_loader(hydra_context.config_loader)
+        start = Start(cloudpickle.dumps(task_function), self._briefing())
+        self.lanes = Lanes(self.slots, start)
+        weakref.finalize(self, Lanes.end, self.lanes)
+        self.lanes.ensure(len(self.slots))
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run a batch of jobs. Returns a JobReturn for each, in the same order.
+
+        Raises KeyboardInterrupt, after the jobs that it met have had a few seconds to record themselves, and what
+        Hydra raises for a config that cannot be composed.
+        """
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        try:
+            return self._launch(job_overrides, initial_job_idx)
+        except KeyboardInterrupt:
+            for job in self.lanes.interrupt():
+                self._tell_lost(job, "interrupted, and killed as it did not end by itself")
+            raise
+        except BaseException:
+            self.lanes.kill_all()
+            raise
+
+    def _launch(self, job_overrides: Sequence[Sequence[str]], first_number: int) -> list[JobReturn]:
+        jobs = _planning.plan(self.context, self.config, job_overrides, first_number, self.task)
+        packs = _packs.form(jobs, self.pack_size, len(self.slots))
+        log.info("Launching %d jobs in %d packs on %d lanes", len(jobs), len(packs), len(self.slots))
+        for job, overrides in zip(jobs, job_overrides, strict=True):
+            log.info("\t#%d : %s", job.number, " ".join(filter_overrides(overrides)))
+        self.lanes.shrink(len(packs))
+        self.lanes.brief(self._briefing())
+        returns = Dispatch(self.lanes, packs, self.rules, self._tell_lost).run()
+        return [returns[job.index] for job in jobs]
+
+    def _briefing(self) -> bytes:
+        """What a lane needs to know of this process besides the task function."""
+        briefing: bytes = cloudpickle.dumps((Singleton.get_state(), self.lane_context, str(Path.cwd()), sys.argv))
+        return briefing
+
+    def _tell_lost(self, job: PlannedJob, reason: str) -> None:
+        """Tell the task function, if it wants to know, of a job that cannot speak for itself."""
+        on_lost: Any = getattr(self.task, "on_lost", None)
+        if on_lost is None:
+            return
+        own, hydra = _planning.parts(job.config())
+        try:
+            with _planning.as_hydra_config(hydra):
+                on_lost(own, hydra, reason)
+        except Exception:
+            log.warning("\t#%d : on_lost failed", job.number, exc_info=True)

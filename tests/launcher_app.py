@@ -1,0 +1,202 @@
+"""Task functions for the tests of the launcher. Lanes import this module: it must be light."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from hydra_plugins.packed_launcher import Job, _work
+
+log = logging.getLogger("launcher_app")
+state: list[Any] = []
+"""What this process remembers."""
+
+
+class OddError(Exception):
+    """Can be pickled, but not unpickled."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def note(folder: str, name: str, text: str = "") -> int:
+    """Append a line to a file of the job. Returns the number of its lines."""
+    with Path(folder, name).open("a") as file:
+        file.write(f"{text}\n")
+    return len(Path(folder, name).read_text().splitlines())
+
+
+def act(config: DictConfig) -> Any:
+    """Do what ``do`` says: a call of one of the functions below, or return its value."""
+    folder = HydraConfig.get().runtime.output_dir
+    tries = note(folder, "tries", str(os.getpid()))
+    return deeds[config.do](tries) if config.do in deeds else config.do
+
+
+def kill_itself(_tries: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_itself_once(tries: int) -> str:
+    if tries == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"try {tries}"
+
+
+def fail(_tries: int) -> None:
+    raise ValueError("no such luck")
+
+
+def fail_oddly(_tries: int) -> None:
+    raise OddError("this", "that")
+
+
+def sleep_long(_tries: int) -> None:
+    """Sleep, and leave a record when interrupted."""
+    folder = HydraConfig.get().runtime.output_dir
+    try:
+        note(folder, "asleep")
+        time.sleep(60)
+    except KeyboardInterrupt:
+        note(folder, "interrupted")
+        raise
+
+
+def sleep_deaf(_tries: int) -> None:
+    """Sleep, whatever is said."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    note(HydraConfig.get().runtime.output_dir, "asleep")
+    time.sleep(60)
+
+
+deeds = {
+    "kill": kill_itself,
+    "kill_once": kill_itself_once,
+    "os_exit": lambda _: os._exit(7),
+    "exit": lambda _: sys.exit(3),
+    "raise": fail,
+    "raise_oddly": fail_oddly,
+    "lock": lambda _: threading.Lock(),
+    "sleep": sleep_long,
+    "deaf": sleep_deaf,
+    "pid": lambda _: os.getpid(),
+    "remember": lambda _: state.append(None) or (os.getpid(), len(state)),
+    "pinned": lambda _: (
+        sorted(os.sched_getaffinity(0)),
+        {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS", "CUDA_VISIBLE_DEVICES")},
+    ),
+}
+
+
+def packed(config: DictConfig) -> Any:
+    """A task function with all that the launcher can use."""
+    return f"alone {config.do}", os.getpid()
+
+
+def warm_up() -> None:
+    state.append("warm")
+
+
+def pack_key(config: DictConfig) -> str | None:
+    return config.get("group")
+
+
+def cost(config: DictConfig) -> float:
+    return float(config.get("cost", 1.0))
+
+
+def run_pack(jobs: Sequence[Job]) -> list[Any]:
+    for job in jobs:
+        note(job.hydra.hydra.runtime.output_dir, "tries", str(os.getpid()))
+        if job.config.do == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+    if any(job.config.do == "sleep" for job in jobs):
+        time.sleep(60)
+    if any(job.config.do == "exit" for job in jobs):
+        sys.exit(4)
+    log.info("to all")
+    return [_in_pack(job, [each.number for each in jobs]) for job in jobs]
+
+
+def _in_pack(job: Job, numbers: list[int]) -> Any:
+    with job.own_log():
+        log.info("to job %d", job.number)
+    if job.config.do == "raise":
+        return ValueError(f"job {job.number}")
+    if job.config.do == "flavour":
+        return os.environ["FLAVOUR"]
+    return numbers, list(state), job.hydra.hydra.runtime.output_dir
+
+
+def on_lost(config: DictConfig, hydra: DictConfig, reason: str) -> None:
+    Path(hydra.hydra.runtime.output_dir).mkdir(parents=True, exist_ok=True)
+    note(hydra.hydra.runtime.output_dir, "lost", f"{config.do}: {reason}")
+
+
+class Noting(Callback):
+    """Notes when a job starts and ends."""
+
+    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+        note(config.hydra.runtime.output_dir, "calls", "start")
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        note(config.hydra.runtime.output_dir, "calls", f"end {job_return.status.name}")
+
+
+def overflow() -> None:
+    """Let packs run out of stack."""
+    _work.FRAMES_A_JOB = 0
+    sys.setrecursionlimit(400)
+
+
+def shallow(config: DictConfig) -> Any:
+    """A task function whose packs end without all results."""
+    return f"alone {config.do}"
+
+
+def die_early() -> None:
+    os._exit(5)
+
+
+def frail(config: DictConfig) -> Any:
+    """A task function whose lanes die as they start."""
+    return config.do
+
+
+frail.warm_up = die_early  # type: ignore[attr-defined]
+shallow.warm_up, shallow.pack_key, shallow.run_pack = overflow, pack_key, run_pack  # type: ignore[attr-defined]
+for function in (warm_up, pack_key, cost, run_pack, on_lost):
+    setattr(packed, function.__name__, function)
+act.on_lost = on_lost  # type: ignore[attr-defined]
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+def refuse() -> None:
+    raise RuntimeError("only the parent can have this")
+
+
+def terminate(*_: Any) -> None:
+    raise Terminated
+
+
+main = hydra.main(version_base="1.3", config_path=None)(act)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, terminate)
+    main()

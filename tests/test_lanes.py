@@ -1,0 +1,238 @@
+"""Lanes: what they own, and everything that can end one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import launcher_app
+import pytest
+from hydra import initialize
+from launching import Launch, errors, lines, values
+from omegaconf import DictConfig
+
+from hydra_plugins.packed_launcher import JobTimeoutError, LaneDiedError, _devices
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
+    with initialize(version_base="1.3", config_path=None, job_name="app"):
+        yield partial(Launch, tmp_path)
+
+
+def test_lanes_are_pinned_to_cores_of_their_own(launch: Callable[..., Launch]) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    pinned = values(launch(launcher_app.act, f"lanes={len(cores)}")(*["+do=pinned"] * 4 * len(cores)))
+    assert all(len(mine) == 1 and mine[0] in cores for mine, _ in pinned)
+    assert {variables["OMP_NUM_THREADS"] for _, variables in pinned} == {"1"}
+    assert {variables["TF_NUM_INTEROP_THREADS"] for _, variables in pinned} == {"1"}
+
+
+def test_a_gpu_lane_sees_its_own_gpu_alone(launch: Callable[..., Launch], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    [(_, variables)] = values(launch(launcher_app.act)("+do=pinned"))
+    assert variables["CUDA_VISIBLE_DEVICES"] in ("4", "6")
+    assert _devices.visible_gpus() == ["4", "6"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [("", []), ("-1", []), ("2", ["2"]), ("0,-1,1", ["0"]), ("GPU-a, GPU-b", ["GPU-a", "GPU-b"])],
+)
+def test_gpus_are_counted_as_cuda_counts_them(
+    variable: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert _devices.visible_gpus() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("GPU 0: A (UUID: GPU-a)\nGPU 1: B (UUID: GPU-b)\n", ["0", "1"]),
+        ("GPU 0: A (UUID: GPU-a)\n  MIG 1g.5gb Device 0: (UUID: MIG-x)\n", ["MIG-x"]),
+        ("No devices found.\n", []),
+    ],
+)
+def test_what_nvidia_smi_lists_is_understood(text: str, expected: list[str]) -> None:
+    assert _devices.gpus_listed(text) == expected
+
+
+@pytest.mark.parametrize("option", ["lanes=0", "pack_size=0", "threads_per_lane=0", "run_timeout_min=0"])
+def test_numbers_that_are_too_small_are_refused(launch: Callable[..., Launch], option: str) -> None:
+    with pytest.raises(Exception, match=option.replace("=", " is ")):
+        launch(launcher_app.act, option)
+
+
+def test_a_lane_that_dies_costs_its_job_one_try(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=1")
+    returns = batch("+do=kill_once", "+do=kill", "+do=os_exit", "+do=fine")
+    once, killed, exited, fine = errors(returns)
+    assert (once, fine) == (None, None)
+    assert values(returns) == ["try 2", None, None, "fine"]
+    assert isinstance(killed, LaneDiedError)
+    assert str(killed) == "the lane of the job was killed by signal 9 (SIGKILL), and so did another one before"
+    assert str(exited) == "the lane of the job ended with exit code 7, and so did another one before"
+    assert len(lines(batch.folder, 1, "tries")) == 2
+    assert lines(batch.folder, 0, "lost") == ["kill_once: its lane was killed by signal 9 (SIGKILL)"]
+    assert returns[1].cfg == {"do": "kill"}
+    assert returns[1].hydra_cfg.hydra.runtime.output_dir == str(batch.folder / "1")
+
+
+def test_a_job_over_its_time_is_killed(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=1", f"run_timeout_min={1.5 / 60}")
+    late, fine = errors(batch("+do=sleep", "+do=fine"))
+    assert isinstance(late, JobTimeoutError)
+    assert str(late) == "the job took longer than run_timeout_min=0.025 and was killed"
+    assert fine is None
+    assert lines(batch.folder, 0, "lost") == [f"sleep: {late}"]
+
+
+def test_fail_fast_starts_nothing_after_the_first_failure(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=1", "fail_fast=true")
+    _, failed, *rest = errors(batch("+do=fine", "+do=raise", "+do=fine", "+do=fine"))
+    assert str(failed) == "no such luck"
+    assert [str(error) for error in rest] == ["not started: fail_fast, and a job before it failed"] * 2
+    assert not (batch.folder / "2").exists()
+
+
+def test_a_pack_that_kills_its_lane_runs_again_job_by_job(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
+    returns = batch("+do=x +group=g", "+do=kill +group=g", "+do=y +group=g")
+    assert [value[0] for value in values(returns)] == ["alone x", "alone kill", "alone y"]
+    assert lines(batch.folder, 1, "lost") == ["kill: its lane was killed by signal 9 (SIGKILL)"]
+
+
+def test_a_pack_over_its_time_runs_again_job_by_job(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8", f"run_timeout_min={0.75 / 60}")
+    returns = batch("+do=x +group=g", "+do=sleep +group=g")
+    assert [value[0] for value in values(returns)] == ["alone x", "alone sleep"]
+    assert lines(batch.folder, 0, "lost") == [
+        "x: its lane took longer than run_timeout_min=0.0125 for each of its jobs"
+    ]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """The app as a process of its own, once its jobs are at work."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(do: str, jobs: int = 2) -> subprocess.Popen[str]:
+        words = ["-m", f"+do={do}", f"+n=range({jobs})", "hydra/launcher=packed", "hydra.launcher.lanes=2"]
+        folder = [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${n}"]
+        words = [sys.executable, launcher_app.__file__, *words, *folder]
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        started.append(process)
+        wait_until(lambda: all((tmp_path / str(job) / "asleep").exists() for job in range(jobs)))
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 15) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that nobody has collected is dead."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def pids(folder: Path, *jobs: int) -> list[int]:
+    return [int(lines(folder, job, "tries")[0]) for job in jobs]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_lets_its_jobs_record_themselves(
+    program: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: int
+) -> None:
+    process = program("sleep")
+    lanes = pids(tmp_path, 0, 1)
+    process.send_signal(number)
+    process.communicate(timeout=6)
+    assert process.returncode != 0
+    assert [lines(tmp_path, job, "interrupted") for job in (0, 1)] == [[""], [""]]  # exactly once
+    assert not any(lives(pid) for pid in lanes)
+    assert not (tmp_path / "0" / "lost").exists()
+
+
+def test_a_second_interrupt_kills_at_once(program: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    process = program("deaf")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=3)
+    assert not any(lives(pid) for pid in pids(tmp_path, 0, 1))
+
+
+@pytest.mark.slow
+def test_a_job_that_does_not_hear_is_killed_and_marked(
+    program: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = program("deaf")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=12)
+    assert lines(tmp_path, 1, "lost") == ["deaf: interrupted, and killed as it did not end by itself"]
+    assert not any(lives(pid) for pid in pids(tmp_path, 0, 1))
+
+
+def test_lanes_end_with_a_parent_that_is_killed(program: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    process = program("sleep")
+    process.kill()
+    wait_until(lambda: not any(lives(pid) for pid in pids(tmp_path, 0, 1)), 6)
+    assert lines(tmp_path, 0, "interrupted") == [""]
+
+
+def test_a_launcher_that_never_launches_leaves_no_process(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=2")
+    lanes = [lane.process.pid for lane in batch.launcher.lanes.running]
+    assert all(lives(pid) for pid in lanes)
+    del batch
+    assert not any(lives(pid) for pid in lanes)
+
+
+def test_surplus_lanes_are_ended(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=3")
+    batch("+do=pid")
+    assert len(batch.launcher.lanes.running) == 1
+    batch("+do=pid", "+do=pid", "+do=pid", first=1)
+    assert len(batch.launcher.lanes.running) == 3
+
+
+def test_lanes_that_die_as_they_start_are_given_up(launch: Callable[..., Launch]) -> None:
+    found = errors(launch(launcher_app.frail, "lanes=1")("+do=x", "+do=y"))
+    expected = "3 lanes in a row died as they started; the last one ended with exit code 5"
+    assert [(type(error), str(error)) for error in found] == [(LaneDiedError, expected)] * 2
+
+
+def test_what_no_lane_can_load_fails_every_job(launch: Callable[..., Launch], tmp_path: Path) -> None:
+    task = Unloadable()
+    [first, second] = errors(launch(task, "lanes=1")("+do=x", "+do=y"))
+    assert isinstance(first, LaneDiedError)
+    assert "RuntimeError: only the parent can have this" in str(second)
+
+
+class Unloadable:
+    """A task function that pickles but does not unpickle."""
+
+    def __call__(self, config: DictConfig) -> None: ...
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return launcher_app.refuse, ()

@@ -1,0 +1,187 @@
+"""The launcher: Hydra's own conformance suites, what a job gets, and packs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import launcher_app
+import pytest
+from hydra import initialize, version
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+from launching import Launch, errors, lines, values
+
+from hydra_plugins.packed_launcher import JobExitedError, _packs
+from hydra_plugins.packed_launcher._jobs import PlannedJob
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
+    with initialize(version_base="1.3", config_path=None, job_name="app"):
+        yield partial(Launch, tmp_path)
+
+
+def test_hydra_finds_the_launcher() -> None:
+    assert "PackedLauncher" in [plugin.__name__ for plugin in Plugins.instance().discover(Launcher)]
+
+
+@pytest.fixture
+def hydra_1_1() -> Iterator[None]:
+    """What Hydra's suites expect, and what they get where no @hydra.main asks for more: jobs change their folder."""
+    before = version.getbase()
+    version.setbase("1.1")
+    yield
+    version.setbase(str(before))
+
+
+@pytest.mark.usefixtures("hydra_1_1")
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("packed", ["hydra.launcher.lanes=2"])])
+class TestConformance(LauncherTestSuite):
+    pass
+
+
+@pytest.mark.usefixtures("hydra_1_1")
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"), [("packed", ["hydra.launcher.lanes=1", "hydra.sweeper.max_batch_size=2"])]
+)
+class TestConformanceOfBatches(BatchedSweeperTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("task_launcher_cfg", "extra_flags"),
+    [
+        (
+            {
+                "defaults": [
+                    {"override hydra/launcher": "packed"},
+                    {"override hydra/hydra_logging": "hydra_debug"},
+                    {"override hydra/job_logging": "disabled"},
+                ]
+            },
+            ["-m", "hydra.launcher.lanes=1"],
+        )
+    ],
+)
+class TestConformanceOfPrograms(IntegrationTestSuite):
+    pass
+
+
+def test_returns_come_in_input_order_with_all_that_hydra_promises(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=2")
+    returns = batch("+do=a", "+do=b", "+do=c", first=5)
+    assert values(returns) == ["a", "b", "c"]
+    last = returns[2]
+    assert (last.overrides, last.cfg, last.task_name) == (["+do=c"], {"do": "c"}, "app")
+    assert (last.hydra_cfg.hydra.job.num, last.hydra_cfg.hydra.job.id) == (7, "7")
+    assert last.hydra_cfg.hydra.runtime.output_dir == str(batch.folder / "7")
+    assert sorted(path.name for path in (batch.folder / "7" / ".hydra").iterdir()) == [
+        "config.yaml", "hydra.yaml", "overrides.yaml",
+    ]  # fmt: skip
+
+
+def test_a_lane_keeps_its_state_from_batch_to_batch(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=1")
+    [(pid, first)] = values(batch("+do=remember"))
+    assert values(batch("+do=remember", first=1)) == [(pid, first + 1)]
+
+
+def test_a_job_that_fails_or_exits_costs_itself_alone(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=1")
+    returns = batch("+do=raise", "+do=exit", "+do=fine", "+do=raise_oddly", "+do=lock")
+    failure, exited, none, odd, lock = errors(returns)
+    assert (type(failure), str(failure)) == (ValueError, "no such luck")
+    assert "in fail\n" in str(failure.__cause__)
+    assert (type(exited), str(exited)) == (JobExitedError, "the job called sys.exit(3)")
+    assert (none, values(returns)[2]) == (None, "fine")
+    assert str(odd) == "OddError: this and that"
+    assert str(lock).startswith("the job returned a lock, which cannot be sent from its lane: ")
+    assert len({lines(batch.folder, number, "tries")[0] for number in range(5)}) == 1  # one process
+    assert "ValueError: no such luck" in lines(batch.folder, 0, "app.log")
+
+
+def test_jobs_with_one_key_train_together(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
+    returns = batch("+do=x +group=g", "+do=lone", "+do=raise +group=g", "+do=y +group=h", "+do=z +group=g")
+    first, lone, failed, other, last = returns
+    assert first.return_value == ([0, 2, 4], ["warm"], str(batch.folder / "0"))
+    assert last.return_value == ([0, 2, 4], ["warm"], str(batch.folder / "4"))
+    assert (lone.return_value[0], other.return_value[0]) == ("alone lone", "alone y")
+    assert str(errors([failed])[0]) == "job 2"
+    assert (last.cfg, last.overrides) == ({"do": "z", "group": "g"}, ["+do=z", "+group=g"])
+    assert last.hydra_cfg.hydra.job.num == 4
+
+
+def test_each_job_of_a_pack_has_a_log_of_its_own(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
+    batch("+do=x +group=g", "+do=raise +group=g")
+    said = [[line.rpartition("] - ")[2] for line in lines(batch.folder, job, "app.log")] for job in (0, 1)]
+    assert said[0] == ["2 jobs run together: #0, #1", "to all", "to job 0", "Job #0 ended"]
+    assert said[1] == ["2 jobs run together: #0, #1", "to all", "to job 1", "Job #1 failed", "ValueError: job 1"]
+
+
+def test_callbacks_and_environment_hold_for_each_job_of_a_pack(launch: Callable[..., Launch]) -> None:
+    callback = "+hydra.callbacks.noting._target_=launcher_app.Noting"
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8", callback, "+hydra.job.env_set.FLAVOUR=mint")
+    returns = batch("+do=x +group=g", "+do=raise +group=g", "+do=flavour +group=g")
+    assert lines(batch.folder, 0, "calls") == ["start", "end COMPLETED"]
+    assert lines(batch.folder, 1, "calls") == ["start", "end FAILED"]
+    assert returns[2].return_value == "mint"
+
+
+def test_a_job_that_cannot_be_opened_leaves_its_pack_alone(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8", "hydra.sweep.subdir=${name}")
+    returns = batch("+do=x +group=g +name=one", "+do=y +group=g", "+do=z +group=g +name=three")
+    assert "Interpolation key 'name' not found" in str(errors(returns)[1])
+    assert [value and value[0] for value in values(returns)] == [[0, 2], None, [0, 2]]
+
+
+@pytest.mark.parametrize(("jobs", "expected"), [(2, "the job called sys.exit(4)"), (3, "the job called sys.exit(4)")])
+def test_a_pack_that_fails_as_a_whole_fails_each_job(launch: Callable[..., Launch], jobs: int, expected: str) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
+    found = errors(batch(*["+do=exit +group=g"] * jobs, "+do=fine"))
+    assert [str(error) for error in found] == [expected] * jobs + ["None"]
+
+
+def test_a_large_pack_opens_within_the_stack(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=300", "hydra/job_logging=none")
+    returns = batch(*["+do=x +group=g"] * 300)
+    assert [len(value[0]) for value in values(returns)] == [300] * 300
+
+
+def test_jobs_without_a_result_run_again_alone(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.shallow, "lanes=1", "pack_size=120", "hydra/job_logging=none")
+    returns = batch(*["+do=x +group=g"] * 120)
+    assert len(returns) == 120  # those whose opening met the end of the stack have failed
+    assert "alone x" in values(returns)
+
+
+def test_jobs_that_change_their_folder_are_not_packed(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8", "hydra.job.chdir=true")
+    assert [value[0] for value in values(batch("+do=x +group=g", "+do=y +group=g"))] == ["alone x", "alone y"]
+
+
+def planned(*costs: float, keys: str) -> list[PlannedJob]:
+    """Jobs with these costs and keys of one letter; a dash is a job without key."""
+    given = zip(costs, keys, strict=True)
+    return [PlannedJob(i, i, b"", None if key == "-" else key, cost) for i, (cost, key) in enumerate(given)]
+
+
+@pytest.mark.parametrize(
+    ("costs", "keys", "pack_size", "lanes", "expected"),
+    [
+        ([1, 3, 2], "---", 1, 2, [[1], [2], [0]]),  # longest first
+        ([1, 1, 1], "---", 8, 2, [[0], [1], [2]]),  # no key: alone, in input order
+        ([1] * 5, "aaaaa", 4, 1, [[0, 1, 2], [3, 4]]),  # as equal as possible
+        ([1] * 4, "aaaa", 8, 2, [[0, 1], [2, 3]]),  # no lane is left idle
+        ([1] * 6, "aaabbb", 3, 2, [[0, 1, 2], [3, 4, 5]]),
+        ([1] * 6, "aabbcc", 2, 4, [[2, 3], [4, 5], [0], [1]]),
+        ([1] * 3, "aaa", 1, 2, [[0], [1], [2]]),
+    ],
+)
+def test_packs_are_formed(costs: list[float], keys: str, pack_size: int, lanes: int, expected: list[list[int]]) -> None:
+    packs = _packs.form(planned(*costs, keys=keys), pack_size, lanes)
+    assert [[job.index for job in pack] for pack in packs] == expected
