@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
 from fashion_sweep import plan
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
     from hydra_plugins.packed_launcher import Job
 
 
+class RunFailedError(CompactHydraException):
+    """A run failed, and no further one is to start; Hydra prints it without a traceback, which is in the run's log."""
+
+
 class Task:
-    """Trains one run, or several together; what becomes of a run stands in its folder, and a failed one does not raise.
+    """Trains one run, or several together. What becomes of a run stands in its folder; it raises only with fail_fast.
 
     Gives the lowest val_loss of each completed run, for sweepers that search, and NaN for the others.
     """
@@ -35,7 +40,10 @@ class Task:
         """Train one run. HydraConfig is set, as Hydra does it for every job."""
         from fashion_sweep.training.train import train
 
-        [record] = train([_spec(config, HydraConfig.get())])
+        hydra = HydraConfig.get()
+        [record] = train([_spec(config, hydra)])
+        if _stops_the_sweep(record, hydra):
+            raise RunFailedError(f"{record.run} failed: {record.reason}")
         return _value(record)
 
     def warm_up(self) -> None:
@@ -51,11 +59,17 @@ class Task:
         """How long a run may take, relative to others of the sweep."""
         return packing.cost(plan.resolved(config))
 
-    def run_pack(self, jobs: Sequence[Job]) -> list[float]:
+    def run_pack(self, jobs: Sequence[Job]) -> list[float | RunFailedError]:
         """Train several runs together."""
         from fashion_sweep.training.train import train
 
-        return [_value(record) for record in train([_spec(job.config, job.hydra.hydra, job.own_log) for job in jobs])]
+        records = train([_spec(job.config, job.hydra.hydra, job.own_log) for job in jobs])
+        return [
+            RunFailedError(f"{record.run} failed: {record.reason}")
+            if _stops_the_sweep(record, job.hydra.hydra)
+            else _value(record)
+            for job, record in zip(jobs, records, strict=True)
+        ]
 
     def on_lost(self, config: DictConfig, hydra: DictConfig, reason: str) -> None:
         """Record a run whose process died: it could not do so itself."""
@@ -70,6 +84,11 @@ def _spec(config: DictConfig, hydra: Any, own_log: Callable[[], AbstractContextM
     resolved, choices, overrides = plan.resolved(config), plan.group_choices(hydra), list(hydra.overrides.task)
     identity = plan.name_and_identity(resolved, choices, overrides)[1]
     return RunSpec(Path(hydra.runtime.output_dir), resolved, choices, overrides, identity, own_log)
+
+
+def _stops_the_sweep(record: RunRecord, hydra: Any) -> bool:
+    """Whether the launcher is to hear of a failed run: it has no other way to know when to stop."""
+    return record.status is Status.FAILED and bool(hydra.launcher.get("fail_fast"))
 
 
 def _value(record: RunRecord) -> float:

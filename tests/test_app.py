@@ -107,6 +107,19 @@ def test_a_lane_that_dies_costs_its_own_run_at_most(command, tmp_path, monkeypat
 
 
 @pytest.mark.slow
+def test_fail_fast_starts_no_further_run(command, tmp_path):
+    bad = "+callbacks.bad={_target_: keras.callbacks.EarlyStopping, mode: sideways, monitor: 1}"
+    done = command("-m", bad, "seed=0,1,2", *TINY, "hydra.sweep.dir=s", "hydra.launcher.fail_fast=true",
+                   "hydra.launcher.lanes=1")  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    first, *others = [run.read_record() for run in SweepDir(tmp_path / "s").run_dirs()]
+    assert first.status is Status.FAILED
+    assert others == [None, None]
+    assert f"{first.run} failed: {first.reason}" in done.stderr
+
+
+@pytest.mark.slow
 def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command, tmp_path):
     done = command("-m", "optimizer=sgd", "optimizer.learning_rate=0.1,1e30", *TINY, "epochs=2", "hydra.sweep.dir=s")
     assert done.returncode == 1, done.stderr
