@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_sweep import data, schema, targets
+from fashion_sweep import data, rules, targets
 from fashion_sweep.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def check(config: DictConfig, plain: Mapping[str, Any]) -> None:
 
     config: as composed, without Hydra's node; plain: the same, resolved to plain Python values.
     """
-    found = [*_missing(config), *_unknown(config), *schema.problems(plain), *_wrong_names(plain)]
+    found = [*_missing(config), *_unknown(config), *rules.problems(plain), *_wrong_names(plain)]
     if found:
         raise ConfigError("; ".join(found))
     node = plain["data"]
@@ -79,7 +79,7 @@ def _wrong_names(plain: Mapping[str, Any]) -> Iterator[str]:
         why = targets.missing(str(target))
         if why:
             yield f"{key}={target}: {why}"
-    activation = schema.lookup(plain, "model.activation")
+    activation = rules.lookup(plain, "model.activation")
     why = targets.missing(f"keras.activations.{activation}") if activation and _is_ours(plain) else None
     if why:
         yield f"model.activation={activation}: {why}"

@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_sweep import checks, data, explain, run_dir, schema
+from fashion_sweep import checks, data, explain, rules, run_dir
 from fashion_sweep.errors import ConfigError, UserError
 from hydra_plugins.packed_launcher.composing import speed_up_compose
 
@@ -77,7 +77,7 @@ def name_and_identity(
     keys = {line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides}
     # Choices, then values, each sorted: a grid given in another order has the same names.
     in_order = sorted(keys, key=lambda key: ("." in key, key))
-    return run_dir.run_name({key: choices.get(key, schema.lookup(config, key)) for key in in_order}, identity), identity
+    return run_dir.run_name({key: choices.get(key, rules.lookup(config, key)) for key in in_order}, identity), identity
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class _Composer:
             raise ConfigError(
                 f"{' '.join(several)}: several values. Add -m to sweep over them, or write KEY=[a,b] for a list."
             )
-        wrong = schema.problems({"hydra": {"launcher": fixed.hydra.launcher}})
+        wrong = rules.problems({"hydra": {"launcher": fixed.hydra.launcher}})
         if wrong:
             raise ConfigError("; ".join(wrong))
         return fixed
