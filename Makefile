@@ -8,7 +8,7 @@ ARGS ?=
 # Byte code is written at installation, so that no command pays for it (TensorFlow loads twice as fast with it).
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help sweep smoke test lint format wheel clean
+.PHONY: help sweep smoke test lint format bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -31,6 +31,10 @@ lint: $(VENV)/ready-dev ## style, types, and which module may import which
 format: $(VENV)/ready-dev ## put the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/ready ## measure against Keras' fit and other launchers, write BENCHMARKS.md (the best part of an hour)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -e '.[bench]'
+	$(BIN)/python scripts/benchmark.py --output BENCHMARKS.md $(ARGS)
 
 wheel: $(VENV)/ready ## build dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

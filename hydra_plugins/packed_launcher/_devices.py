@@ -40,7 +40,7 @@ def slots(lanes: int | None, threads_per_lane: int | None) -> list[Slot]:
     count = lanes or len(gpus) or len(cores)
     if gpus:
         return [Slot(gpus[lane % len(gpus)], (), threads_per_lane) for lane in range(count)]
-    threads = threads_per_lane or max(1, len(cores) // count)
+    threads = threads_per_lane or 1  # whatever the number of lanes: sums over several threads round differently
     return [Slot(None, _share(cores, lane, threads), threads) for lane in range(count)]
 
 

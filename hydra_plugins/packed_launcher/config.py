@@ -17,7 +17,7 @@ class PackedLauncherConf:
     _target_: str = "hydra_plugins.packed_launcher.launcher.PackedLauncher"
     lanes: Optional[int] = None  # worker processes; null: one a visible GPU, else one a core that this process may use
     pack_size: Optional[int] = None  # most jobs that train together; null: 32 on a GPU, 1 on cores
-    threads_per_lane: Optional[int] = None  # cores and threads of each lane; null: cores / lanes, GPU lanes unpinned
+    threads_per_lane: Optional[int] = None  # cores and threads of each lane; null: 1, GPU lanes unpinned
     run_timeout_min: Optional[float] = None  # minutes a run may take, a pack of n: n times as many; null: no limit
     fail_fast: bool = False  # after the first failed job, start no further one
 

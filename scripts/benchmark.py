@@ -1,0 +1,208 @@
+"""Time the README's sweep against other ways to train it: ``python scripts/benchmark.py --help`` says more.
+
+Repeats are interleaved, so that a machine that gets slower slows down every line. A line whose command fails is shown
+as failed, with the last lines that it printed, and the others go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import contestants, floor, gpu, machine, overhead
+from benchmarks.grid import FIDELITY, Settings
+from benchmarks.processes import CommandError, shown
+from benchmarks.results import Results, Sample, number
+from benchmarks.tables import Benchmark, csv_text, markdown
+
+from fashion_sweep.errors import UserError
+from fashion_sweep.run_dir import write_text
+
+SECTIONS = (*contestants.WHAT, "floor", "overhead", "gpu")
+REHEARSAL = Settings(1, 500)
+FAILURES = (CommandError, UserError, ValueError)
+"""What a measurement raises where its command failed, or left something else than trained runs."""
+HELP = """A: the notes' code; B and C: basic and joblib launcher with fit; D: the best fit; E: ours from the command
+line; F: ours in steady state (comes with E); floor: of the machine; overhead: of a job, by launcher; gpu: packs on
+a GPU; default: all"""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to measure once in every repeat."""
+
+    line: str
+    repeats: int
+    measure: Callable[[], tuple[contestants.Found, str]]  # line -> quantities; the command
+    rehearse: Callable[[], object]  # the same, tiny
+    why_not: str = ""  # why it cannot be measured here
+
+
+@dataclass
+class Log:
+    """What has been measured."""
+
+    samples: list[Sample] = field(default_factory=list)
+    commands: dict[str, str] = field(default_factory=dict)
+    failed: bool = False
+
+    def add(self, task: Task, repeat: int) -> None:
+        """Measure it, and say so."""
+        if task.why_not:
+            self.samples.append(Sample(task.line, repeat, missing=task.why_not))
+            _say(f"repeat {repeat}  {task.line}: skipped: {task.why_not}")
+            return
+        try:
+            found, command = task.measure()
+        except FAILURES as error:
+            self.failed = True
+            self.samples.append(Sample(task.line, repeat, missing=f"repeat {repeat} failed"))
+            _say(f"repeat {repeat}  {task.line}: failed: {error}")
+            return
+        if command:
+            self.commands[task.line] = command
+        for line, values in found.items():
+            self.samples.append(Sample(line, repeat, values))
+            _say(f"repeat {repeat}  {line}: {_brief(values)}")
+
+
+def main() -> None:
+    """Measure and print; exit code 1 where a command failed."""
+    arguments = _arguments()
+    settings = Settings(arguments.epochs, arguments.limit)
+    described = machine.described()
+    tasks = list(_tasks(arguments, settings))
+    _rehearse(tasks)
+    log, command = Log(), shlex.join(["python", "scripts/benchmark.py", *sys.argv[1:]])
+
+    def so_far() -> Benchmark:
+        probe = contestants.probes.get(settings.limit, {})
+        return Benchmark(command, settings, described, Results(log.samples), log.commands, probe)
+
+    for repeat in range(1, arguments.repeats + 1):
+        for task in tasks:
+            if repeat <= task.repeats:
+                log.add(task, repeat)
+        _write(so_far(), arguments)  # an interrupted benchmark leaves its whole repeats
+    page, rows = markdown(so_far()), csv_text(so_far())
+    print(f"\n{page}" if arguments.csv is not None else f"\n{page}\n{rows}", flush=True)
+    sys.exit(log.failed)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Time the README's sweep against other ways to train it.")
+    parser.add_argument("--epochs", type=_count, default=20, help="of every run (default 20)")
+    parser.add_argument("--repeats", type=_count, default=3, help="of every measurement (default 3)")
+    parser.add_argument("--baseline-repeats", type=_count, help="of A, which takes minutes (default: --repeats)")
+    parser.add_argument("--only", type=_sections, default=SECTIONS, metavar="A,B,...", help=HELP)
+    parser.add_argument("--limit", type=_images, help="use only the first so many images, at least 100 (default: all)")
+    parser.add_argument("--jobs", type=_jobs, default=200, help="jobs of the overhead, at least 2 (default 200)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the tables there as well, as markdown")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all numbers there (default: print them)")
+    return parser.parse_args()
+
+
+def _at_least(text: str, least: int) -> int:
+    if int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text} is too small, expected at least {least}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    return _at_least(text, 1)
+
+
+def _jobs(text: str) -> int:
+    return _at_least(text, 2)
+
+
+def _images(text: str) -> int:
+    return _at_least(text, 100)
+
+
+def _sections(text: str) -> tuple[str, ...]:
+    given = text.split(",")
+    wrong = [name for name in given if name not in SECTIONS]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"{', '.join(wrong)}: expected some of {','.join(SECTIONS)}")
+    return tuple(name for name in SECTIONS if name in given)
+
+
+def _tasks(arguments: argparse.Namespace, settings: Settings) -> Iterator[Task]:
+    """In the order of a repeat."""
+    only, repeats = arguments.only, arguments.repeats
+    for line in dict.fromkeys("E" if line == "F" else line for line in only if line in contestants.WHAT):
+        own = (arguments.baseline_repeats or repeats) if line == "A" else repeats
+        yield Task(line, own, _of_line(line, settings), _of_line(line, REHEARSAL), contestants.why_not(line))
+    if "floor" in only:
+        yield Task("floor", repeats, lambda: ({"floor": floor.measure(settings)}, ""), lambda: None)
+    for launcher in overhead.LAUNCHERS if "overhead" in only else ():
+        measure, rehearse = (_of_launcher(launcher, jobs) for jobs in (arguments.jobs, 2))
+        yield Task(f"overhead {launcher}", repeats, measure, rehearse, overhead.why_not(launcher))
+    if "gpu" in only and not gpu.visible():
+        yield Task("gpu", 1, lambda: ({}, ""), lambda: None, "no GPU was visible")
+    elif "gpu" in only:
+        for line, (runs, processes) in gpu.lines().items():
+            yield Task(line, repeats, _of_pack(line, runs, processes, arguments.limit), lambda: None)
+
+
+def _of_line(line: str, settings: Settings) -> Callable[[], tuple[contestants.Found, str]]:
+    return lambda: contestants.measure(line, settings)
+
+
+def _of_launcher(launcher: str, jobs: int) -> Callable[[], tuple[contestants.Found, str]]:
+    def measure() -> tuple[contestants.Found, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            found, command = overhead.measure(launcher, jobs, Path(folder))
+        return {f"overhead {launcher}": found}, command
+
+    return measure
+
+
+def _of_pack(line: str, runs: int, processes: int, limit: int | None) -> Callable[[], tuple[contestants.Found, str]]:
+    def measure() -> tuple[contestants.Found, str]:
+        with tempfile.TemporaryDirectory() as name:
+            found = gpu.measure(runs, processes, limit, Path(name))
+            return {line: found}, shown(gpu.commands(runs, processes, limit, Path(name))[0], Path(name))
+
+    return measure
+
+
+def _rehearse(tasks: Sequence[Task]) -> None:
+    """Run every command tiny and unmeasured: byte code is written, files are in memory, and what fails does so now."""
+    for task in tasks:
+        if task.why_not:
+            continue
+        _say(f"rehearsal  {task.line}")
+        try:
+            task.rehearse()
+        except FAILURES as error:
+            _say(f"rehearsal of {task.line} failed: {error}")
+            sys.exit(1)
+
+
+def _brief(values: dict[str, float]) -> str:
+    """The main numbers of a sample in a line."""
+    names = {"wall_seconds": "s wall", "run_epoch_seconds": "s a run-epoch", "ms_per_job": "ms a job"}
+    parts = [f"{number(values[key])} {name}" for key, name in names.items() if key in values]
+    accuracies = [values[key] for key in FIDELITY if key in values]
+    return ", ".join(parts + ([f"val_accuracy {sum(accuracies) / len(accuracies):.4f}"] if accuracies else []))
+
+
+def _write(benchmark: Benchmark, arguments: argparse.Namespace) -> None:
+    for path, text in ((arguments.output, markdown(benchmark)), (arguments.csv, csv_text(benchmark))):
+        if path is not None:
+            write_text(path, text)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
