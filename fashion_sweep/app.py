@@ -92,9 +92,8 @@ def _train(arguments: argparse.Namespace) -> int:
         )
     runs = _open_folder(planned)
     console = Console()
-    command = shlex.join(["python", "-m", "fashion_sweep", *sys.argv[1:]])
     if planned.is_sweep:
-        _write_plan(planned, command)
+        _write_plan(planned, shlex.join(["python", "-m", "fashion_sweep", *sys.argv[1:]]))
     try:
         with progress.shown(runs, console):
             code = _hydra(arguments, planned)
@@ -104,10 +103,15 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _open_folder(planned: plan.Plan) -> dict[RunDir, int]:
-    """The folders of the planned runs, each with the number of epochs that it may have.
+    """Make the folder. Returns the folders of the planned runs, each with the number of epochs that it may have.
 
-    Raises FolderError for a single run's folder that holds another run.
+    Raises FolderError where it cannot be written, and for a single run's folder that holds another run.
     """
+    try:
+        planned.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        key = "hydra.sweep.dir" if planned.is_sweep else "hydra.run.dir"
+        raise FolderError(f"{planned.folder} cannot be made ({error.strerror}); give another {key}") from error
     epochs = [point.config["epochs"] for point in planned.points]
     if planned.is_sweep:
         names = [point.planned().run for point in planned.points]

@@ -172,6 +172,14 @@ def test_a_wrong_command_is_answered_at_once_and_leaves_nothing(command, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("flags", "key"), [(["-m"], "hydra.sweep.dir"), ([], "hydra.run.dir")])
+def test_a_folder_that_cannot_be_made_is_named(command, tmp_path, flags, key):
+    (tmp_path / "file").write_text("")
+    done = command(*flags, *TINY, f"{key}=file/x")
+    assert done.returncode == 2
+    assert done.stderr == f"fashion-sweep: file/x cannot be made (Not a directory); give another {key}\n"
+
+
 def test_nothing_before_the_first_run_imports_anything_heavy():
     heavy = "{'tensorflow', 'keras', 'pandas', 'seaborn', 'matplotlib', 'sklearn'}"
     code = f"import sys, fashion_sweep.app; print(sorted({heavy} & set(sys.modules)))"
