@@ -20,7 +20,7 @@ smoke: $(VENV)/ready ## a tiny sweep on made-up images, done in seconds; ARGS="K
 	$(BIN)/python -m fashion_sweep -m experiment=smoke $(ARGS)
 
 test: lint ## lint, types and all tests, with branch coverage; ARGS="-k NAME ..." for some
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/ready-dev ## style, types, and which module may import which
 	$(BIN)/ruff check .

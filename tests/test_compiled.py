@@ -31,7 +31,9 @@ def plain_keras(spec: RunSpec) -> tuple[list[dict[str, float]], list[np.ndarray]
     noise, steps = Noise(), building.steps_per_epoch(job)
     model = stacked.stack([initial], noise)
     model.set_weights(initial.get_weights())
-    model.compile(optimizers.build(config, steps * config["epochs"]), building.LOSS, metrics=["accuracy"])
+    model.compile(
+        optimizers.build(config, steps * config["epochs"]), building.LOSS, metrics=["accuracy"], jit_compile=False
+    )
     rates = np.array(stacked.dropout_rates(initial))[:, None]
     noise.seeds, noise.step = tf.constant([config["seed"]], tf.uint32), tf.Variable(0, dtype=tf.uint32, trainable=False)
     noise.thresholds, noise.scales = list(tf.constant(thresholds(rates))), list(tf.constant(scales(rates)))
