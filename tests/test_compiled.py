@@ -66,7 +66,7 @@ def assert_close(spec: RunSpec, expected: tuple[list[dict[str, float]], list[np.
 
 
 CASES = [
-    *[(f"optimizer={name}", "model.hidden_units=[20,15]", "model.dropout=0.3") for name in (
+    *[(f"optimizer={name}", "model.hidden_units=[20]", "model.dropout=0.3") for name in (
         "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw", "nadam")],
     ("model=softmax",), ("model=sigmoid", "model.hidden_units=[20]"),
     ("model=cnn", "model.filters=[4,5]", "model.dense_units=10"),
