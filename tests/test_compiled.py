@@ -13,7 +13,7 @@ from fashion_sweep import data, optimizers
 from fashion_sweep.run_dir import METRICS, RunDir, Status
 from fashion_sweep.training import building, compiled, stacked
 from fashion_sweep.training.job import Job, RunSpec
-from fashion_sweep.training.noise import Noise, scales, thresholds, unit_bits
+from fashion_sweep.training.noise import Noise, scales, thresholds
 from fashion_sweep.training.train import train
 
 EPOCHS = 3
@@ -138,6 +138,10 @@ def table(input_shape, num_classes):
 def recurrent(input_shape, num_classes):
     return keras.Sequential([keras.Input(input_shape), keras.layers.GRU(5), keras.layers.Dense(num_classes, "softmax")])
 
+def noisy(input_shape, num_classes, rate):
+    dropout, dense = keras.layers.SpatialDropout1D(rate), keras.layers.Dense(num_classes, "softmax")
+    return keras.Sequential([keras.Input(input_shape), dropout, keras.layers.Flatten(), dense])
+
 def regularized(input_shape, num_classes):
     dense = keras.layers.Dense(num_classes, "softmax", kernel_regularizer=keras.regularizers.L2(0.1))
     return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), dense])
@@ -253,95 +257,13 @@ def test_a_grid_over_inputs_compiles_once(make_spec):
     assert len(compiled._programs) == 3
 
 
-def test_keras_callbacks_work_at_epochs(make_spec, tmp_path):
-    def node(target: str, **arguments: object) -> str:
-        return (
-            "{"
-            + ", ".join(f"{k}: {v}" for k, v in {"_target_": f"keras.callbacks.{target}", **arguments}.items())
-            + "}"
-        )
+def test_a_model_with_random_numbers_of_its_own_does_not_inherit_them(make_spec, nets):
+    def spec(rate: float, folder: str) -> RunSpec:
+        model = f"+model={{_target_: own_nets.noisy, rate: {rate}}}"
+        return make_spec("trainer=compiled", "~model", model, folder=folder)
 
-    spec = make_spec(
-        "trainer=compiled", "epochs=4",
-        f"+callbacks.reduce={node('ReduceLROnPlateau', patience=1, factor=0.1, min_delta=10)}",
-        f"+callbacks.csv={node('CSVLogger', filename='keras.csv')}",
-        f"+callbacks.nan={node('TerminateOnNaN')}",
-        f"+callbacks.board={node('TensorBoard', log_dir='board')}",
-    )  # fmt: skip
-    [record] = train([spec])
-    assert record.status is Status.COMPLETED, record.reason
-    rates = [row["learning_rate"] for row in RunDir(spec.folder).read_history()]
-    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
-    assert len((spec.folder / "keras.csv").read_text().splitlines()) == 5
-    events = list((spec.folder / "board").rglob("events*"))
-    tags = {
-        value.tag
-        for path in events
-        for event in tf.compat.v1.train.summary_iterator(str(path))
-        for value in event.summary.value
-    }
-    assert {"epoch_loss", "epoch_accuracy"} <= tags
-
-
-def test_a_callback_that_changes_the_learning_rate_changes_the_training(make_spec):
-    stop = "{_target_: keras.callbacks.LearningRateScheduler, schedule: {_target_: hydra.utils.get_method, path: " \
-        "test_compiled.no_learning}}"  # fmt: skip
-    spec = make_spec("trainer=compiled", "epochs=3", f"+callbacks.stop={stop}")
-    train([spec])
-    losses = [row["val_loss"] for row in RunDir(spec.folder).read_history()]
-    assert losses[0] == pytest.approx(losses[2], rel=1e-6)
-
-
-def no_learning(epoch: int, rate: float) -> float:
-    return 1e-12
-
-
-def test_a_callback_on_batches_is_given_to_fit(make_spec, tmp_path, monkeypatch, caplog):
-    caplog.set_level("INFO")
-    (tmp_path / "batch_callbacks.py").write_text(
-        "import keras\nclass Count(keras.callbacks.Callback):\n"
-        "    def __init__(self, filename):\n        super().__init__()\n        self.filename = filename\n"
-        "    def on_train_batch_end(self, batch, logs=None):\n        open(self.filename, 'a').write('x')\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    spec = make_spec("trainer=compiled", "+callbacks.count={_target_: batch_callbacks.Count, filename: count.txt}")
-    [record] = train([spec])
-    assert record.status is Status.COMPLETED
-    assert (spec.folder / "count.txt").read_text() == 16 * "x"  # two epochs of eight batches
-    assert "run: trainer fit instead of compiled: callback Count works on batches" in caplog.messages
-
-
-def test_a_run_that_fails_in_a_pack_costs_itself_alone(make_spec, tmp_path, monkeypatch):
-    (tmp_path / "bad_callbacks.py").write_text(
-        "import keras\nclass Bad(keras.callbacks.Callback):\n"
-        "    def on_epoch_end(self, epoch, logs=None):\n        raise RuntimeError('on purpose')\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    words = ("trainer=compiled", "model.hidden_units=[20]")
-    good, bad = (
-        make_spec(*words, folder="good"),
-        make_spec(*words, "+callbacks.b={_target_: bad_callbacks.Bad}", folder="bad"),
-    )
-    records = train([bad, good])
-    assert [(record.status, record.pack) for record in records] == [(Status.FAILED, 2), (Status.COMPLETED, 2)]
-    assert records[0].reason == "RuntimeError: on purpose"
-
-
-def test_dropout_masks_are_even_independent_and_the_same_compiled_and_not():
-    seeds = tf.constant([0, 1, 2**31], tf.uint32)
-    plain = unit_bits(seeds, tf.constant(7, tf.uint32), 0, 50_000)
-    jitted = tf.function(lambda step: unit_bits(seeds, step, 0, 50_000), jit_compile=True)(tf.constant(7, tf.uint32))
-    np.testing.assert_array_equal(plain, jitted)
-    streams = [plain[0], plain[1], plain[2]]
-    streams += [
-        unit_bits(seeds, tf.constant(8, tf.uint32), 0, 50_000)[0],
-        unit_bits(seeds, tf.constant(7, tf.uint32), 1, 50_000)[0],
-    ]
-    uniform = np.stack([np.asarray(stream, "float64") / 2**32 for stream in streams])
-    for rate in (0.1, 0.5, 0.9):
-        kept = (uniform >= rate).mean(axis=1)
-        np.testing.assert_allclose(kept, 1 - rate, atol=5 * np.sqrt(rate * (1 - rate) / 50_000))
-    correlation = np.corrcoef(np.concatenate([uniform, np.roll(uniform, 1, axis=1)]))
-    assert np.abs(correlation - np.eye(10)).max() < 5 / np.sqrt(50_000)
-    assert thresholds([0.0, 0.5]).tolist() == [0, 2**31]
-    assert scales([0.0, 0.5, 0.75]).tolist() == [1.0, 2.0, 4.0]
+    nets("noisy")
+    first, other, again = spec(0.2, "first"), spec(0.8, "other"), spec(0.2, "again")
+    for one in (first, other, again):
+        train([one])
+    assert rows(first) == rows(again) != rows(other)

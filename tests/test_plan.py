@@ -182,6 +182,11 @@ def test_everything_wrong_with_a_run_is_told_at_once():
     )
 
 
+def test_a_rule_holds_for_the_trainer_that_has_the_key():
+    text = error("trainer=fit", "trainer.jit_compile=maybe", multirun=False)
+    assert text == "trainer.jit_compile is maybe, expected true, false or auto"
+
+
 def test_too_few_images_for_a_split_are_told():
     assert error("data.limit=3", "data.validation_fraction=0.9", multirun=False).startswith("3 images are too few")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -147,9 +148,13 @@ def _program(runs: Sequence[_Run], config: Mapping[str, Any], split: data.Split)
 
 
 def _architecture(model: keras.Model) -> Any:
-    """The model's config without its dropout rates, which are inputs; its own id where it has none to show."""
-    if stacked.why_not(model) == stacked.SUBCLASS:
-        return id(model)
+    """The model's config without its dropout rates, which are inputs.
+
+    A program is not kept for another run where the model has no config to compare, or draws random numbers of its own,
+    whose rate and stream are part of the program: then this is like no other.
+    """
+    if not stacked.is_function_of_inputs(model):
+        return uuid.uuid4().hex
     return _without_rates(model.get_config())
 
 

@@ -48,6 +48,14 @@ def stack(models: Sequence[keras.Model], noise: Noise) -> keras.Model:
     return keras.models.clone_model(models[0], clone_function=replaced, recursive=True)
 
 
+def is_function_of_inputs(model: keras.Model) -> bool:
+    """Whether all that is random in the stacked model are its CounterDropout layers, whose rates are inputs."""
+    if not _is_clonable(model):
+        return False
+    leaves = model._flatten_layers(include_self=False)
+    return all(is_plain_dropout(layer) or not hasattr(layer, "seed_generator") for layer in leaves)
+
+
 def has_convolutions(model: keras.Model) -> bool:
     """Whether any layer convolves."""
     return any("Conv" in type(layer).__name__ for layer in model._flatten_layers(include_self=False))
