@@ -28,8 +28,11 @@ HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lea
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
-WHERE_OR_HOW = ("data.dir", "data.path", "trainer.steps_per_execution", "trainer.jit_compile")
-"""Keys (group.key) that say where or how to run and not what: they are no part of a run's identity."""
+WHERE_OR_HOW = (
+    *("plan", "resume", "retry", "summary"),
+    *("data.dir", "data.path", "trainer.steps_per_execution", "trainer.jit_compile"),
+)
+"""Keys (top-level, or group.key) that say where or how to run and not what: they are no part of a run's identity."""
 
 
 class Status(str, Enum):
@@ -48,6 +51,15 @@ class Status(str, Enum):
         return self not in (Status.PENDING, Status.RUNNING)
 
 
+RETRIED = {
+    "none": (),
+    "failed": (Status.FAILED, Status.INTERRUPTED),
+    "diverged": (Status.DIVERGED, Status.INTERRUPTED),
+    "all": (Status.FAILED, Status.INTERRUPTED, Status.DIVERGED),
+}
+"""What the config's ``retry`` may be, and the runs that a sweep then trains again."""
+
+
 @dataclass
 class RunRecord:
     """What run.json holds. Times are ISO 8601 in UTC; metrics that are not finite numbers are None."""
@@ -64,11 +76,13 @@ class RunRecord:
     data: dict[str, Any] = field(default_factory=dict)  # fingerprint, train_samples, validation_samples
     versions: dict[str, str] = field(default_factory=dict)  # package -> version
     git: dict[str, Any] | None = None  # commit, dirty; None outside a git checkout
+    code: str | None = None  # SHA-256 of the Python files that the run was trained with
     device: dict[str, Any] = field(default_factory=dict)  # kind, name, host
     started: str | None = None
     ended: str | None = None
     seconds: float | None = None
     pack: int = 1  # how many runs were trained together with this one, itself included
+    memory_mib: float | None = None  # most that the process has held, in MiB; of a GPU's memory where it trains on one
     parameters: int | None = None  # number of weights, trainable or not
     epochs_run: int = 0
     best: dict[str, float | None] | None = None  # epoch and METRICS where val_loss was lowest
@@ -90,6 +104,13 @@ class RunRecord:
     def to_json(self) -> str:
         """Valid JSON: numbers that are not finite become null."""
         return _dump(dataclasses.asdict(self))
+
+    def is_kept(self, identity: str, retry: str) -> bool:
+        """Whether a sweep leaves the run as it is. identity: of what it would train; retry: a key of RETRIED.
+
+        To be asked by the owner of the sweep: a run that is said to be running has then lost its process.
+        """
+        return self.identity == identity and self.status.is_final and self.status not in RETRIED[retry]
 
 
 @dataclass(frozen=True)
@@ -130,6 +151,11 @@ class RunDir:
     @property
     def log(self) -> Path:
         return self.path / "train.log"
+
+    @property
+    def state(self) -> Path:
+        """What an interrupted run needs to go on; there only until the run has ended."""
+        return self.path / "state.npz"
 
     def read_record(self) -> RunRecord | None:
         """The run's record; None where there is none yet. Raises FolderError for one that cannot be read."""
@@ -209,7 +235,7 @@ def identity(config: Mapping[str, Any], data_fingerprint: str) -> str:
 
     Keys in WHERE_OR_HOW do not count.
     """
-    what = {group: _without(group, node) for group, node in config.items()}
+    what = {group: _without(group, node) for group, node in config.items() if group not in WHERE_OR_HOW}
     text = json.dumps({"config": what, "data": data_fingerprint}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

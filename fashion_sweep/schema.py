@@ -27,6 +27,15 @@ class Save(Enum):
     both = "both"
 
 
+class Retry(Enum):
+    """Which runs of an existing sweep are trained again, besides those that never ended."""
+
+    none = "none"
+    failed = "failed"
+    diverged = "diverged"
+    all = "all"
+
+
 class Mode(Enum):
     """Which way a monitored metric gets better."""
 
@@ -48,6 +57,9 @@ class Config:
     epochs: int = MISSING
     batch_size: int = MISSING
     seed: int = MISSING
+    retry: Retry = MISSING
+    resume: Optional[str] = None
+    plan: bool = False
     save: Save = MISSING
 
 

@@ -21,9 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from fashion_sweep import data, optimizers
-from fashion_sweep.training import building, callbacks, stacked
+from fashion_sweep.training import building, callbacks, interruption, stacked, state
 from fashion_sweep.training.fit import fit
-from fashion_sweep.training.job import Job, guarded, running
+from fashion_sweep.training.job import OUT_OF_MEMORY, Job, guarded, reason, running
 from fashion_sweep.training.packing import pack_key
 from fashion_sweep.training.program import Arrays, Program
 
@@ -55,8 +55,24 @@ def _train_packs(jobs: Sequence[Job]) -> None:
     if why:
         log.info("%d runs are trained one by one, not packed: %s", len(jobs), why)
     for pack in [[job] for job in jobs] if why else [list(jobs)]:
-        with running(pack):
-            _train(pack)
+        _train_pack(pack)
+
+
+def _train_pack(jobs: list[Job]) -> None:
+    """Train one pack; where the memory is too small for it, its halves one after the other."""
+    is_too_large = False
+    with running(jobs):
+        try:
+            _train(jobs)
+        except Exception as error:
+            if len(jobs) == 1 or reason(error) != OUT_OF_MEMORY:
+                raise
+            is_too_large = True
+    if is_too_large:
+        log.warning("%s with %d runs together; they are trained again in two halves", OUT_OF_MEMORY, len(jobs))
+        _programs.clear()
+        _train_pack(jobs[: len(jobs) // 2])
+        _train_pack(jobs[len(jobs) // 2 :])
 
 
 def _why_alone(jobs: Sequence[Job]) -> str | None:
@@ -73,6 +89,12 @@ class _Run:
     job: Job
     model: keras.Model  # its own; gets the run's weights after every epoch
     callbacks: keras.callbacks.CallbackList
+    start: int  # epochs that an earlier attempt has done
+
+    @property
+    def can_be_saved(self) -> bool:
+        """Whether the run can go on after an interruption as if there had been none."""
+        return stacked.is_function_of_inputs(self.model) and state.why_not(self.callbacks.callbacks) is None
 
     def learning_rates(self, first_step: int, steps: int) -> np.ndarray:
         """Of the steps of an epoch: float32 [steps]. A callback may have changed it since the last epoch."""
@@ -90,11 +112,17 @@ class _Run:
 
 def _train(jobs: Sequence[Job]) -> None:
     runs = [_begun(row, job, len(jobs)) for row, job in enumerate(jobs)]
+    starts = {run.start for run in runs}
+    if len(starts) > 1:
+        for start in starts:
+            _train([run.job for run in runs if run.start == start])
+        return
     config, split = jobs[0].config, jobs[0].split
     program = _program(runs, config, split)
     program.load([run.model for run in runs])
     arrays, steps = _arrays(split), building.steps_per_epoch(jobs[0])
-    for epoch in range(config["epochs"]):
+    pace = state.Pace()
+    for epoch in range(runs[0].start, config["epochs"]):
         live = [run for run in runs if run.job.is_running]
         if not live:
             return
@@ -118,16 +146,30 @@ def _train(jobs: Sequence[Job]) -> None:
                 run.callbacks.on_epoch_end(epoch, {key: float(value[run.row]) for key, value in logs.items()})
                 if run.model.stop_training or epoch + 1 == config["epochs"]:
                     run.end()
+        _save([run for run in runs if run.job.is_running], pace)
+        interruption.check()
+
+
+def _save(runs: Sequence[_Run], pace: state.Pace) -> None:
+    """Save the runs' states where it is time, or where they are about to be interrupted."""
+    if pace.is_due or interruption.is_requested():
+        started = pace.clock()
+        for run in [run for run in runs if run.can_be_saved]:
+            run.job.save_state(run.model, run.callbacks.callbacks)
+        pace.saved(started)
 
 
 def _begun(row: int, job: Job, pack: int) -> _Run:
     model = building.compiled_model(job)
+    start = job.restore(model)
     model.stop_training = False
     job.recorder.describe_model(model, pack)
     every = keras.callbacks.CallbackList(callbacks.of(job), model=model, epochs=job.config["epochs"])
     with guarded([job]):
         every.on_train_begin()
-    return _Run(row, job, model, every)
+        if job.state is not None:
+            job.state.remind(every.callbacks)
+    return _Run(row, job, model, every, start)
 
 
 _programs: OrderedDict[str, Program] = OrderedDict()

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from fashion_sweep import data
-from fashion_sweep.training import building, callbacks
+from fashion_sweep.training import building, callbacks, interruption, state
 from fashion_sweep.training.job import Job, running
 
 
@@ -35,16 +35,39 @@ def _fitted(job: Job, steps_per_execution: int, jit_compile: bool | str) -> kera
     model = building.compiled_model(job, steps_per_execution=min(steps_per_execution, steps), jit_compile=jit_compile)
     job.recorder.describe_model(model)
     shuffled = _Shuffled(job)
+    keeper = _Keeper(job, callbacks.of(job))
     model.fit(
         shuffled.batches(steps),
+        initial_epoch=job.restore(model),
         epochs=job.config["epochs"],
         validation_data=(_scaled(job.split)[1], job.split.y_val),
         validation_batch_size=job.config["batch_size"],
-        callbacks=[shuffled, *callbacks.of(job)],
+        callbacks=[shuffled, *keeper.others, keeper],
         shuffle=False,
         verbose=0,
     )
     return model
+
+
+class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
+    """Saves the state of a run after its other callbacks, gives it back to them, and ends an interrupted run."""
+
+    def __init__(self, job: Job, others: list[keras.callbacks.Callback]) -> None:
+        super().__init__()
+        self._job, self.others, self._pace = job, others, state.Pace()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        """Remind the other callbacks, which have just forgotten all."""
+        if self._job.state is not None:
+            self._job.state.remind(self.others)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        """Save where it is time; raise what has interrupted the run."""
+        if (self._pace.is_due or interruption.is_requested()) and state.why_not(self.others) is None:
+            started = self._pace.clock()
+            self._job.save_state(self.model, self.others)
+            self._pace.saved(started)
+        interruption.check()
 
 
 class _Shuffled(keras.callbacks.Callback):  # type: ignore[misc]

@@ -5,19 +5,26 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashion_sweep import data
-from fashion_sweep.errors import UserError
+from fashion_sweep.errors import FolderError, UserError
+from fashion_sweep.provenance import Code, versions
 from fashion_sweep.quiet import native_output_to
 from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.training import interruption
 from fashion_sweep.training.recording import Recorder
 
+if TYPE_CHECKING:
+    from fashion_sweep.training.state import State
+
 log = logging.getLogger(__name__)
+
+OUT_OF_MEMORY = "out of memory"
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class RunSpec:
     identity: str
     own_log: Callable[[], AbstractContextManager[None]] = nullcontext
     """Makes a context for what is logged of this run alone, so that a launcher can keep the logs of a pack apart."""
+    code: Code = field(default_factory=Code)
 
 
 class Job:
@@ -46,8 +54,11 @@ class Job:
             choices=spec.choices,
             overrides=spec.overrides,
             config=dict(spec.config),
+            git=spec.code.git,
+            code=spec.code.fingerprint,
         )
         self.recorder = Recorder(self.run, record, spec.own_log)
+        self.state: State | None = None  # that the run goes on from
 
     @property
     def is_running(self) -> bool:
@@ -60,6 +71,50 @@ class Job:
         dataset, split = data.load_split(self.config["data"])
         self.recorder.describe_data(dataset, split)
         return split
+
+    def begin(self) -> None:
+        """The run begins, or goes on after the epochs that its saved state has."""
+        self.state = self._saved_state()
+        self.recorder.start(self.run.read_history()[: self.state.epoch] if self.state else ())
+
+    def _saved_state(self) -> State | None:
+        if not self.run.state.exists():
+            return None
+        from fashion_sweep.training import state  # imports Keras
+
+        found = state.read(self.run, self._stamp)
+        with suppress(FolderError):
+            if found is not None and len(self.run.read_history()) >= found.epoch:
+                return found
+        return None
+
+    @property
+    def _stamp(self) -> dict[str, Any]:
+        """What must be the same for a saved state to count."""
+        record = self.recorder.record
+        return {"identity": record.identity, "code": record.code, "versions": versions()}
+
+    def restore(self, model: Any) -> int:
+        """Give the model what was saved, and return how many epochs that has; 0 where there is nothing that fits."""
+        if self.state is None:
+            return 0
+        try:
+            self.state.load_into(model)
+        except ValueError as error:
+            log.warning("The run starts again: %s", error)
+            self.state = None
+            self.recorder.start_over()
+            return 0
+        return self.state.epoch
+
+    def save_state(self, model: Any, callbacks: Sequence[Any]) -> None:
+        """Save what it takes to go on after the epochs so far. A full disk does not end a run that may not need it."""
+        from fashion_sweep.training import state
+
+        try:
+            state.save(self.run, self._stamp, state.of(model, callbacks, len(self.recorder.rows)))
+        except OSError as error:
+            log.warning("The state could not be saved: %s", error)
 
     def end(self, model: Any) -> None:
         """Keep what the config asks for of the trained model, and write the final record."""
@@ -75,8 +130,9 @@ class Job:
 def running(jobs: Sequence[Job]) -> Iterator[None]:
     """Begin the runs; within the block, what C++ code writes goes to the first one's log. See ``guarded``."""
     with native_output_to(jobs[0].run.log), guarded(jobs):
+        interruption.check()
         for job in jobs:
-            job.recorder.start()
+            job.begin()
         yield
 
 
@@ -103,8 +159,8 @@ def guarded(jobs: Sequence[Job]) -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """Why a run failed, in one line for people."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "out of memory"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OUT_OF_MEMORY
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "disk full"
     if isinstance(error, SystemExit):
         return f"the run called sys.exit({error.code})"

@@ -61,12 +61,14 @@ class Program:
         self._validate = tf.function(self._validation_sums, jit_compile=jit, autograph=False)
 
     def load(self, models: Sequence[keras.Model]) -> None:
-        """Start anew from the weights of R models, with a fresh optimizer."""
+        """Start from the weights of R compiled models, and from their optimizers as far as they have begun."""
+        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
         for row, model in enumerate(models):
             if model is not self._model:
                 stacked.load(self._model.weights, row, [weight.value for weight in model.weights])
-        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
-            variable.assign(value)
+            if model.optimizer.built and model.optimizer.iterations > 0:
+                stacked.load(self._optimizer.variables, row, [each.value for each in model.optimizer.variables])
 
     def store(self, row: int, model: keras.Model) -> None:
         """Put the weights and the optimizer's state of one run into its own compiled model."""

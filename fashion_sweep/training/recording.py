@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-import platform
-import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timezone
-from functools import cache
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from fashion_sweep.data import Split
 from fashion_sweep.dataset import Dataset
 from fashion_sweep.errors import FolderError
+from fashion_sweep.provenance import device, peak_memory_mib, versions
 from fashion_sweep.run_dir import HISTORY_COLUMNS, METRICS, RunDir, RunRecord, Status, replacing, write_text
 
 log = logging.getLogger(__name__)
-
-PACKAGES = ("fashion-sweep", "tensorflow", "keras", "hydra-core", "omegaconf", "numpy", "scikit-learn")
-"""Packages whose versions a record holds."""
 
 
 class Recorder:
@@ -40,32 +33,37 @@ class Recorder:
         self.rows: list[dict[str, float]] = []
         self.record, self._run, self._own_log, self._clock = record, run, own_log, clock
         self._started = self._epoch_started = clock()
+        self._seconds_before = 0.0  # of earlier attempts, whose epochs are kept
+        self._is_here = True  # whether this process trains the run
 
     @property
     def is_finite(self) -> bool:
         """Whether the losses of the last epoch are finite numbers; true before the first."""
         return not self.rows or all(math.isfinite(self.rows[-1][key]) for key in ("loss", "val_loss"))
 
-    def start(self) -> None:
-        """Write the record of a run that begins now."""
-        self._run.history.unlink(missing_ok=True)
+    def start(self, rows: Sequence[dict[str, float]] = ()) -> None:
+        """Write the record of a run that begins now, or goes on after these rows of its history."""
+        self._keep(rows)
         before = self._record_of_before()
         self.record.attempt = before.attempt + 1 if before and before.identity == self.record.identity else 1
-        self.record.status = Status.RUNNING
+        self.record.status, self.record.reason = Status.RUNNING, None
         self.record.started = _now()
         self.record.versions = versions()
-        self.record.git = git_state()
         self._run.write_record(self.record)
-        self._say("Training %s", self.record.run)
+        self._say("Training %s%s", self.record.run, f" from epoch {len(rows) + 1} on" if rows else "")
 
-    def resume(self) -> None:
-        """Go on from what the folder holds, for a run whose process is gone; instead of start."""
+    def start_over(self) -> None:
+        """Forget the rows that start was given."""
+        self._keep(())
+
+    def take_over(self) -> None:
+        """Take what the folder holds, for a run whose process is gone; instead of start."""
         before = self._record_of_before()
         if before is not None and before.identity == self.record.identity:
             self.record = before
         with suppress(FolderError):
             self.rows = self._run.read_history()
-        self._started = self._clock() - sum(row["seconds"] for row in self.rows)
+        self._seconds_before, self._is_here = _seconds(self.rows), False
 
     def describe_data(self, dataset: Dataset, split: Split) -> None:
         """Note what the run is trained on. Its seconds count from here: imports and loading are paid once a process."""
@@ -111,14 +109,34 @@ class Recorder:
         record = self.record
         record.status, record.reason = status, reason
         record.ended = _now()
-        record.seconds = round(self._clock() - self._started, 3)
+        record.seconds = round(self._seconds_before + self._clock() - self._started, 3)
+        record.memory_mib = peak_memory_mib() if self._is_here else None
         record.epochs_run = len(self.rows)
         finite = [row for row in self.rows if math.isfinite(row["val_loss"])]
         record.best = _summary(min(finite, key=lambda row: row["val_loss"])) if finite else None
         record.last = _summary(self.rows[-1]) if self.rows else None
-        self._run.write_record(record)
+        self._write_last(record)
         self._say("The run is %s%s", status.value, f": {reason}" if reason else "")
         return record
+
+    def _write_last(self, record: RunRecord) -> None:
+        """Write the final record. On a full disk the saved state, which only a run that goes on needs, makes room."""
+        if record.status in (Status.COMPLETED, Status.DIVERGED):
+            self._run.state.unlink(missing_ok=True)
+        try:
+            self._run.write_record(record)
+        except OSError:
+            self._run.state.unlink(missing_ok=True)
+            self._run.write_record(record)
+
+    def _keep(self, rows: Sequence[dict[str, float]]) -> None:
+        """Begin with these rows, or with none: each epoch stands in the history once."""
+        self.rows = [{**row, "epoch": int(row["epoch"])} for row in rows]
+        self._seconds_before = _seconds(rows)
+        if rows:
+            self._run.write_history(rows)
+        else:
+            self._run.history.unlink(missing_ok=True)
 
     def _record_of_before(self) -> RunRecord | None:
         try:
@@ -131,48 +149,13 @@ class Recorder:
             log.info(message, *arguments)
 
 
+def _seconds(rows: Sequence[Mapping[str, float]]) -> float:
+    return sum(row["seconds"] for row in rows)
+
+
 def _summary(row: Mapping[str, float]) -> dict[str, float | None]:
     return {key: row[key] for key in ("epoch", *METRICS)}
 
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Package -> version, of Python and PACKAGES."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
-
-
-@cache
-def git_state() -> dict[str, Any] | None:
-    """Commit of the checkout that holds this package, else of the current folder; None where neither is one."""
-    for folder in (Path(__file__).parent, Path.cwd()):
-        commit = _git(folder, "rev-parse", "HEAD")
-        if commit:
-            return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
-    return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-@cache
-def device() -> dict[str, Any]:
-    """What TensorFlow trains on: kind (CPU or GPU), name, and the host's name."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
-    kind = "GPU" if gpus else "CPU"
-    return {
-        "kind": kind,
-        "name": ", ".join(names) or platform.processor() or platform.machine(),
-        "host": platform.node(),
-    }

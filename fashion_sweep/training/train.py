@@ -7,7 +7,7 @@ global state, so that a lane or a cluster task can call it as well as the comman
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hydra.utils import get_method
@@ -15,6 +15,7 @@ from hydra.utils import get_method
 from fashion_sweep.errors import UserError
 from fashion_sweep.quiet import native_output_to
 from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.training import interruption
 from fashion_sweep.training.job import Job, RunSpec, guarded
 
 __all__ = ["RunSpec", "train"]
@@ -23,36 +24,53 @@ __all__ = ["RunSpec", "train"]
 def train(specs: Sequence[RunSpec]) -> list[RunRecord]:
     """Train every run and return their records, in the same order.
 
-    A run that its folder shows as completed with the same identity is not trained again. Runs of the same trainer are
-    handed to it together. Raises only KeyboardInterrupt, after the runs that it met are recorded as interrupted.
+    A run that its folder shows as completed with the same identity is not trained again, nor is one that the config's
+    ``retry`` leaves alone; one that was interrupted goes on where its state was saved. Runs of the same trainer are
+    handed to it together. Raises only KeyboardInterrupt, after the runs that it met are recorded as interrupted:
+    at the end of the running epoch, or at once on a second signal.
     """
-    found = [_completed(spec) or Job(spec) for spec in specs]
+    found = [_kept(spec) or Job(spec) for spec in specs]
+    with interruption.deferred(lambda: _give_up(one for one in found if isinstance(one, Job))):
+        _train([one for one in found if isinstance(one, Job)])
+    return [one.recorder.record if isinstance(one, Job) else one for one in found]
+
+
+def _train(jobs: Sequence[Job]) -> None:
     groups: dict[str, list[Job]] = {}
-    for job in found:
-        if isinstance(job, Job):
-            groups.setdefault(json.dumps(job.config["trainer"], sort_keys=True), []).append(job)
+    for job in jobs:
+        groups.setdefault(json.dumps(job.config["trainer"], sort_keys=True), []).append(job)
     for group in groups.values():
         _run_trainer(group)
-    return [one.recorder.record if isinstance(one, Job) else one for one in found]
+
+
+def _give_up(jobs: Iterable[Job]) -> None:
+    """Record the runs whose epoch takes too long to wait for its end."""
+    for job in jobs:
+        if job.is_running:
+            job.recorder.finish(Status.INTERRUPTED, "interrupted in the middle of an epoch")
 
 
 def lost(spec: RunSpec, reason: str) -> None:
     """Record a run whose process died before it could do so itself. reason: in one line, for people."""
-    record = _completed(spec)
-    if record is None:
+    record = _record(spec)
+    if record is None or record.status is not Status.COMPLETED:
         recorder = Job(spec).recorder
-        recorder.resume()
+        recorder.take_over()
         recorder.finish(Status.INTERRUPTED if reason.startswith("interrupted") else Status.FAILED, reason)
 
 
-def _completed(spec: RunSpec) -> RunRecord | None:
+def _kept(spec: RunSpec) -> RunRecord | None:
+    record = _record(spec)
+    return record if record is not None and record.is_kept(spec.identity, spec.config["retry"]) else None
+
+
+def _record(spec: RunSpec) -> RunRecord | None:
+    """The record of the run in its folder; None where there is none of this run."""
     try:
         record = RunDir(spec.folder).read_record()
     except UserError:  # a damaged record is no proof of a finished run
         return None
-    if record is None or record.identity != spec.identity or record.status is not Status.COMPLETED:
-        return None
-    return record
+    return record if record is not None and record.identity == spec.identity else None
 
 
 def _run_trainer(jobs: Sequence[Job]) -> None:

@@ -1,0 +1,72 @@
+"""What a run was trained with and on: versions, git commit, device, memory."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("fashion-sweep", "tensorflow", "keras", "hydra-core", "omegaconf", "numpy", "scikit-learn")
+"""Packages whose versions a record holds."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """The source that runs are trained with."""
+
+    git: dict[str, Any] | None = None  # commit, dirty; None outside a git checkout
+    fingerprint: str | None = None  # SHA-256 of its files
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Package -> version, of Python and PACKAGES."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+
+
+def peak_memory_mib() -> float:
+    """The most memory that this process has held, MiB: of its GPU where it has one, else of the machine."""
+    tf = sys.modules.get("tensorflow")
+    if tf is not None and tf.config.list_logical_devices("GPU"):
+        return round(float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20, 1)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
+
+
+@cache
+def git_state() -> dict[str, Any] | None:
+    """Commit of the checkout that holds this package, else of the current folder; None where neither is one."""
+    for folder in (Path(__file__).parent, Path.cwd()):
+        commit = _git(folder, "rev-parse", "HEAD")
+        if commit:
+            return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
+    return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+@cache
+def device() -> dict[str, Any]:
+    """What TensorFlow trains on: kind (CPU or GPU), name, and the host's name."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+    kind = "GPU" if gpus else "CPU"
+    return {
+        "kind": kind,
+        "name": ", ".join(names) or platform.processor() or platform.machine(),
+        "host": platform.node(),
+    }
