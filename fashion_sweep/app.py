@@ -7,12 +7,13 @@ ends with the report. Nothing here imports TensorFlow before the first run start
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,13 +25,20 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from fashion_sweep import data, plan, progress, schema
+from fashion_sweep import data, explain, plan, preview, progress, schema, snapshot, standing
+from fashion_sweep.command import Command
 from fashion_sweep.errors import FolderError, UserError
+from fashion_sweep.ownership import owned
+from fashion_sweep.provenance import Code, git_state
 from fashion_sweep.run_dir import RunDir, Status, SweepDir, replacing, write_text
 from fashion_sweep.task import Task
 
 CONF = next(p for p in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if p.is_dir())
 """The config groups: inside the package in a wheel, at the top of a checkout."""
+
+
+INTERRUPTED = 128
+"""Exit codes from here on are those of signals."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -41,14 +49,15 @@ def _run_name(*, _root_: DictConfig) -> str:
     """The resolver behind hydra.sweep.subdir: the name of the run's folder in its sweep."""
     hydra_node = _root_.hydra
     overrides = [str(line) for line in hydra_node.overrides.task]
-    return plan.name_and_identity(plan.resolved(_root_), plan.group_choices(hydra_node), overrides)[0]
+    folder, choices = Path(str(hydra_node.sweep.dir)), plan.group_choices(hydra_node)
+    return plan.name_and_identity(folder, plan.resolved(_root_), choices, overrides)[0]
 
 
 schema.register()
 OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
 
-
-run = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(Task())
+task = Task()
+run = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)
 
 
 def main() -> NoReturn:
@@ -82,65 +91,71 @@ def _show() -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     """Plan, train and report. Returns the exit code; raises UserError where nothing was trained."""
+    command = Command.typed(arguments, CONF)
     with _log_on_stderr():
-        planned = plan.make_plan(
-            CONF if arguments.config_path is None else Path(arguments.config_path).absolute(),
-            arguments.overrides,
-            config_name=arguments.config_name or "config",
-            extra_conf=arguments.config_dir,
-            multirun=arguments.multirun,
-        )
-    runs = _open_folder(planned)
+        planned = plan.make_plan(command)
+    if planned.only_shows:
+        preview.show(planned, Console())
+        return 0
+    _make_folder(planned)
+    with owned(planned.folder):
+        return _train_owned(command, planned)
+
+
+def _train_owned(command: Command, planned: plan.Plan) -> int:
     console = Console()
+    task.code = Code(
+        git_state(), snapshot.fingerprint(sources := snapshot.source_files(p.config for p in planned.runs))
+    )
     if planned.is_sweep:
-        _write_plan(planned, shlex.join(["python", "-m", "fashion_sweep", *sys.argv[1:]]))
+        command = _keep(command, planned, sources)
+    due = standing.take_over(planned, task.code, console)
+    task.due = {tuple(point.overrides) for point in due}
     try:
-        with progress.shown(runs, console):
-            code = _hydra(arguments, planned)
+        with progress.shown({planned.run_dir(point): point.config["epochs"] for point in planned.runs}, console):
+            code = _hydra(command, planned) if due or not planned.points else 0
     except KeyboardInterrupt as interruption:
         code = _interrupted(interruption)
-    return max(code, _conclude(planned, console))
+    return max(code, _conclude(planned, console, code))
 
 
-def _open_folder(planned: plan.Plan) -> dict[RunDir, int]:
-    """Make the folder. Returns the folders of the planned runs, each with the number of epochs that it may have.
-
-    Raises FolderError where it cannot be written, and for a single run's folder that holds another run.
-    """
+def _make_folder(planned: plan.Plan) -> None:
+    """Raises FolderError where the folder cannot be made, and for a single run's folder that holds another run."""
     try:
         planned.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         key = "hydra.sweep.dir" if planned.is_sweep else "hydra.run.dir"
         raise FolderError(f"{planned.folder} cannot be made ({error.strerror}); give another {key}") from error
-    epochs = [point.config["epochs"] for point in planned.points]
-    if planned.is_sweep:
-        names = [point.planned().run for point in planned.points]
-        return {RunDir(planned.folder / name): count for name, count in zip(names, epochs, strict=True)}
-    run_dir = RunDir(planned.folder)
-    record = run_dir.read_record()
-    if record is not None and record.identity != planned.points[0].planned().identity:
+    record = None if planned.is_sweep else RunDir(planned.folder).read_record()
+    if record is not None and record.identity != planned.points[0].identity:
         raise FolderError(f"{planned.folder} holds another run; give another hydra.run.dir")
-    return {run_dir: epochs[0]}
 
 
-def _write_plan(planned: plan.Plan, command: str) -> None:
-    """Write down what the sweep will train, and ten images of its dataset for the report."""
+def _keep(command: Command, planned: plan.Plan, sources: Mapping[str, Path]) -> Command:
+    """Keep in the sweep's folder what it will train, from which code and configs, and ten images for the report.
+
+    Returns the command with the configs that are kept: those that Hydra composes the runs from.
+    """
     sweep = SweepDir(planned.folder)
-    runs = {run.run: run for run in (point.planned() for point in planned.points)}
-    sweep.write_plan(command, list(runs.values()))
+    sweep.write_plan(command.text, [point.planned() for point in planned.runs], command.request())
+    folders = {sweep.configs.name: command.conf, sweep.extra_configs.name: command.extra_conf}
+    snapshot.keep(sweep.code, sources, {name: folder for name, folder in folders.items() if folder})
+    task.import_path = [str(sweep.code.absolute())]
     for point in planned.points[:1]:
         dataset = data.load(point.config["data"])
         images, labels = data.samples(dataset)
         with replacing(sweep.samples) as path:
             np.savez(path, images=images, labels=labels, class_names=np.array(dataset.class_names))
+    extra = sweep.extra_configs if command.extra_conf else None
+    return dataclasses.replace(command, conf=sweep.configs, extra_conf=extra)
 
 
-def _hydra(arguments: argparse.Namespace, planned: plan.Plan) -> int:
-    """Hand the command line, with the folder settled, to Hydra, which composes, launches and calls ``run``."""
-    options = {"--config-path": arguments.config_path, "--config-name": arguments.config_name}
-    options |= {"--config-dir": arguments.config_dir}
-    given = [word for flag, value in options.items() if value is not None for word in (flag, value)]
-    sys.argv = [sys.argv[0], *(["--multirun"] if planned.is_sweep else []), *given, *planned.arguments]
+def _hydra(command: Command, planned: plan.Plan) -> int:
+    """Hand the command, with the folder settled, to Hydra, which composes, launches and calls ``task``."""
+    places = {"--config-path": command.conf, "--config-dir": command.extra_conf}
+    given = [str(word) for flag, place in places.items() if place for word in (flag, place.absolute())]
+    flags = ["--multirun"] if planned.is_sweep else []
+    sys.argv = [sys.argv[0], *flags, *given, "--config-name", command.config_name, *planned.arguments]
     try:
         run()
     except SystemExit as stopped:  # Hydra has printed why
@@ -148,13 +163,19 @@ def _hydra(arguments: argparse.Namespace, planned: plan.Plan) -> int:
     return 0
 
 
-def _conclude(planned: plan.Plan, console: Console) -> int:
+def _conclude(planned: plan.Plan, console: Console, code: int) -> int:
     """Report what has become of the runs. Returns 0 where every one completed, 1 where not."""
+    folder = _short(planned.folder)
     if planned.is_sweep:
-        return _report(planned.folder, console)
-    record = RunDir(planned.folder).read_record()
-    console.print(f"Folder: {_short(planned.folder)}", markup=False, highlight=False, soft_wrap=True)
-    return 0 if record is not None and record.status is Status.COMPLETED else 1
+        concluded = _report(planned.folder, console)
+    else:
+        record = RunDir(planned.folder).read_record()
+        console.print(f"Folder: {folder}", markup=False, highlight=False, soft_wrap=True)
+        concluded = 0 if record is not None and record.status is Status.COMPLETED else 1
+    if code >= INTERRUPTED:
+        line = shlex.join(["python", "-m", "fashion_sweep", f"resume={explain.argument(str(folder))}"])
+        console.print(f"Resume: {line}", markup=False, highlight=False, soft_wrap=True)
+    return concluded
 
 
 def _report(folder: Path, console: Console) -> int:

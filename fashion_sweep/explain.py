@@ -49,6 +49,11 @@ def quoted(value: str) -> str:
     return "'" + re.sub(r"(\\+)(?='|$)", r"\1\1", value).replace("'", r"\'") + "'"
 
 
+def argument(value: str) -> str:
+    """A string as an override's value, quoted only where it must be."""
+    return value if re.fullmatch(r"[\w./+-]*[A-Za-z/_][\w./+-]*", value, re.ASCII) else quoted(value)
+
+
 def _no_such_choice(error: MissingConfigException) -> str:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     if not error.options:

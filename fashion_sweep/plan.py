@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fashion_sweep import checks, data, explain, rules, run_dir
+from fashion_sweep.command import Command
 from fashion_sweep.errors import ConfigError, UserError
 from hydra_plugins.packed_launcher.composing import speed_up_compose
 
@@ -36,11 +37,12 @@ class Point:
     overrides: list[str]  # of the task, as Hydra will be given them
     config: dict[str, Any]  # resolved
     choices: dict[str, str]  # config group -> choice
+    name: str  # of the run's folder in its sweep
+    identity: str
 
     def planned(self) -> run_dir.PlannedRun:
         """The run that trains this point."""
-        name, identity = name_and_identity(self.config, self.choices, self.overrides)
-        return run_dir.PlannedRun(name, self.overrides, identity)
+        return run_dir.PlannedRun(self.name, self.overrides, self.identity)
 
 
 @dataclass(frozen=True)
@@ -51,33 +53,48 @@ class Plan:
     folder: Path  # of the run, or of the sweep
     is_sweep: bool
     arguments: list[str]  # what Hydra is to be given, the folder included
+    launcher: dict[str, Any]  # Hydra's launcher node
+    only_shows: bool  # plan=true
+
+    def run_dir(self, point: Point) -> run_dir.RunDir:
+        """Where a point is trained."""
+        return run_dir.RunDir(self.folder / point.name if self.is_sweep else self.folder)
+
+    @property
+    def runs(self) -> list[Point]:
+        """The points, each run once: of those with equal identity the first."""
+        first: dict[str, Point] = {}
+        for point in self.points:
+            first.setdefault(point.identity, point)
+        return list(first.values())
 
 
-def make_plan(
-    conf: Path, overrides: Sequence[str], *, config_name: str, extra_conf: str | None, multirun: bool
-) -> Plan:
-    """Compose and check every grid point of a command line.
-
-    conf: the folder of our config groups; extra_conf: the user's own, or None; multirun: whether -m was given.
-    Raises UserError that names every bad grid point.
-    """
-    if extra_conf is not None and not Path(extra_conf).is_dir():
-        raise ConfigError(f"--config-dir {extra_conf}: there is no such folder")
-    search = [f"hydra.searchpath=[file://{Path(extra_conf).absolute()}]"] if extra_conf else []
-    with initialize_config_dir(str(conf), version_base="1.3", job_name="fashion_sweep"):
+def make_plan(command: Command) -> Plan:
+    """Compose and check every grid point of a command. Raises UserError that names every bad grid point."""
+    extra = command.extra_conf
+    if extra is not None and not extra.is_dir():
+        raise ConfigError(f"--config-dir {extra}: there is no such folder")
+    search = [f"hydra.searchpath=[{explain.quoted(f'file://{extra.absolute()}')}]"] if extra else []
+    with initialize_config_dir(str(command.conf.absolute()), version_base="1.3", job_name="fashion_sweep"):
         speed_up_compose()
-        return _Composer(config_name, search, _parse(overrides)).plan(multirun)
+        return _Composer(command.config_name, search, _parse(command.overrides)).plan(command.multirun)
+
+
+def identity(config: Mapping[str, Any]) -> str:
+    """The identity of the run that a resolved config trains."""
+    return run_dir.identity(config, data.load(config["data"]).fingerprint)
 
 
 def name_and_identity(
-    config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str]
+    folder: Path, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str]
 ) -> tuple[str, str]:
-    """The name of a run's folder in its sweep, and the run's identity."""
-    identity = run_dir.identity(config, data.load(config["data"]).fingerprint)
-    keys = {line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides}
+    """The name of a run's folder in the folder of its sweep, and the run's identity."""
+    own = identity(config)
+    given = {line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides}
     # Choices, then values, each sorted: a grid given in another order has the same names.
-    in_order = sorted(keys, key=lambda key: ("." in key, key))
-    return run_dir.run_name({key: choices.get(key, rules.lookup(config, key)) for key in in_order}, identity), identity
+    in_order = sorted(given - set(run_dir.WHERE_OR_HOW), key=lambda key: ("." in key, key))
+    values = {key: choices.get(key, rules.lookup(config, key)) for key in in_order}
+    return run_dir.SweepDir(folder).name_of(values, own), own
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -124,7 +141,7 @@ class _Composer:
         """What is wrong with every bad point, where the points show it, else with the whole command."""
         if multirun:
             try:
-                self._points(self._grid([]))
+                self._points(self._grid([]), Path())
             except UserError as found:
                 return found
         return ConfigError(explain.composition(error, self._fixed(), self._compose))
@@ -133,12 +150,13 @@ class _Composer:
         base = self._base(multirun)
         sweep = multirun or base.hydra.mode == RunMode.MULTIRUN
         folder = Path(str(base.hydra.sweep.dir if sweep else base.hydra.run.dir))
-        is_grid = str(base.hydra.sweeper._target_).endswith(".BasicSweeper")
+        is_grid = str(base.hydra.sweeper._target_).endswith((".BasicSweeper", ".PlannedSweeper"))
         params = [f"{key}={value}" for key, value in (base.hydra.sweeper.get("params") or {}).items()]
         grid = self._grid(_parse(params)) if sweep else [_lines(self._task())]
-        points = self._points(grid) if is_grid or not sweep else []
+        points = self._points(grid, folder if sweep else folder.parent) if is_grid or not sweep else []
         where = f"hydra.{'sweep' if sweep else 'run'}.dir={explain.quoted(str(folder))}"
-        return Plan(points, folder, sweep, [*_lines(self.overrides), where])
+        launcher = OmegaConf.to_container(base.hydra.launcher, resolve=True)
+        return Plan(points, folder, sweep, [*_lines(self.overrides), where], launcher, bool(base.get("plan")))  # type: ignore[arg-type]
 
     def _base(self, multirun: bool) -> DictConfig:
         """The config without what is swept: it says whether and where to sweep."""
@@ -175,13 +193,13 @@ class _Composer:
             raise ConfigError(explain.first_line(error)) from error
         return batches[0]
 
-    def _points(self, grid: Sequence[list[str]]) -> list[Point]:
-        """Every grid point composed and checked. Raises ConfigError that names all bad ones."""
+    def _points(self, grid: Sequence[list[str]], folder: Path) -> list[Point]:
+        """Every grid point composed and checked. folder: the sweep's. Raises ConfigError that names all bad ones."""
         points: list[Point] = []
         wrong: list[tuple[list[str], str]] = []
         for lines in grid:
             try:
-                points.append(self._point(lines))
+                points.append(self._point(lines, folder))
             except UserError as error:
                 wrong.append((lines, str(error)))
         if wrong:
@@ -189,15 +207,15 @@ class _Composer:
         checks.own_models([point.config for point in points])
         return points
 
-    def _point(self, lines: list[str]) -> Point:
+    def _point(self, lines: list[str], folder: Path) -> Point:
         hydra_lines = [str(o.input_line) for o in self.overrides if _is_hydra(o)]
         try:
             config = self._compose([*hydra_lines, *lines])
-            point = Point(lines, resolved(config), group_choices(config.hydra))
+            plain, choices = resolved(config), group_choices(config.hydra)
         except COMPOSITION_ERRORS as error:
             raise ConfigError(explain.composition(error, lines, self._compose)) from error
-        checks.check(_own(config), point.config)
-        return point
+        checks.check(_own(config), plain)
+        return Point(lines, plain, choices, *name_and_identity(folder, plain, choices, lines))
 
 
 def _parse(lines: Sequence[str]) -> list[Override]:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -25,6 +26,9 @@ from fashion_sweep.errors import FolderError
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 """Columns of history.csv in their order; ``learning_rate`` is there only for runs that change it."""
+
+DIGITS = 8
+"""Digits of its identity that a run's folder is called by."""
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -206,6 +210,21 @@ class SweepDir:
         return self.path / "report_error.txt"
 
     @property
+    def code(self) -> Path:
+        """The source files that the runs are trained with."""
+        return self.path / "code"
+
+    @property
+    def configs(self) -> Path:
+        """The config groups that the runs are composed from."""
+        return self.code / "conf"
+
+    @property
+    def extra_configs(self) -> Path:
+        """The user's own config groups, where there are any."""
+        return self.code / "config_dir"
+
+    @property
     def samples(self) -> Path:
         """Ten images of the dataset for the report: arrays ``images``, ``labels``, ``class_names``."""
         return self.path / "samples.npz"
@@ -220,8 +239,24 @@ class SweepDir:
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise FolderError(f"{self.plan}: cannot be read as a sweep's plan ({error})") from error
 
-    def write_plan(self, command: str, runs: Sequence[PlannedRun]) -> None:
-        write_text(self.plan, _dump({"command": command, "runs": [dataclasses.asdict(run) for run in runs]}))
+    def write_plan(self, command: str, runs: Sequence[PlannedRun], request: Mapping[str, Any] | None = None) -> None:
+        """Write what the sweep will train. request: what ``read_request`` gives back."""
+        planned = [dataclasses.asdict(run) for run in runs]
+        write_text(self.plan, _dump({"command": command, "request": request, "runs": planned}))
+
+    def read_request(self) -> dict[str, Any]:
+        """What the sweep was begun with. Raises FolderError where the plan does not say."""
+        try:
+            return dict(json.loads(self.plan.read_text("utf-8"))["request"])
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise FolderError(
+                f"{self.path}: sweep.json does not say what the sweep was begun with ({type(error).__name__}); "
+                f"give its command again, with hydra.sweep.dir={self.path}"
+            ) from error
+
+    def name_of(self, values: Mapping[str, Any], identity: str) -> str:
+        """The name of a run's folder: the one that the run has already, however it was asked for, or ``run_name``."""
+        return _names_before(self.path).get(identity[:DIGITS]) or run_name(values, identity)
 
     def run_dirs(self) -> list[RunDir]:
         """The folders of planned runs in the plan's order, then unplanned ones that hold a run.json, by name."""
@@ -247,6 +282,13 @@ def _without(group: str, node: Any) -> Any:
     return {key: value for key, value in node.items() if f"{group}.{key}" not in WHERE_OR_HOW}
 
 
+@lru_cache(maxsize=8)
+def _names_before(folder: Path) -> dict[str, str]:
+    """Last part -> name of the folders that are in a sweep's folder when this process first looks."""
+    found = sorted(path.name for path in folder.glob("*_" + "[0-9a-f]" * DIGITS))
+    return {name.rpartition("_")[2]: name for name in found}
+
+
 def run_name(values: Mapping[str, Any], identity: str) -> str:
     """A legible folder name: ``optimizer-sgd_dropout-0.3_1a2b3c4d``.
 
@@ -254,7 +296,7 @@ def run_name(values: Mapping[str, Any], identity: str) -> str:
     """
     parts = [f"{key.rpartition('.')[2]}-{_joined(value)}" for key, value in values.items()]
     slug = "_".join(re.sub(r"[^A-Za-z0-9_.+-]+", "-", part).strip("-.") for part in parts)
-    return f"{slug[:80].strip('-_.') or 'defaults'}_{identity[:8]}"
+    return f"{slug[:80].strip('-_.') or 'defaults'}_{identity[:DIGITS]}"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -17,6 +18,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
 from fashion_sweep import plan
+from fashion_sweep.provenance import Code
 from fashion_sweep.quiet import native_output_to
 from fashion_sweep.run_dir import RunRecord, Status
 from fashion_sweep.training import packing
@@ -36,12 +38,30 @@ class Task:
     Gives the lowest val_loss of each completed run, for sweepers that search, and NaN for the others.
     """
 
+    def __init__(self) -> None:
+        self.code = Code()
+        self.import_path: list[str] = []  # folders that modules are searched in first
+        self.due: set[tuple[str, ...]] | None = None  # overrides of the runs to be trained; None: of all
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to other processes."""
+        return {**vars(self), "due": None}
+
+    def is_due(self, overrides: Sequence[str]) -> bool:
+        """Whether a run of the grid is to be trained; of equal ones the first."""
+        if self.due is None:
+            return True
+        is_due = tuple(overrides) in self.due
+        self.due.discard(tuple(overrides))
+        return is_due
+
     def __call__(self, config: DictConfig) -> float:
         """Train one run. HydraConfig is set, as Hydra does it for every job."""
         from fashion_sweep.training.train import train
 
+        sys.path[:0] = [folder for folder in self.import_path if folder not in sys.path]
         hydra = HydraConfig.get()
-        [record] = train([_spec(config, hydra)])
+        [record] = train([self._spec(config, hydra)])
         if _stops_the_sweep(record, hydra):
             raise RunFailedError(f"{record.run} failed: {record.reason}")
         return _value(record)
@@ -63,7 +83,7 @@ class Task:
         """Train several runs together."""
         from fashion_sweep.training.train import train
 
-        records = train([_spec(job.config, job.hydra.hydra, job.own_log) for job in jobs])
+        records = train([self._spec(job.config, job.hydra.hydra, job.own_log) for job in jobs])
         return [
             RunFailedError(f"{record.run} failed: {record.reason}")
             if _stops_the_sweep(record, job.hydra.hydra)
@@ -75,15 +95,16 @@ class Task:
         """Record a run whose process died: it could not do so itself."""
         from fashion_sweep.training.train import lost
 
-        lost(_spec(config, hydra.hydra), reason)
+        lost(self._spec(config, hydra.hydra), reason)
 
+    def _spec(
+        self, config: DictConfig, hydra: Any, own_log: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> RunSpec:
+        from fashion_sweep.training.job import RunSpec
 
-def _spec(config: DictConfig, hydra: Any, own_log: Callable[[], AbstractContextManager[None]] = nullcontext) -> RunSpec:
-    from fashion_sweep.training.job import RunSpec
-
-    resolved, choices, overrides = plan.resolved(config), plan.group_choices(hydra), list(hydra.overrides.task)
-    identity = plan.name_and_identity(resolved, choices, overrides)[1]
-    return RunSpec(Path(hydra.runtime.output_dir), resolved, choices, overrides, identity, own_log)
+        resolved, choices, overrides = plan.resolved(config), plan.group_choices(hydra), list(hydra.overrides.task)
+        folder = Path(hydra.runtime.output_dir)
+        return RunSpec(folder, resolved, choices, overrides, plan.identity(resolved), own_log, self.code)
 
 
 def _stops_the_sweep(record: RunRecord, hydra: Any) -> bool:

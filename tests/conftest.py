@@ -39,8 +39,7 @@ def make_spec(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[.
         lines = [*TINY, *overrides]
         config = composed(*lines)
         resolved, choices = plan.resolved(config), plan.group_choices(config.hydra)
-        identity = plan.name_and_identity(resolved, choices, lines)[1]
-        return RunSpec(tmp_path / folder, resolved, choices, lines, identity)
+        return RunSpec(tmp_path / folder, resolved, choices, lines, plan.identity(resolved))
 
     return make
 

@@ -17,7 +17,7 @@ class Interrupt(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.epoch, self.log_dir, self.number = epoch, log_dir, number
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         mark = Path(self.log_dir + ".interrupted")
         if epoch == self.epoch and not mark.exists():
             mark.write_text("")
@@ -32,7 +32,7 @@ class Averaged(keras.callbacks.Callback):  # type: ignore[misc]
         self.losses: list[float] = []
         self.mean: dict[str, float] = {}
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         self.losses.append(float((logs or {})["loss"]))
         self.mean["loss"] = sum(self.losses) / len(self.losses)
         self.model.optimizer.learning_rate = 0.001 * self.mean["loss"]

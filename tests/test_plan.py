@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fashion_sweep import app, plan
+from fashion_sweep.command import Command
 from fashion_sweep.errors import UserError
 
 
@@ -15,7 +18,7 @@ def make(*overrides: str, multirun: bool = True, extra_conf: str | None = None, 
     lines = (
         overrides if any(o.startswith(("data=", "experiment=")) for o in overrides) else ["data=synthetic", *overrides]
     )
-    return plan.make_plan(app.CONF, list(lines), config_name=name, extra_conf=extra_conf, multirun=multirun)
+    return plan.make_plan(Command(list(lines), app.CONF, name, Path(extra_conf) if extra_conf else None, multirun))
 
 
 def error(*overrides: str, **options) -> str:

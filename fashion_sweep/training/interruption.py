@@ -16,7 +16,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-GRACE_S = 7.0
+GRACE_S = 4.0
 """Seconds that an epoch may still take. No signal reaches Python while TensorFlow computes: then the process ends."""
 
 _Handlers = dict[signal.Signals, Any]

@@ -9,5 +9,15 @@ classes that travel between processes must exist once.
 
 from hydra_plugins.packed_launcher._errors import JobExitedError, JobTimeoutError, LaneDiedError, NotStartedError
 from hydra_plugins.packed_launcher._jobs import Job, PackTask
+from hydra_plugins.packed_launcher._packs import Preview, preview
 
-__all__ = ["Job", "JobExitedError", "JobTimeoutError", "LaneDiedError", "NotStartedError", "PackTask"]
+__all__ = [
+    "Job",
+    "JobExitedError",
+    "JobTimeoutError",
+    "LaneDiedError",
+    "NotStartedError",
+    "PackTask",
+    "Preview",
+    "preview",
+]

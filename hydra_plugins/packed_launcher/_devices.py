@@ -20,6 +20,10 @@ class Slot:
     cores: tuple[int, ...]  # that the lane is pinned to; empty: all that the parent may use
     threads: int | None  # of each library's pool; None: the library decides
 
+    def __str__(self) -> str:
+        cores = f"core{'s' if len(self.cores) > 1 else ''} {', '.join(map(str, self.cores))}"
+        return cores if self.gpu is None else f"GPU {self.gpu}"
+
     def environment(self) -> dict[str, str]:
         """The environment variables that pin a process to this slot. They count only before libraries are imported."""
         device = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}

@@ -44,7 +44,7 @@ class Rules:
 
 
 class Dispatch:
-    """One batch of jobs. on_lost: told of each job whose lane died or was killed, and why."""
+    """One batch of jobs. on_lost: told of each job that ends with its lane, and why."""
 
     def __init__(
         self, lanes: Lanes, packs: Sequence[Pack], rules: Rules, on_lost: Callable[[PlannedJob, str], None]
@@ -113,7 +113,6 @@ class Dispatch:
                 self._fail(job, LaneDiedError(f"the lane of the job {what}{again}"))
                 continue
             log.warning("\t#%d : its lane %s; it runs again, alone", job.number, what)
-            self.on_lost(job, f"its lane {what}")
             self.queue.appendleft([job])
 
     def _count_false_start(self, what: str) -> None:

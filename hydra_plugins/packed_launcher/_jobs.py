@@ -40,6 +40,9 @@ class Job:
 class PackTask(Protocol):
     """Attributes that a task function may offer to this launcher; none of them has to be there."""
 
+    import_path: Sequence[str]
+    """Folders that lanes search for modules before all others."""
+
     def __call__(self, config: DictConfig) -> Any:
         """Run one job. It runs in a lane, as under any launcher, wherever a job is alone."""
 

@@ -26,14 +26,15 @@ BURY_S = 1.0
 """Seconds within which a process ends after it has closed its connection."""
 END_GRACE_S = 3.0
 """Seconds that an idle lane has to exit by itself."""
-INTERRUPT_GRACE_S = 8.0
+INTERRUPT_GRACE_S = 5.0
 """Seconds that the task function has to record an interrupted job."""
 
 
 class Lane:
     """A worker process, the slot that it owns, and the jobs that it has."""
 
-    def __init__(self, slot: Slot, start: Start) -> None:
+    def __init__(self, slot: Slot, start: Start, path: Sequence[str]) -> None:
+        """path: the lane's sys.path."""
         self.slot = slot
         self.jobs: dict[int, PlannedJob] = {}  # that have not ended, by index in the batch
         self.pack_size = 0  # of the pack that they came in
@@ -43,7 +44,7 @@ class Lane:
         self.connection: Connection[Any, Any]
         self.connection, lane_end = Pipe()
         lifeline, self._lifeline = os.pipe()
-        given = {"cores": slot.cores, "path": [str(path) for path in sys.path], "parent": os.getpid()}
+        given = {"cores": slot.cores, "path": [str(each) for each in path], "parent": os.getpid()}
         ends = {"connection": lane_end.fileno(), "lifeline": lifeline}
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("_boot.py")), json.dumps(given | ends)],
@@ -104,15 +105,15 @@ class Lane:
 class Lanes:
     """All lanes of a launcher; a slot without a lane gets one when there is work for it."""
 
-    def __init__(self, slots: Sequence[Slot], start: Start) -> None:
-        self.slots, self.start_message = slots, start
+    def __init__(self, slots: Sequence[Slot], start: Start, path: Sequence[str]) -> None:
+        self.slots, self.start_message, self.path = slots, start, path
         self.running: list[Lane] = []
 
     def ensure(self, count: int) -> None:
         """Start lanes until there are so many, or all slots are taken."""
         taken = {id(lane.slot) for lane in self.running}
         for slot in [slot for slot in self.slots if id(slot) not in taken][: max(0, count - len(self.running))]:
-            self.running.append(Lane(slot, self.start_message))
+            self.running.append(Lane(slot, self.start_message, self.path))
 
     def shrink(self, count: int) -> None:
         """End lanes that have nothing to do, until there are at most so many; those not yet started go first."""
@@ -151,9 +152,9 @@ class Lanes:
             self.kill(lane)
 
     def interrupt(self) -> list[PlannedJob]:
-        """Interrupt the jobs that run and end all lanes. Returns the jobs that had to be killed.
+        """Interrupt the jobs that run and end all lanes: at once on another KeyboardInterrupt.
 
-        Raises KeyboardInterrupt when there is another one, after all lanes are killed.
+        Returns the jobs that had to be killed.
         """
         busy = [lane for lane in self.running if lane.jobs]
         try:
@@ -162,9 +163,11 @@ class Lanes:
             end = time.monotonic() + INTERRUPT_GRACE_S
             while any(_works(lane) for lane in busy) and time.monotonic() < end:
                 time.sleep(0.02)
-            return [job for lane in busy if self.kill(lane) < 0 for job in lane.jobs.values()]
-        finally:
-            self.kill_all()
+        except KeyboardInterrupt:
+            pass
+        killed = [job for lane in busy if self.kill(lane) < 0 for job in lane.jobs.values()]
+        self.kill_all()
+        return killed
 
     def end(self) -> None:
         """End all lanes: idle ones by themselves, the others at once."""

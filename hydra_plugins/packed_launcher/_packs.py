@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
+from hydra_plugins.packed_launcher._devices import GPU_PACK_SIZE, Slot, slots
 from hydra_plugins.packed_launcher._jobs import PlannedJob
 
 Pack = list[PlannedJob]
@@ -26,6 +29,28 @@ def form(jobs: Sequence[PlannedJob], pack_size: int, lanes: int) -> list[Pack]:
         packs.remove(largest)
         packs.extend(_evenly(largest, 2))
     return sorted(packs, key=cost, reverse=True)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How a batch would be trained."""
+
+    lanes: list[str]  # what each lane owns, for people
+    packs: list[list[int]]  # numbers of the jobs of each, in the order in which they start
+
+
+def preview(keys_and_costs: Sequence[tuple[Hashable | None, float]], options: Mapping[str, Any]) -> Preview:
+    """What the launcher would do with jobs of these keys and costs. options: its config node, resolved."""
+    given = slots(options["lanes"], options["threads_per_lane"])
+    size = size_of_packs(options["pack_size"], given)
+    jobs = [PlannedJob(number, number, b"", key, cost) for number, (key, cost) in enumerate(keys_and_costs)]
+    packs = form(jobs, size, len(given)) if jobs else []
+    return Preview([str(slot) for slot in given], [[job.index for job in pack] for pack in packs])
+
+
+def size_of_packs(pack_size: int | None, given: Sequence[Slot]) -> int:
+    """The most jobs in a pack. pack_size: as in the config, None where it leaves it open."""
+    return pack_size or (GPU_PACK_SIZE if given[0].gpu is not None else 1)
 
 
 def cost(pack: Pack) -> float:

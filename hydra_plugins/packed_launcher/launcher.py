@@ -18,7 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_plugins.packed_launcher import _packs, _planning
-from hydra_plugins.packed_launcher._devices import GPU_PACK_SIZE, slots
+from hydra_plugins.packed_launcher._devices import slots
 from hydra_plugins.packed_launcher._dispatch import Dispatch, Rules
 from hydra_plugins.packed_launcher._jobs import PlannedJob
 from hydra_plugins.packed_launcher._lanes import Lanes
@@ -46,7 +46,7 @@ class PackedLauncher(Launcher):
             if value is not None and value <= 0:
                 raise ValueError(f"hydra.launcher.{name} is {value}, expected more than 0, or null")
         self.slots = slots(lanes, threads_per_lane)
-        self.pack_size = pack_size or (GPU_PACK_SIZE if self.slots[0].gpu is not None else 1)
+        self.pack_size = _packs.size_of_packs(pack_size, self.slots)
         self.rules = Rules(run_timeout_min, fail_fast)
         self.context: HydraContext
         self.lane_context: HydraContext  # with Hydra's own loader, for lanes
@@ -60,7 +60,7 @@ class PackedLauncher(Launcher):
         self.lane_context = copy.copy(hydra_context)
         hydra_context.config_loader = fast_loader(hydra_context.config_loader)
         start = Start(cloudpickle.dumps(task_function), self._briefing())
-        self.lanes = Lanes(self.slots, start)
+        self.lanes = Lanes(self.slots, start, [*getattr(task_function, "import_path", ()), *sys.path])
         weakref.finalize(self, Lanes.end, self.lanes)
         self.lanes.ensure(len(self.slots))
 
@@ -77,7 +77,7 @@ class PackedLauncher(Launcher):
             return self._launch(job_overrides, initial_job_idx)
         except KeyboardInterrupt:
             for job in self.lanes.interrupt():
-                self._tell_lost(job, "interrupted, and killed as it did not end by itself")
+                self._tell_lost(job, "interrupted")
             raise
         except BaseException:
             self.lanes.kill_all()

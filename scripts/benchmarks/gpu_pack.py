@@ -46,7 +46,7 @@ def _spec(folder: Path, overrides: list[str]) -> RunSpec:
     with initialize_config_dir(str(app.CONF), version_base="1.3"):
         config = compose("config", overrides, return_hydra_config=True)
     resolved, choices = plan.resolved(config), plan.group_choices(config.hydra)
-    return RunSpec(folder, resolved, choices, overrides, plan.name_and_identity(resolved, choices, overrides)[1])
+    return RunSpec(folder, resolved, choices, overrides, plan.identity(resolved))
 
 
 def _summary(folder: Path, records: Sequence[RunRecord]) -> dict[str, float]:

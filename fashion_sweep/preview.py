@@ -1,0 +1,181 @@
+"""``plan=true``: what a command would train, what is done already, and how long the rest may take."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fashion_sweep import standing
+from fashion_sweep.command import lasting
+from fashion_sweep.errors import UserError
+from fashion_sweep.ownership import living_owner
+from fashion_sweep.plan import Plan, Point
+from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.training import packing
+from hydra_plugins.packed_launcher import Preview, preview
+
+PAST_RUNS = 500
+"""Records of earlier runs that an estimate reads at most, the newest first."""
+MINUTE_S, HOUR_S = 60, 3600
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What past runs of the same kind say of those to come."""
+
+    seconds: dict[str, float]  # identity -> of the run by itself or in a pack like the past ones
+    memory_mib: float | None  # of the largest process
+    based_on: int  # past runs
+
+
+def show(planned: Plan, console: Console) -> None:
+    """Print every run of a plan, what is done, how the rest is spread over lanes, and an estimate."""
+    records = {point.identity: standing.record_of(planned, point) for point in planned.runs}
+    due = [point for point in planned.runs if standing.is_due(point, records[point.identity])]
+    console.print(_table(planned, records))
+    for line in (_counts(planned, records, due), _owner(planned), *_how(planned, due)):
+        if line:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(planned: Plan, records: Mapping[str, RunRecord | None]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", "state", "overrides"):
+        table.add_column(heading, overflow="fold")
+    for point in planned.runs:
+        name = planned.run_dir(point).path.name
+        given = " ".join(lasting(point.overrides))
+        table.add_row(escape(name), state(point, records[point.identity]), escape(given))
+    return table
+
+
+def state(point: Point, record: RunRecord | None) -> str:
+    """What a command would do with a run, in a few words."""
+    if record is None:
+        return "to train"
+    was = "interrupted" if record.status is Status.RUNNING else record.status.value
+    if not standing.is_due(point, record):
+        return "completed" if record.status is Status.COMPLETED else f"{was}, left as it is"
+    return f"{was}, to train again"
+
+
+def _counts(planned: Plan, records: Mapping[str, RunRecord | None], due: Sequence[Point]) -> str:
+    done = Counter(record.status.value for record in records.values() if record is not None)
+    found = [f"{count} {status}" for status, count in sorted(done.items())]
+    twice = len(planned.points) - len(planned.runs)
+    double = [f"{twice} grid point{'s' if twice > 1 else ''} given twice, trained once"] if twice else []
+    kind = "Sweep" if planned.is_sweep else "Run"
+    if not planned.points:
+        return f"{kind} {planned.folder}: the sweeper chooses the runs one after another"
+    return f"{kind} {planned.folder}: " + ", ".join(
+        [f"{len(planned.runs)} runs", *found, f"{len(due)} to train", *double]
+    )
+
+
+def _owner(planned: Plan) -> str:
+    owner = living_owner(planned.folder)
+    return f"It is being trained into by {owner}" if owner else ""
+
+
+def _how(planned: Plan, due: Sequence[Point]) -> Iterator[str]:
+    if not due:
+        return
+    spread = _spread(planned, due)
+    if spread is not None:
+        sizes = Counter(len(pack) for pack in spread.packs)
+        packs = [f"{count} packs of {size}" for size, count in sorted(sizes.items(), reverse=True) if size > 1]
+        alone = [f"{sizes[1]} runs alone"] if sizes[1] else []
+        yield f"Lanes: {len(spread.lanes)} ({'; '.join(spread.lanes)}). Packs: {', '.join([*packs, *alone])}"
+    yield _estimate_line(estimate(due, past_runs(planned.folder)), due, spread)
+
+
+def _spread(planned: Plan, due: Sequence[Point]) -> Preview | None:
+    """How the packed launcher spreads the runs; None for others, and for a single run."""
+    if not planned.is_sweep or "packed_launcher" not in str(planned.launcher.get("_target_")):
+        return None
+    known = [(packing.pack_key(point.config), packing.cost(point.config)) for point in due]
+    return preview(known, planned.launcher)
+
+
+def past_runs(folder: Path) -> list[RunRecord]:
+    """Completed runs that lie near a folder: in it, beside it, and in the usual outputs; the newest first."""
+    places = dict.fromkeys(
+        path.resolve() for path in (folder, folder.parent, Path("outputs/sweeps"), Path("outputs/runs"))
+    )
+    found = {path for place in places for pattern in ("*/run.json", "*/*/run.json") for path in place.glob(pattern)}
+    newest = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [record for record in map(_completed, islice(newest, PAST_RUNS)) if record is not None]
+
+
+def _completed(path: Path) -> RunRecord | None:
+    try:
+        record = RunDir(path.parent).read_record()
+    except UserError:
+        return None
+    return record if record is not None and record.status is Status.COMPLETED and record.epochs_run else None
+
+
+def estimate(due: Sequence[Point], past: Sequence[RunRecord]) -> Estimate:
+    """The median time of an epoch in past runs of the same kind, times the epochs; runs without such are left out."""
+    rates: dict[str, list[float]] = {}
+    for record in past:
+        if record.seconds is not None:
+            rates.setdefault(_kind(record.config), []).append(record.seconds / record.epochs_run)
+    known = {point.identity: rates[_kind(point.config)] for point in due if _kind(point.config) in rates}
+    epochs = {point.identity: int(point.config["epochs"]) for point in due}
+    kinds = {_kind(point.config) for point in due}
+    memory = [record.memory_mib for record in past if record.memory_mib and _kind(record.config) in kinds]
+    seconds = {identity: statistics.median(each) * epochs[identity] for identity, each in known.items()}
+    return Estimate(seconds, max(memory, default=None), sum(len(rates.get(kind, ())) for kind in kinds))
+
+
+def _kind(config: Mapping[str, Any]) -> str:
+    """What an epoch's time depends on."""
+    model = {**config.get("model", {}), "dropout": bool(config.get("model", {}).get("dropout"))}
+    optimizer = config.get("optimizer", {}).get("_target_")
+    return json.dumps(
+        [model, optimizer, *(config.get(key) for key in ("data", "trainer", "batch_size"))], sort_keys=True
+    )
+
+
+def _estimate_line(found: Estimate, due: Sequence[Point], spread: Preview | None) -> str:
+    if not found.seconds:
+        return "Time: no finished run of this kind lies near, so there is no estimate"
+    packs = (
+        [[due[number].identity for number in pack] for pack in spread.packs] if spread else [[p.identity] for p in due]
+    )
+    lanes = len(spread.lanes) if spread else 1
+    times = [max(found.seconds.get(identity, 0.0) for identity in pack) for pack in packs]
+    memory = f", {found.memory_mib / 1024:.1f} GiB in each of {lanes} processes" if found.memory_mib else ""
+    missing = len(due) - len(found.seconds)
+    without = f"; without {missing} runs of kinds not seen before" if missing else ""
+    return (
+        f"Time: about {duration(makespan(times, lanes))} of training{memory} (from {found.based_on} past runs){without}"
+    )
+
+
+def makespan(times: Sequence[float], lanes: int) -> float:
+    """Seconds until all packs are done, each given to the lane that is free first."""
+    free = [0.0] * lanes
+    for seconds in times:
+        first = min(range(lanes), key=free.__getitem__)
+        free[first] += seconds
+    return max(free)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 2 * MINUTE_S:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / MINUTE_S)
+    return f"{minutes} min" if seconds < 2 * HOUR_S else f"{minutes // 60} h {minutes % 60} min"

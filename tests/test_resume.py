@@ -1,0 +1,150 @@
+"""A sweep that is begun again trains what is missing and leaves the rest as it is: real commands in real folders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fashion_sweep.run_dir import RunDir, Status, SweepDir
+
+TINY = ("data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
+pytestmark = pytest.mark.slow
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file of a folder, with a hash and the time of its last change."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.stat().st_mtime_ns}"
+        for path in files
+    }
+
+
+def records(sweep: Path) -> dict[int, tuple[str, int]]:
+    """Seed -> status and attempt of every run."""
+    read = [run.read_record() for run in SweepDir(sweep).run_dirs()]
+    return {record.seed: (record.status.value, record.attempt) for record in read if record}
+
+
+@pytest.fixture
+def sweep(command, tmp_path) -> Path:
+    """A finished sweep of two runs."""
+    done = command("-m", "seed=0,1", *TINY, "hydra.sweep.dir=s")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "s"
+
+
+def test_a_grid_that_grows_keeps_its_results_byte_for_byte(command, sweep):
+    before = {run.path.name: contents(run.path) for run in SweepDir(sweep).run_dirs()}
+    grown = command("-m", *TINY, "seed=2,1,0", "model.dropout=0", "hydra.sweep.dir=s")  # other words, the same runs
+    assert grown.returncode == 0, grown.stderr
+    assert grown.stdout.startswith("2 of 3 runs were completed before\n")
+    runs = {run.path.name: contents(run.path) for run in SweepDir(sweep).run_dirs()}
+    assert len(runs) == 3
+    assert {name: runs[name] for name in before} == before
+
+
+def test_resume_takes_the_grid_from_the_folder_and_the_configs_that_it_was_begun_with(command, sweep, tmp_path):
+    [first, second] = SweepDir(sweep).run_dirs()
+    before = contents(first.path)
+    shutil.rmtree(second.path)
+    resumed = command("resume=s")
+    assert resumed.returncode == 0, resumed.stderr
+    assert records(sweep) == {0: ("completed", 1), 1: ("completed", 1)}
+    assert contents(first.path) == before
+    again = command("resume=s")
+    assert again.returncode == 0, again.stderr
+    assert "2 runs: 2 completed" in again.stdout
+    planned = command("resume=s", "seed=0,1,2", "plan=true")
+    assert planned.returncode == 0, planned.stderr
+    assert "Sweep s: 3 runs, 2 completed, 1 to train" in planned.stdout
+    assert "from 2 past runs" in planned.stdout
+    one = command(f"resume=s/{second.path.name}")
+    assert one.returncode == 0, one.stderr
+    assert one.stdout.splitlines()[-1] == f"Folder: s/{second.path.name}"
+
+
+@pytest.mark.parametrize(
+    ("retry", "trained"),
+    [
+        ("failed", {2: 2, 3: 2, 4: 1}),
+        ("diverged", {1: 2, 3: 2, 4: 1}),
+        ("all", {1: 2, 2: 2, 3: 2, 4: 1}),
+        ("none", {4: 1}),
+    ],
+)
+def test_retry_chooses_what_is_trained_again(command, tmp_path, retry, trained):
+    shown = command("-m", "seed=0,1,2,3,4", *TINY, "hydra.sweep.dir=s", "plan=true")
+    assert shown.returncode == 0, shown.stderr
+    assert not (tmp_path / "s").exists()
+    names = [line.split()[0] for line in shown.stdout.splitlines() if line.startswith("data-")]
+    assert len(names) == 5
+    begun = command("-m", "seed=0,1,2,3", *TINY, "epochs=1", "hydra.sweep.dir=s", "hydra.launcher.lanes=1")
+    assert begun.returncode == 0, begun.stderr
+    for run in SweepDir(tmp_path / "s").run_dirs():
+        record = run.read_record()
+        record.status = (Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.INTERRUPTED)[record.seed]
+        run.write_record(record)
+    again = command("-m", "seed=0,1,2,3,4", *TINY, "epochs=1", "hydra.sweep.dir=s", f"retry={retry}")
+    assert again.returncode == (0 if retry == "all" else 1), again.stderr
+    statuses = {0: "completed", 1: "diverged", 2: "failed", 3: "interrupted"}
+    expected = {seed: (status, 1) for seed, status in statuses.items()}
+    expected |= {seed: ("completed", attempt) for seed, attempt in trained.items()}
+    assert records(tmp_path / "s") == expected
+
+
+def test_other_code_is_reported(command, sweep):
+    [first, _] = SweepDir(sweep).run_dirs()
+    record = json.loads(first.record.read_text())
+    first.record.write_text(json.dumps(record | {"code": "0" * 64, "git": {"commit": "abcdef0123456789"}}))
+    again = command("resume=s")
+    assert again.returncode == 0, again.stderr
+    line = next(line for line in again.stdout.splitlines() if line.startswith("Other code: "))
+    assert line.startswith(
+        "Other code: 1 of 2 finished runs were trained with other source files (then abcdef0123, now "
+    )
+
+
+def test_a_plan_shows_every_run_and_trains_nothing(command, tmp_path):
+    shown = command("-m", "optimizer=sgd,adam", "optimizer.learning_rate=0.1,0.10", *TINY, "plan=true")
+    assert shown.returncode == 0, shown.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert "2 runs, 2 to train, 2 grid points given twice, trained once" in shown.stdout
+    assert "no finished run of this kind lies near" in shown.stdout
+    wrong = command("-m", "optimizer.learning_rate=0.1,-1", *TINY, "plan=true")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "1 of 2 grid points are wrong" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "text"),
+    [
+        ("nowhere", "resume=nowhere: expected the folder of a sweep (sweep.json) or of a run (run.json)"),
+        ("empty", "resume=empty: expected the folder of a sweep"),
+        ("old", "old: sweep.json does not say what the sweep was begun with (KeyError); give its command again"),
+    ],
+)
+def test_a_folder_that_cannot_be_resumed_is_named(command, tmp_path, folder, text):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "sweep.json").write_text('{"command": "c", "runs": []}')
+    done = command(f"resume={folder}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_run_in_a_folder_of_its_own_goes_on(command, tmp_path):
+    done = command(*TINY, "epochs=1", "hydra.run.dir=one run")
+    assert done.returncode == 0, done.stderr
+    record = RunDir(tmp_path / "one run").read_record()
+    record.status = Status.RUNNING
+    RunDir(tmp_path / "one run").write_record(record)
+    again = command("resume=one run")
+    assert again.returncode == 0, again.stderr
+    record = RunDir(tmp_path / "one run").read_record()
+    assert (record.status, record.attempt, record.epochs_run) == (Status.COMPLETED, 2, 1)
