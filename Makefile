@@ -8,7 +8,7 @@ ARGS ?=
 # Byte code is written at installation, so that no command pays for it (TensorFlow loads twice as fast with it).
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help sweep smoke test lint format bench wheel clean
+.PHONY: help sweep smoke test lint format faults bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -31,6 +31,9 @@ lint: $(VENV)/ready-dev ## style, types, and which module may import which
 format: $(VENV)/ready-dev ## put the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+faults: $(VENV)/ready-dev ## kill, fill, tear and time out real sweeps, write FAULTS.md
+	$(BIN)/python -m pytest --numprocesses=auto --dist=load -m fault --fault-table=FAULTS.md $(ARGS)
 
 bench: $(VENV)/ready ## measure against Keras' fit and other launchers, write BENCHMARKS.md (the best part of an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -e '.[bench]'

@@ -51,7 +51,7 @@ def show(planned: Plan, console: Console) -> None:
 def _table(planned: Plan, records: Mapping[str, RunRecord | None]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", "state", "overrides"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "state")
     for point in planned.runs:
         name = planned.run_dir(point).path.name
         given = " ".join(lasting(point.overrides))

@@ -6,7 +6,6 @@ Every file is written beside its place and moved there with a rename: a reader n
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
 import json
@@ -161,13 +160,18 @@ class RunDir:
         """What an interrupted run needs to go on; there only until the run has ended."""
         return self.path / "state.npz"
 
+    def clear_leftovers(self) -> None:
+        """Take away what killed processes were about to write, see ``replacing``."""
+        for path in self.path.glob(".[0-9]*.*"):
+            path.unlink(missing_ok=True)
+
     def read_record(self) -> RunRecord | None:
         """The run's record; None where there is none yet. Raises FolderError for one that cannot be read."""
         try:
             return RunRecord.from_json(self.record.read_text("utf-8"))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, RecursionError, OSError) as error:
             raise FolderError(f"{self.record}: cannot be read as a run's record ({error})") from error
 
     def write_record(self, record: RunRecord) -> None:
@@ -175,14 +179,30 @@ class RunDir:
 
     def read_history(self) -> list[dict[str, float]]:
         """One dict an epoch, numbers as floats. Empty where there is none yet; FolderError where it is damaged."""
+        rows, fault = self.salvage_history()
+        if fault:
+            raise FolderError(f"{self.history}: cannot be read as a history ({fault})")
+        return rows
+
+    def salvage_history(self) -> tuple[list[dict[str, float]], str]:
+        """The epochs before the first damaged line, and what is wrong there: empty where nothing is."""
         try:
-            with self.history.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file, strict=True))
-            return [{str(key): float(value) for key, value in row.items()} for row in rows]
+            lines = self.history.read_bytes().decode("utf-8", "replace").split("\n")
         except FileNotFoundError:
-            return []
-        except (ValueError, TypeError, csv.Error, OSError) as error:
-            raise FolderError(f"{self.history}: cannot be read as a history ({error})") from error
+            return [], ""
+        except OSError as error:
+            return [], error.strerror or str(error)
+        rows: list[dict[str, float]] = []
+        columns = lines[0].strip().split(",")
+        if len(lines) == 1 or not {"epoch", *METRICS} <= set(columns):
+            return [], f"line 1 is not the names of columns: {lines[0]!r:.60}"
+        for number, line in enumerate(lines[1:-1], start=2):
+            try:
+                rows.append(_epoch(columns, line, len(rows) + 1))
+            except ValueError as error:
+                return rows, f"line {number} is damaged: {error!s:.80}"
+        # Every line is written with its end: a number that was cut off may still look like one.
+        return rows, f"line {len(lines)} is damaged: it breaks off" if lines[-1] else ""
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write all epochs so far; every row has the keys of the first, a subset of HISTORY_COLUMNS."""
@@ -236,7 +256,7 @@ class SweepDir:
             return raw["command"], [PlannedRun(**run) for run in raw["runs"]]
         except FileNotFoundError:
             return "", []
-        except (ValueError, TypeError, KeyError, OSError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, OSError) as error:
             raise FolderError(f"{self.plan}: cannot be read as a sweep's plan ({error})") from error
 
     def write_plan(self, command: str, runs: Sequence[PlannedRun], request: Mapping[str, Any] | None = None) -> None:
@@ -319,6 +339,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _joined(value: Any) -> str:
     return "-".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _epoch(columns: Sequence[str], line: str, epoch: int) -> dict[str, float]:
+    """A line of history.csv that is to be the given epoch's. Raises ValueError for anything else."""
+    cells = line.split(",")
+    if len(cells) != len(columns):
+        raise ValueError(f"it has {len(cells)} cells, expected {len(columns)}")
+    row = dict(zip(columns, map(float, cells), strict=True))
+    if row["epoch"] != epoch:
+        raise ValueError(f"its epoch is {row['epoch']:g}, expected {epoch}")
+    return row
 
 
 def _cell(value: float) -> str:

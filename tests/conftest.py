@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fault_table
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
@@ -22,6 +23,30 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = ("trainer=fit", "data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
 """Overrides that make a run of 256 training images: 8 steps an epoch."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fault-table", type=Path, help="write what was seen of each fault into this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--fault-table")
+    if path is not None:
+        config.pluginmanager.register(fault_table.FaultTable(path))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in item.iter_markers("fault"):
+            item.user_properties.append(("fault", mark.args[0]))
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture
+def seen(request: pytest.FixtureRequest) -> Callable[[object], None]:
+    """Tell the table of faults what was seen."""
+    told: Callable[[object], None] = fault_table.seen_fixture(request)
+    return told
 
 
 @pytest.fixture

@@ -133,6 +133,7 @@ class Recorder:
         """Begin with these rows, or with none: each epoch stands in the history once."""
         self.rows = [{**row, "epoch": int(row["epoch"])} for row in rows]
         self._seconds_before = _seconds(rows)
+        self._run.clear_leftovers()
         if rows:
             self._run.write_history(rows)
         else:

@@ -77,7 +77,7 @@ class PackedLauncher(Launcher):
             return self._launch(job_overrides, initial_job_idx)
         except KeyboardInterrupt:
             for job in self.lanes.interrupt():
-                self._tell_lost(job, "interrupted")
+                self._tell_lost(job, "interrupted, and killed as it did not end by itself")
             raise
         except BaseException:
             self.lanes.kill_all()

@@ -1,0 +1,119 @@
+"""A real command that trains in the background, to be watched, signalled and killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fashion_sweep.run_dir import RunDir, RunRecord, SweepDir
+
+TINY = ("data=synthetic", "data.samples=320", "data.image_size=8")
+HERE = Path(__file__).parent
+PATIENCE_S = 120
+
+
+def words(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "fashion_sweep", *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Such that the command finds the modules of tests, and nothing of this process's TensorFlow settings."""
+    mine = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    return mine | {"PYTHONPATH": str(HERE)} | more
+
+
+def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(words(*arguments), cwd=folder, env=environment(**more), capture_output=True, text=True,
+                          timeout=300, check=False)  # fmt: skip
+
+
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that runs within the block; whatever is left of it is killed."""
+    with subprocess.Popen(
+        words(*arguments), cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            for pid in (*children(process.pid), process.pid):
+                if alive(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def until(condition: Callable[[], object], what: str) -> float:
+    """Wait for a condition. Returns the seconds that it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() < start + PATIENCE_S, f"{what}: not within {PATIENCE_S} s"
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+def children(pid: int) -> list[int]:
+    """Process numbers of a process's children."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def records(sweep: Path) -> dict[int, RunRecord]:
+    """Seed -> record of the runs that have one."""
+    read = [run.read_record() for run in SweepDir(sweep).run_dirs()]
+    return {record.seed: record for record in read if record is not None}
+
+
+def epochs(sweep: Path) -> dict[str, int]:
+    """Run -> epochs in its history."""
+    return {run.path.name: len(run.read_history()) for run in SweepDir(sweep).run_dirs()}
+
+
+def statuses(sweep: Path) -> str:
+    """What became of the runs, in a few words."""
+    read = [run.read_record() for run in SweepDir(sweep).run_dirs()]
+    found = [record.status.value for record in read if record]
+    return ", ".join(f"{found.count(status)} {status}" for status in dict.fromkeys(found))
+
+
+def table(sweep: Path) -> list[dict[str, str]]:
+    """Rows of summary.csv, without the seconds."""
+    with (SweepDir(sweep).report / "summary.csv").open() as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def is_whole(sweep: Path) -> bool:
+    """Whether every file of the sweep can be read: none is half written."""
+    for run_dir in SweepDir(sweep).run_dirs():
+        run_dir.read_record()
+        run_dir.read_history()
+        for path in run_dir.path.glob("[!.]*.keras"):
+            zipfile.ZipFile(path).testzip()
+    json.loads(SweepDir(sweep).plan.read_text())
+    return True
+
+
+def log_of(run_dir: RunDir) -> str:
+    return run_dir.log.read_text() if run_dir.log.exists() else ""
