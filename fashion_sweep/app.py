@@ -12,6 +12,7 @@ import logging
 import shlex
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,8 +42,20 @@ INTERRUPTED = 128
 """Exit codes from here on are those of signals."""
 
 
+END_WITHIN_S = 9.0
+"""Seconds that the command takes at most to end after SIGTERM: what sent it will soon kill."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: runs end as they do on Ctrl-C."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deadline = time.monotonic() + END_WITHIN_S
+
+
+class NoTimeError(Exception):
+    """The command must end now."""
 
 
 def _run_name(*, _root_: DictConfig) -> str:
@@ -115,8 +128,12 @@ def _train_owned(command: Command, planned: plan.Plan) -> int:
         with progress.shown({planned.run_dir(point): point.config["epochs"] for point in planned.runs}, console):
             code = _hydra(command, planned) if due or not planned.points else 0
     except KeyboardInterrupt as interruption:
-        code = _interrupted(interruption)
-    return max(code, _conclude(planned, console, code))
+        code, deadline = _interrupted(interruption), getattr(interruption, "deadline", None)
+    else:
+        deadline = None
+    standing.settle(planned)
+    with _ending_by(deadline):
+        return max(code, _conclude(planned, console, code))
 
 
 def _make_folder(planned: plan.Plan) -> None:
@@ -183,6 +200,9 @@ def _report(folder: Path, console: Console) -> int:
 
     try:
         written = report.write_report([folder])
+    except NoTimeError:
+        _say_error(f"there was no time for the report; write it with: python scripts/report.py {folder}")
+        return 1
     except Exception as error:
         log = SweepDir(folder).report_error
         write_text(log, traceback.format_exc())
@@ -212,6 +232,25 @@ def _log_on_stderr() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+@contextmanager
+def _ending_by(deadline: float | None) -> Iterator[None]:
+    """Within the block NoTimeError is raised when time.monotonic() reaches the deadline, if there is one."""
+    if deadline is None:
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise NoTimeError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, deadline - time.monotonic()))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rich.console import Console
 
@@ -17,14 +18,20 @@ LOST = "its process ended without a word"
 
 def take_over(planned: Plan, code: Code, console: Console) -> list[Point]:
     """The runs that are to be trained. Settles what a dead owner left, and says where finished runs had other code."""
+    settle(planned)
     records = {point.identity: record_of(planned, point) for point in planned.runs}
-    for point in planned.runs:
-        record = records[point.identity]
-        if record is not None and record.status is Status.RUNNING:
-            record.status, record.reason = Status.INTERRUPTED, LOST
-            planned.run_dir(point).write_record(record)
     _tell_of_other_code([record for record in records.values() if record and is_finished(record)], code, console)
     return [point for point in planned.runs if is_due(point, records[point.identity])]
+
+
+def settle(planned: Plan) -> None:
+    """Mark runs whose records say that they are running, though no process trains them."""
+    for point in planned.runs:
+        record = record_of(planned, point)
+        if record is not None and record.status is Status.RUNNING:
+            record.status, record.reason = Status.INTERRUPTED, LOST
+            with suppress(OSError):  # a full disk: whoever reads the record sees that nobody owns the folder
+                planned.run_dir(point).write_record(record)
 
 
 def record_of(planned: Plan, point: Point) -> RunRecord | None:
