@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,17 +54,19 @@ def _table(planned: Plan, records: Mapping[str, RunRecord | None]) -> Table:
     for point in planned.runs:
         name = planned.run_dir(point).path.name
         given = " ".join(lasting(point.overrides))
-        table.add_row(escape(name), state(point, records[point.identity]), escape(given))
+        table.add_row(escape(name), state(point, records[point.identity], planned.run_dir(point)), escape(given))
     return table
 
 
-def state(point: Point, record: RunRecord | None) -> str:
+def state(point: Point, record: RunRecord | None, run: RunDir) -> str:
     """What a command would do with a run, in a few words."""
     if record is None:
         return "to train"
     was = "interrupted" if record.status is Status.RUNNING else record.status.value
     if not standing.is_due(point, record):
         return "completed" if record.status is Status.COMPLETED else f"{was}, left as it is"
+    if run.state.exists():
+        return f"{was}, to go on"
     return f"{was}, to train again"
 
 
@@ -127,25 +128,40 @@ def _completed(path: Path) -> RunRecord | None:
 
 def estimate(due: Sequence[Point], past: Sequence[RunRecord]) -> Estimate:
     """The median time of an epoch in past runs of the same kind, times the epochs; runs without such are left out."""
-    rates: dict[str, list[float]] = {}
-    for record in past:
-        if record.seconds is not None:
-            rates.setdefault(_kind(record.config), []).append(record.seconds / record.epochs_run)
-    known = {point.identity: rates[_kind(point.config)] for point in due if _kind(point.config) in rates}
-    epochs = {point.identity: int(point.config["epochs"]) for point in due}
-    kinds = {_kind(point.config) for point in due}
-    memory = [record.memory_mib for record in past if record.memory_mib and _kind(record.config) in kinds]
-    seconds = {identity: statistics.median(each) * epochs[identity] for identity, each in known.items()}
-    return Estimate(seconds, max(memory, default=None), sum(len(rates.get(kind, ())) for kind in kinds))
+    seconds: dict[str, float] = {}
+    based_on: dict[int, RunRecord] = {}
+    for point in due:
+        alike = _alike(point.config, past)
+        if alike:
+            epoch = statistics.median(record.seconds / record.epochs_run for record in alike if record.seconds)
+            seconds[point.identity] = epoch * int(point.config["epochs"])
+            based_on |= {id(record): record for record in alike}
+    memory = [record.memory_mib for record in based_on.values() if record.memory_mib]
+    return Estimate(seconds, max(memory, default=None), len(based_on))
 
 
-def _kind(config: Mapping[str, Any]) -> str:
-    """What an epoch's time depends on."""
-    model = {**config.get("model", {}), "dropout": bool(config.get("model", {}).get("dropout"))}
-    optimizer = config.get("optimizer", {}).get("_target_")
-    return json.dumps(
-        [model, optimizer, *(config.get(key) for key in ("data", "trainer", "batch_size"))], sort_keys=True
-    )
+def _alike(config: Mapping[str, Any], past: Sequence[RunRecord]) -> list[RunRecord]:
+    """The past runs whose epochs should last as long; else those that differ in optimizer and dropout alone."""
+    timed = [record for record in past if record.seconds]
+    for kind in (_kind, _rough_kind):
+        if found := [record for record in timed if kind(record.config) == kind(config)]:
+            return found
+    return []
+
+
+def _kind(config: Mapping[str, Any]) -> Any:
+    has_dropout = bool(_node(config, "model").get("dropout"))
+    return [has_dropout, _node(config, "optimizer").get("_target_"), _rough_kind(config)]
+
+
+def _rough_kind(config: Mapping[str, Any]) -> Any:
+    model = {key: value for key, value in _node(config, "model").items() if key != "dropout"}
+    return [model, *(config.get(key) for key in ("data", "trainer", "batch_size"))]
+
+
+def _node(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    node = config.get(key)
+    return node if isinstance(node, Mapping) else {}
 
 
 def _estimate_line(found: Estimate, due: Sequence[Point], spread: Preview | None) -> str:

@@ -11,6 +11,8 @@ from fashion_sweep.errors import UserError
 from fashion_sweep.plan import Plan, Point
 from fashion_sweep.provenance import Code
 from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.training.job import RunSpec
+from fashion_sweep.training.train import lost
 
 LOST = "its process ended without a word"
 """Why a run is interrupted whose record says that it is running, though nobody owns the folder."""
@@ -29,9 +31,10 @@ def settle(planned: Plan) -> None:
     for point in planned.runs:
         record = record_of(planned, point)
         if record is not None and record.status is Status.RUNNING:
-            record.status, record.reason = Status.INTERRUPTED, LOST
+            folder = planned.run_dir(point).path
+            spec = RunSpec(folder, point.config, point.choices, point.overrides, point.identity)
             with suppress(OSError):  # a full disk: whoever reads the record sees that nobody owns the folder
-                planned.run_dir(point).write_record(record)
+                lost(spec, Status.INTERRUPTED, LOST)
 
 
 def record_of(planned: Plan, point: Point) -> RunRecord | None:

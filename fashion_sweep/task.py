@@ -95,7 +95,8 @@ class Task:
         """Record a run whose process died: it could not do so itself."""
         from fashion_sweep.training.train import lost
 
-        lost(self._spec(config, hydra.hydra), reason)
+        status = Status.INTERRUPTED if reason.startswith("interrupted") else Status.FAILED
+        lost(self._spec(config, hydra.hydra), status, reason)
 
     def _spec(
         self, config: DictConfig, hydra: Any, own_log: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -87,12 +87,12 @@ def test_ctrl_c(tmp_path, seen):
     for run_dir in SweepDir(tmp_path / "s").run_dirs():
         record = run_dir.read_record()
         if record is not None:
-            assert (record.status, record.reason) == (Status.INTERRUPTED, "interrupted")
+            assert (record.status, record.reason) == (Status.INTERRUPTED, f"stopped after epoch {record.epochs_run}")
             assert record.epochs_run == len(run_dir.read_history())
             assert run_dir.state.exists()
     assert (tmp_path / "s" / "report" / "index.html").exists()
     shown = run(tmp_path, "resume=s", "plan=true")
-    assert "interrupted, to train again" in shown.stdout
+    assert "interrupted, to go on" in shown.stdout
     seen(f'exit {code} after {seconds:.1f} s; {statuses(tmp_path / "s")}, states saved; "{out.splitlines()[-1]}"')
 
 

@@ -78,8 +78,8 @@ def test_a_lane_that_dies_costs_its_job_one_try(launch: Callable[..., Launch]) -
     assert (once, fine) == (None, None)
     assert values(returns) == ["try 2", None, None, "fine"]
     assert isinstance(killed, LaneDiedError)
-    assert str(killed) == "the lane of the job was killed by signal 9 (SIGKILL), and so did another one before"
-    assert str(exited) == "the lane of the job ended with exit code 7, and so did another one before"
+    assert str(killed) == "the lane of the job was killed by signal 9 (SIGKILL); it is the second that the job has lost"
+    assert str(exited) == "the lane of the job ended with exit code 7; it is the second that the job has lost"
     assert len(lines(batch.folder, 1, "tries")) == 2
     assert not (batch.folder / "0" / "lost").exists()  # it was tried again
     assert lines(batch.folder, 1, "lost") == [f"kill: {killed}"]

@@ -55,7 +55,7 @@ def test_a_run_that_goes_on_equals_one_that_never_stopped(make_spec, trainer, ov
     whole, stopped = never_interrupted(make_spec(*lines, folder="whole")), make_spec(*lines, folder="stopped")
     train([whole])
     [record] = interrupted([stopped])
-    assert (record.status, record.reason, record.epochs_run) == (Status.INTERRUPTED, "interrupted", 4)
+    assert (record.status, record.reason, record.epochs_run) == (Status.INTERRUPTED, "stopped after epoch 4", 4)
     assert RunDir(stopped.folder).state.exists()
     [record] = train([stopped])
     assert (record.status, record.attempt) == (Status.COMPLETED, 2)

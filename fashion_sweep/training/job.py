@@ -147,7 +147,7 @@ def guarded(jobs: Sequence[Job]) -> Iterator[None]:
     except KeyboardInterrupt:
         for job in jobs:
             if job.is_running:
-                job.recorder.finish(Status.INTERRUPTED, "interrupted")
+                job.recorder.finish(Status.INTERRUPTED, f"stopped after epoch {len(job.recorder.rows)}")
         raise
     except (Exception, SystemExit) as error:
         log.exception("The run failed")

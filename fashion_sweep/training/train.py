@@ -47,16 +47,16 @@ def _give_up(jobs: Iterable[Job]) -> None:
     """Record the runs whose epoch takes too long to wait for its end."""
     for job in jobs:
         if job.is_running:
-            job.recorder.finish(Status.INTERRUPTED, "interrupted in the middle of an epoch")
+            job.recorder.finish(Status.INTERRUPTED, f"stopped in epoch {len(job.recorder.rows) + 1}")
 
 
-def lost(spec: RunSpec, reason: str) -> None:
+def lost(spec: RunSpec, status: Status, reason: str) -> None:
     """Record a run whose process died before it could do so itself. reason: in one line, for people."""
     record = _record(spec)
     if record is None or record.status is not Status.COMPLETED:
         recorder = Job(spec).recorder
         recorder.take_over()
-        recorder.finish(Status.INTERRUPTED if reason.startswith("interrupted") else Status.FAILED, reason)
+        recorder.finish(status, reason)
 
 
 def _kept(spec: RunSpec) -> RunRecord | None:

@@ -109,7 +109,7 @@ class Dispatch:
         for job in reversed(lane.jobs.values()):
             job.losses += 1
             if self.stopping or job.losses == TRIES:
-                again = ", and so did another one before" if job.losses == TRIES else ""
+                again = "; it is the second that the job has lost" if job.losses == TRIES else ""
                 self._fail(job, LaneDiedError(f"the lane of the job {what}{again}"))
                 continue
             log.warning("\t#%d : its lane %s; it runs again, alone", job.number, what)
