@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -68,33 +69,32 @@ def test_resume_takes_the_grid_from_the_folder_and_the_configs_that_it_was_begun
     assert one.stdout.splitlines()[-1] == f"Folder: s/{second.path.name}"
 
 
-@pytest.mark.parametrize(
-    ("retry", "trained"),
-    [
-        ("failed", {2: 2, 3: 2, 4: 1}),
-        ("diverged", {1: 2, 3: 2, 4: 1}),
-        ("all", {1: 2, 2: 2, 3: 2, 4: 1}),
-        ("none", {4: 1}),
-    ],
-)
-def test_retry_chooses_what_is_trained_again(command, tmp_path, retry, trained):
-    shown = command("-m", "seed=0,1,2,3,4", *TINY, "hydra.sweep.dir=s", "plan=true")
-    assert shown.returncode == 0, shown.stderr
-    assert not (tmp_path / "s").exists()
-    names = [line.split()[0] for line in shown.stdout.splitlines() if line.startswith("data-")]
-    assert len(names) == 5
-    begun = command("-m", "seed=0,1,2,3", *TINY, "epochs=1", "hydra.sweep.dir=s", "hydra.launcher.lanes=1")
+def test_retry_chooses_what_is_trained_again(command, tmp_path):
+    grid = ["-m", *TINY, "epochs=1", "hydra.sweep.dir=s"]
+    begun = command(*grid, "seed=0,1,2,3")
     assert begun.returncode == 0, begun.stderr
     for run in SweepDir(tmp_path / "s").run_dirs():
         record = run.read_record()
         record.status = (Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.INTERRUPTED)[record.seed]
         run.write_record(record)
-    again = command("-m", "seed=0,1,2,3,4", *TINY, "epochs=1", "hydra.sweep.dir=s", f"retry={retry}")
-    assert again.returncode == (0 if retry == "all" else 1), again.stderr
-    statuses = {0: "completed", 1: "diverged", 2: "failed", 3: "interrupted"}
-    expected = {seed: (status, 1) for seed, status in statuses.items()}
-    expected |= {seed: ("completed", attempt) for seed, attempt in trained.items()}
-    assert records(tmp_path / "s") == expected
+    before = {run.path.name: contents(run.path) for run in SweepDir(tmp_path / "s").run_dirs()}
+    due = {
+        retry: [
+            int(re.search(r"seed=(\d)", line).group(1))
+            for line in command(
+                *grid, "seed=0,1,2,3,4", f"retry={retry}", "plan=true", COLUMNS="300"
+            ).stdout.splitlines()
+            if "to train" in line and "seed=" in line
+        ]
+        for retry in ("failed", "diverged", "all", "none")
+    }
+    assert due == {"failed": [2, 3, 4], "diverged": [1, 3, 4], "all": [1, 2, 3, 4], "none": [4]}
+    again = command(*grid, "seed=0,1,2,3,4", "retry=diverged")
+    assert again.returncode == 1, again.stderr
+    statuses = {0: ("completed", 1), 1: ("completed", 2), 2: ("failed", 1), 3: ("completed", 2), 4: ("completed", 1)}
+    assert records(tmp_path / "s") == statuses
+    after = {run.path.name: contents(run.path) for run in SweepDir(tmp_path / "s").run_dirs()}
+    assert sum(after[name] == before[name] for name in before) == 2
 
 
 def test_other_code_is_reported(command, sweep):

@@ -48,8 +48,10 @@ def weights(spec, name: str = "last.keras"):
     return keras.models.load_model(spec.folder / name).get_weights()
 
 
-@pytest.mark.parametrize("trainer", ["fit", "compiled"])
-@pytest.mark.parametrize("overrides", CASES, ids=lambda case: case[0].partition("=")[2][:12])
+@pytest.mark.parametrize(
+    ("trainer", "overrides"),
+    [*(("compiled", case) for case in CASES), *(("fit", case) for case in (CASES[0], *CASES[-4:]))],
+)
 def test_a_run_that_goes_on_equals_one_that_never_stopped(make_spec, trainer, overrides):
     lines = [f"trainer={trainer}", "epochs=7", INTERRUPT, *overrides]
     whole, stopped = never_interrupted(make_spec(*lines, folder="whole")), make_spec(*lines, folder="stopped")
