@@ -11,9 +11,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 ASKED_FOR = "TF_CPP_MIN_LOG_LEVEL"
 """Set this environment variable, to any value, and TensorFlow's messages go to the terminal as they always did."""
+
+
+class _Stderr:
+    """sys.stderr within a block. A logger that keeps it (TensorFlow's does) writes to the sys.stderr of later, later."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file: TextIO | None = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file or sys.stderr, name)
 
 
 @contextmanager
@@ -28,9 +39,13 @@ def native_output_to(path: Path | None) -> Iterator[None]:
     os.dup2(target, 2)
     os.close(target)
     try:
-        with open(before, "w", buffering=1, closefd=False) as sys.stderr:
-            yield
+        with open(before, "w", buffering=1, closefd=False) as file:
+            inside = _Stderr(file)
+            sys.stderr = cast("TextIO", inside)
+            try:
+                yield
+            finally:
+                inside.file, sys.stderr = None, python_stderr
     finally:
-        sys.stderr = python_stderr
         os.dup2(before, 2)
         os.close(before)

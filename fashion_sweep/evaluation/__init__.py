@@ -1,0 +1,1 @@
+"""A trained run's model again: loaded, measured on images, asked about new ones."""

@@ -1,0 +1,146 @@
+"""Loss, accuracy and predictions of a run's saved model on images."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashion_sweep import data, fashion_mnist
+from fashion_sweep.analysis.table import guarded
+from fashion_sweep.dataset import Dataset, checked, one_line
+from fashion_sweep.errors import DataError, FolderError
+from fashion_sweep.evaluation.saved import TrainedRun, load
+
+FASHION_MNIST = "fashion_sweep.fashion_mnist.load"
+"""The only source of ours that has test images."""
+
+IMAGES = ("images", "x_test", "x", "x_train")
+"""Names under which an .npz file may hold images to classify, in the order in which they are tried."""
+
+BATCH = 256
+LOSS_TOLERANCE = 1e-4
+"""Relative difference of losses that rounding explains: a sum over images depends on how it is split."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images whose classes are known. x: [N, ...] as the dataset has them; y: [N] class numbers."""
+
+    x: np.ndarray
+    y: np.ndarray
+    name: str  # validation or test
+    note: str = ""  # what a reader of the figures must know
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model makes of images. truth, predicted: class numbers [N]."""
+
+    file: Path
+    images: str  # validation or test
+    loss: float  # as Keras' model.evaluate has it: mean over images of -log(probability of the true class)
+    truth: np.ndarray
+    predicted: np.ndarray
+
+    @property
+    def right(self) -> int:
+        """How many images got their class."""
+        return int((self.truth == self.predicted).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images that got their class, by argmax over ``predict``."""
+        return self.right / len(self.truth)
+
+
+def validation_images(run: TrainedRun) -> Images:
+    """The images that the run was validated on; the note says so if the dataset has changed since."""
+    dataset, split = data.load_split(run.record.config["data"])
+    known = run.record.data.get("fingerprint")
+    changed = "the dataset is no longer the one that the run was trained on" if dataset.fingerprint != known else ""
+    return Images(split.x_val, split.y_val, "validation", changed)
+
+
+def test_images(run: TrainedRun) -> Images:
+    """The 10,000 test images of Fashion-MNIST. Raises DataError for a run on another dataset."""
+    node = run.record.config["data"]
+    if node["_target_"] != FASHION_MNIST:
+        name = run.record.choices.get("data", node["_target_"])
+        raise DataError(f"{run.folder.path}: trained with data={name}, and only data=fashion_mnist has test images")
+    dataset: Dataset = fashion_mnist.load_test(node.get("dir"))
+    return Images(dataset.images, dataset.labels, "test")
+
+
+def evaluate(run: TrainedRun, file: Path, images: Images) -> Evaluation:
+    """Measure the model in a file of the run. Raises what ``saved.load`` raises."""
+    from fashion_sweep.training.building import LOSS
+
+    model = load(run, file)
+    predicted = probabilities(run, file, model, images.x).argmax(axis=1)
+    model.compile(loss=LOSS, run_eagerly=True)
+    loss = float(model.evaluate(data.scale(images.x), images.y, batch_size=BATCH, verbose=0))
+    return Evaluation(file, images.name, loss, images.y, predicted)
+
+
+def probabilities(run: TrainedRun, file: Path, model: Any, images: np.ndarray) -> np.ndarray:
+    """Class probabilities [N, classes]. Raises FolderError for a model of other images or classes than the run's."""
+    model.run_eagerly = True  # to trace a graph takes longer than it saves, and warns when it is done often
+    try:
+        rows = np.asarray(model.predict(data.scale(images), batch_size=BATCH, verbose=0))
+    except ValueError as error:
+        raise FolderError(f"{file}: not this run's model: takes no images of shape {images.shape[1:]}") from error
+    if rows.shape != (len(images), len(run.class_names)):
+        raise FolderError(f"{file}: not this run's model: gives {rows.shape} for {len(images)} images")
+    return rows
+
+
+def recorded_epoch(run: TrainedRun, found: Evaluation) -> int | None:
+    """The epoch of history.csv with these figures on the validation images; None where there is none.
+
+    Accuracies must agree to the last digit of a float32, in which Keras counts.
+    """
+    for row in run.folder.read_history() if found.images == "validation" else []:
+        same = np.float32(row["val_accuracy"]) == np.float32(found.accuracy)
+        if same and math.isclose(row["val_loss"], found.loss, rel_tol=LOSS_TOLERANCE, abs_tol=1e-7):
+            return int(row["epoch"])
+    return None
+
+
+def read_images(file: Path, shape: Sequence[int]) -> np.ndarray:
+    """The images [N, *shape] of an .npz file, the first of IMAGES that it has. Raises DataError."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:  # fails for an .npy, which holds one bare array
+            there = list(archive.files)
+            name = next((name for name in IMAGES if name in there), None)
+            images = archive[name] if name else None
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: no such file") from error
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{file}: cannot be read as an .npz file of plain arrays ({one_line(error)[:160]})") from error
+    if images is None:
+        raise DataError(f"{file}: has the arrays {', '.join(there) or '(none)'}; expected one of {', '.join(IMAGES)}")
+    if images.shape[1:] != tuple(shape) or not len(images):
+        wanted = f"[images, {', '.join(map(str, shape))}]"
+        raise DataError(f"{file}: array '{name}' has shape {images.shape}; this run's model takes {wanted}")
+    return checked(images, np.zeros(len(images), int), None, source=str(file), names=(str(name), "labels")).images
+
+
+def predictions_csv(rows: np.ndarray, class_names: Sequence[str]) -> str:
+    """A line an image: its number from 0, its class, that one's probability, and the probabilities of all classes."""
+    names = [guarded(name) for name in class_names]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "class", "probability", *names])
+    for number, row in enumerate(rows):
+        best = int(row.argmax())
+        writer.writerow([number, names[best], *(f"{value:.6g}" for value in (row[best], *row))])
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""What scripts/reproduce_notes.py is made of: the notes' experiments as data, their sweeps, tables and figures."""

@@ -1,0 +1,37 @@
+"""Where C++ code and Python write to while runs train; in a process of its own, as file descriptor 2 is the process's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CODE = """
+import logging, os, sys
+from pathlib import Path
+from fashion_sweep.quiet import native_output_to
+with native_output_to(Path(sys.argv[1])):
+    os.write(2, b"native\\n")
+    print("python", file=sys.stderr)
+    handler = logging.StreamHandler()  # keeps sys.stderr, as TensorFlow's logger does that is imported here
+    logging.getLogger().addHandler(handler)
+    logging.warning("first")
+logging.warning("between")
+with native_output_to(Path(sys.argv[1])):
+    logging.warning("second")
+    os.write(2, b"native again\\n")
+os.write(2, b"after\\n")
+"""
+
+
+def test_what_is_native_goes_to_the_file_and_what_is_pythons_to_the_terminal(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(tmp_path / "log")], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines() == ["python", "first", "between", "second", "after"]
+    assert (tmp_path / "log").read_text() == "native\nnative again\n"
+
+
+def test_in_place_of_a_file_there_may_be_none():
+    code = "import os\nfrom fashion_sweep.quiet import native_output_to\nwith native_output_to(None): os.write(2, b'x')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
