@@ -26,11 +26,12 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from fashion_sweep import data, explain, plan, preview, progress, schema, snapshot, standing
+from fashion_sweep import data, explain, plan, preview, progress, schema, snapshot, standing, summary
 from fashion_sweep.command import Command
 from fashion_sweep.errors import FolderError, UserError
-from fashion_sweep.ownership import owned
+from fashion_sweep.ownership import owned, written_into
 from fashion_sweep.provenance import Code, git_state
+from fashion_sweep.redaction import Redaction
 from fashion_sweep.run_dir import RunDir, Status, SweepDir, replacing, write_text
 from fashion_sweep.task import Task
 
@@ -62,8 +63,9 @@ def _run_name(*, _root_: DictConfig) -> str:
     """The resolver behind hydra.sweep.subdir: the name of the run's folder in its sweep."""
     hydra_node = _root_.hydra
     overrides = [str(line) for line in hydra_node.overrides.task]
-    folder, choices = Path(str(hydra_node.sweep.dir)), plan.group_choices(hydra_node)
-    return plan.name_and_identity(folder, plan.resolved(_root_), choices, overrides)[0]
+    folder, config = Path(str(hydra_node.sweep.dir)), plan.resolved(_root_)
+    choices, hidden = plan.group_choices(hydra_node, config), Redaction.of(_root_)
+    return plan.name_and_identity(folder, config, choices, overrides, hidden)[0]
 
 
 schema.register()
@@ -78,6 +80,7 @@ def main() -> NoReturn:
     because the command or the config is wrong, 130 and 143 interrupted by SIGINT and SIGTERM.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no news for the terminal
     arguments = get_args_parser().parse_args()
     try:
         sys.exit(_show() if _only_shows(arguments) else _train(arguments))
@@ -110,6 +113,9 @@ def _train(arguments: argparse.Namespace) -> int:
     if planned.only_shows:
         preview.show(planned, Console())
         return 0
+    if planned.only_summarizes:
+        summary.show(planned)
+        return 0
     _make_folder(planned)
     with owned(planned.folder):
         return _train_owned(command, planned)
@@ -121,11 +127,14 @@ def _train_owned(command: Command, planned: plan.Plan) -> int:
         git_state(), snapshot.fingerprint(sources := snapshot.source_files(p.config for p in planned.runs))
     )
     if planned.is_sweep:
-        command = _keep(command, planned, sources)
+        with written_into(planned.folder):
+            command = _keep(command, planned, sources)
     due = standing.take_over(planned, task.code, console)
     task.due = {tuple(point.overrides) for point in due}
+    task.trainers = sorted({str(point.config["trainer"]["_target_"]) for point in due})
+    epochs = {planned.run_dir(point): int(point.config.get("epochs", 1)) for point in planned.runs}
     try:
-        with progress.shown({planned.run_dir(point): point.config["epochs"] for point in planned.runs}, console):
+        with progress.shown(epochs, console, epochs.keys() - set(map(planned.run_dir, due))):
             code = _hydra(command, planned) if due or not planned.points else 0
     except KeyboardInterrupt as interruption:
         code, deadline = _interrupted(interruption), getattr(interruption, "deadline", None)
@@ -204,14 +213,24 @@ def _report(folder: Path, console: Console) -> int:
         _say_error(f"there was no time for the report; write it with: python scripts/report.py {folder}")
         return 1
     except Exception as error:
-        log = SweepDir(folder).report_error
-        write_text(log, traceback.format_exc())
-        _say_error(
-            f"the report failed ({type(error).__name__}: {error}); the runs are whole, the traceback is in {log}"
-        )
+        _say_error(f"the report failed ({_told(error)}); the runs are whole{_traceback_kept(folder)}")
         return 1
     report.print_table(written, console)
     return 0 if (written.table["status"] == Status.COMPLETED.value).all() else 1
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+def _traceback_kept(folder: Path) -> str:
+    """Keep the traceback of what is being handled in a sweep's folder, and say where; nothing on a full disk."""
+    log = SweepDir(folder).report_error
+    try:
+        write_text(log, traceback.format_exc())
+    except OSError:
+        return ""
+    return f", the traceback is in {log}"
 
 
 def _short(path: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_sweep import data, rules, targets
+from fashion_sweep import baseline, data, rules, targets
 from fashion_sweep.errors import ConfigError
 
 
@@ -20,11 +20,14 @@ def check(config: DictConfig, plain: Mapping[str, Any]) -> None:
 
     config: as composed, without Hydra's node; plain: the same, resolved to plain Python values.
     """
-    found = [*_missing(config), *_unknown(config), *rules.problems(plain), *_wrong_names(plain)]
+    found = [*_missing(config), *_unknown(config), *rules.problems(plain), *_wrong_names(plain), *_misfits(plain)]
     if found:
         raise ConfigError("; ".join(found))
     node = plain["data"]
-    data.check_size(data.load(node), node["validation_fraction"], node["limit"])
+    if baseline.is_cross_validated(plain):
+        baseline.check(plain, data.load(node))
+    else:
+        data.check_size(data.load(node), node["validation_fraction"], node["limit"])
 
 
 def own_models(configs: Sequence[Mapping[str, Any]]) -> None:
@@ -32,7 +35,8 @@ def own_models(configs: Sequence[Mapping[str, Any]]) -> None:
 
     Raises ConfigError where a function raises, or returns no Keras model that fits the data.
     """
-    wanted = {json.dumps([c["model"], c["data"]], sort_keys=True): c for c in configs if not _is_ours(c)}
+    others = [c for c in configs if not (_is_ours(c) or baseline.is_cross_validated(c))]
+    wanted = {json.dumps([c["model"], c["data"]], sort_keys=True): c for c in others}
     if not wanted:
         return
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
@@ -83,6 +87,13 @@ def _wrong_names(plain: Mapping[str, Any]) -> Iterator[str]:
     why = targets.missing(f"keras.activations.{activation}") if activation and _is_ours(plain) else None
     if why:
         yield f"model.activation={activation}: {why}"
+
+
+def _misfits(plain: Mapping[str, Any]) -> Iterator[str]:
+    """A scikit-learn model that a trainer of networks is to train."""
+    model = str(rules.lookup(plain, "model._target_"))
+    if model.startswith("sklearn.") and not baseline.is_cross_validated(plain):
+        yield f"{model} is a scikit-learn classifier, no network: it needs trainer=cross_validation"
 
 
 def _targets(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -30,9 +30,9 @@ def composition(error: Exception, overrides: Sequence[str], compose: Compose | N
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its type where it has none."""
+    """The first line of an error's text, with the next where it only leads to that; its type where it has none."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else type(error).__name__
 
 
 def bad_points(wrong: Sequence[tuple[list[str], str]], total: int) -> str:

@@ -56,7 +56,7 @@ def owned(folder: Path) -> Iterator[None]:
     """Own a folder, which exists, within the block. Raises FolderError where another living process owns it."""
     me = Owner.this_process()
     place = folder / OWNER
-    with _told_apart(folder):
+    with written_into(folder):
         beside = folder / f".{me.token}.{OWNER}"
         try:
             beside.write_text(json.dumps(asdict(me)) + "\n", "utf-8")
@@ -74,6 +74,15 @@ def owned(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             if _read(place) == me:
                 place.unlink()
+
+
+@contextmanager
+def written_into(folder: Path) -> Iterator[None]:
+    """Within the block, an OSError means that the folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(f"{folder} cannot be written ({error.strerror or error}); give another folder") from error
 
 
 def living_owner(folder: Path) -> Owner | None:
@@ -137,7 +146,7 @@ def _lives(owner: Owner, place: Path) -> bool:
     if owner.host == platform.node():
         return _start_of(owner.pid) == owner.start
     with contextlib.suppress(OSError):
-        return _age(place) < DEAD_S
+        return abs(_age(place)) < DEAD_S  # a sign of life from the future: the clock was set back, and none came since
     return False
 
 
@@ -180,12 +189,3 @@ def _start_of(pid: int) -> str:
     except PermissionError:
         pass
     return "alive"
-
-
-@contextmanager
-def _told_apart(folder: Path) -> Iterator[None]:
-    """Within the block, an OSError means that the folder cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise FolderError(f"{folder} cannot be written ({error.strerror or error}); give another folder") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_sweep import checks, data, explain, rules, run_dir
+from fashion_sweep import baseline, checks, data, explain, rules, run_dir
 from fashion_sweep.command import Command
 from fashion_sweep.errors import ConfigError, UserError
+from fashion_sweep.redaction import Redaction
 from hydra_plugins.packed_launcher.composing import speed_up_compose
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
@@ -55,6 +57,7 @@ class Plan:
     arguments: list[str]  # what Hydra is to be given, the folder included
     launcher: dict[str, Any]  # Hydra's launcher node
     only_shows: bool  # plan=true
+    only_summarizes: bool  # summary=true
 
     def run_dir(self, point: Point) -> run_dir.RunDir:
         """Where a point is trained."""
@@ -86,31 +89,41 @@ def identity(config: Mapping[str, Any]) -> str:
 
 
 def name_and_identity(
-    folder: Path, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str]
+    folder: Path, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str], hidden: Redaction
 ) -> tuple[str, str]:
-    """The name of a run's folder in the folder of its sweep, and the run's identity."""
+    """The name of a run's folder in the folder of its sweep, and the run's identity. hidden: not to be in the name."""
     own = identity(config)
     given = {line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides}
     # Choices, then values, each sorted: a grid given in another order has the same names.
     in_order = sorted(given - set(run_dir.WHERE_OR_HOW), key=lambda key: ("." in key, key))
-    values = {key: choices.get(key, rules.lookup(config, key)) for key in in_order}
+    used = [key for key in in_order if key in choices or key.partition(".")[0] in config]
+    shown = hidden.in_config(config)
+    values = {key: choices.get(key, rules.lookup(shown, key)) for key in used}
     return run_dir.SweepDir(folder).name_of(values, own), own
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
-    """The config as plain Python values, without Hydra's own node."""
-    plain = OmegaConf.to_container(_own(config), resolve=True, enum_to_str=True)
-    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+    """The config as plain Python values, without Hydra's own node and without what its trainer has no use for."""
+    return baseline.used({str(key): _plain(config, key) for key in config if key != "hydra"})
+
+
+def _plain(config: DictConfig, key: Any) -> Any:
+    """A value as plain Python; a copy of the whole config would lose the types of values that are interpolations."""
+    value = "???" if OmegaConf.is_missing(config, key) else config[key]
+    if OmegaConf.is_config(value):
+        return OmegaConf.to_container(value, resolve=True, enum_to_str=True)
+    return value.name if isinstance(value, Enum) else value
 
 
 def _own(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def group_choices(hydra: DictConfig) -> dict[str, str]:
-    """Config group -> choice, without Hydra's own groups; choices that are null are left out."""
-    chosen = {str(key): value for key, value in hydra.runtime.choices.items()}
-    return {key: str(value) for key, value in chosen.items() if value is not None and not key.startswith("hydra/")}
+def group_choices(hydra: DictConfig, config: Mapping[str, Any]) -> dict[str, str]:
+    """Config group -> choice, without Hydra's own groups; choices that are null or not ``resolved`` are left out."""
+    chosen = {str(key): value for key, value in hydra.runtime.choices.items() if not str(key).startswith("hydra/")}
+    unused = {key for key in baseline.UNUSED if key not in config}
+    return {key: str(value) for key, value in chosen.items() if value is not None and key not in unused}
 
 
 @dataclass(frozen=True)
@@ -156,7 +169,8 @@ class _Composer:
         points = self._points(grid, folder if sweep else folder.parent) if is_grid or not sweep else []
         where = f"hydra.{'sweep' if sweep else 'run'}.dir={explain.quoted(str(folder))}"
         launcher = OmegaConf.to_container(base.hydra.launcher, resolve=True)
-        return Plan(points, folder, sweep, [*_lines(self.overrides), where], launcher, bool(base.get("plan")))  # type: ignore[arg-type]
+        shows = bool(base.get("plan")), bool(base.get("summary"))
+        return Plan(points, folder, sweep, [*_lines(self.overrides), where], launcher, *shows)  # type: ignore[arg-type]
 
     def _base(self, multirun: bool) -> DictConfig:
         """The config without what is swept: it says whether and where to sweep."""
@@ -211,11 +225,12 @@ class _Composer:
         hydra_lines = [str(o.input_line) for o in self.overrides if _is_hydra(o)]
         try:
             config = self._compose([*hydra_lines, *lines])
-            plain, choices = resolved(config), group_choices(config.hydra)
+            plain = resolved(config)
+            choices = group_choices(config.hydra, plain)
         except COMPOSITION_ERRORS as error:
             raise ConfigError(explain.composition(error, lines, self._compose)) from error
         checks.check(_own(config), plain)
-        return Point(lines, plain, choices, *name_and_identity(folder, plain, choices, lines))
+        return Point(lines, plain, choices, *name_and_identity(folder, plain, choices, lines, Redaction.of(config)))
 
 
 def _parse(lines: Sequence[str]) -> list[Override]:

@@ -123,18 +123,21 @@ def _completed(path: Path) -> RunRecord | None:
         record = RunDir(path.parent).read_record()
     except UserError:
         return None
-    return record if record is not None and record.status is Status.COMPLETED and record.epochs_run else None
+    return record if record is not None and record.status is Status.COMPLETED else None
 
 
 def estimate(due: Sequence[Point], past: Sequence[RunRecord]) -> Estimate:
-    """The median time of an epoch in past runs of the same kind, times the epochs; runs without such are left out."""
+    """The median time of an epoch in past runs of the same kind, times the epochs; runs without such are left out.
+
+    A run that has no epochs counts as one.
+    """
     seconds: dict[str, float] = {}
     based_on: dict[int, RunRecord] = {}
     for point in due:
         alike = _alike(point.config, past)
         if alike:
-            epoch = statistics.median(record.seconds / record.epochs_run for record in alike if record.seconds)
-            seconds[point.identity] = epoch * int(point.config["epochs"])
+            epoch = statistics.median(record.seconds / (record.epochs_run or 1) for record in alike if record.seconds)
+            seconds[point.identity] = epoch * int(point.config.get("epochs", 1))
             based_on |= {id(record): record for record in alike}
     memory = [record.memory_mib for record in based_on.values() if record.memory_mib]
     return Estimate(seconds, max(memory, default=None), len(based_on))

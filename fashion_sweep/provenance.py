@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import subprocess
@@ -14,6 +15,9 @@ from typing import Any
 
 PACKAGES = ("fashion-sweep", "tensorflow", "keras", "hydra-core", "omegaconf", "numpy", "scikit-learn")
 """Packages whose versions a record holds."""
+
+THREADS = "TF_NUM_INTRAOP_THREADS"
+"""The environment variable that TensorFlow takes its number of threads from."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,25 @@ def _git(folder: Path, *arguments: str) -> str:
 
 @cache
 def device() -> dict[str, Any]:
-    """What TensorFlow trains on: kind (CPU or GPU), name, and the host's name."""
+    """What TensorFlow trains on: kind (CPU or GPU), name, the host's name, threads that share an operation."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return cpu()
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
-    kind = "GPU" if gpus else "CPU"
-    return {
-        "kind": kind,
-        "name": ", ".join(names) or platform.processor() or platform.machine(),
-        "host": platform.node(),
-    }
+    return {"kind": "GPU", "name": ", ".join(names), "host": platform.node(), "threads": _threads()}
+
+
+def cpu() -> dict[str, Any]:
+    """The same where training needs no TensorFlow."""
+    name = platform.processor() or platform.machine()
+    return {"kind": "CPU", "name": name, "host": platform.node(), "threads": _threads()}
+
+
+def _threads() -> int:
+    """The threads among which TensorFlow shares an operation, on which the rounding of sums depends."""
+    tf = sys.modules.get("tensorflow")
+    asked = tf.config.threading.get_intra_op_parallelism_threads() if tf is not None else 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(asked or os.environ.get(THREADS) or 0) or cores

@@ -18,13 +18,16 @@ ASKED_FOR = "TF_CPP_MIN_LOG_LEVEL"
 
 
 class _Stderr:
-    """sys.stderr within a block. A logger that keeps it (TensorFlow's does) writes to the sys.stderr of later, later."""
+    """sys.stderr within a block. A logger that keeps it, as TensorFlow's does, writes to a later sys.stderr later."""
 
     def __init__(self, file: TextIO) -> None:
         self.file: TextIO | None = file
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file or sys.stderr, name)
+
+    def close(self) -> None:
+        """Close nothing: absl's logger does so when logging is set up anew, and the sys.stderr of later is not its."""
 
 
 @contextmanager

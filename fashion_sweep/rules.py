@@ -37,6 +37,7 @@ RULES = (
     Rule("model.kernel_size", *_at_least(1)),
     Rule("model.dense_units", *_at_least(1)),
     Rule("model.dropout", *_BELOW_ONE),
+    Rule("model.max_iter", *_at_least(1)),
     Rule("optimizer.learning_rate", *_POSITIVE),
     Rule("optimizer.momentum", *_UNIT),
     Rule("optimizer.rho", *_BELOW_ONE),
@@ -65,6 +66,7 @@ RULES = (
     Rule("hydra.launcher.threads_per_lane", *_at_least(1)),
     Rule("hydra.launcher.run_timeout_min", *_POSITIVE),
     Rule("trainer.steps_per_execution", *_at_least(1)),
+    Rule("trainer.folds", *_at_least(2)),
     Rule("trainer.jit_compile", "true, false or auto", lambda value: value in (True, False, "auto")),
 )
 

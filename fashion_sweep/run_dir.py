@@ -72,7 +72,7 @@ class RunRecord:
     status: Status = Status.PENDING
     reason: str | None = None  # why the run did not complete, for people: one line
     attempt: int = 1  # counts from 1
-    seed: int = 0
+    seed: int | None = 0  # None: the trainer has no use for one
     choices: dict[str, str] = field(default_factory=dict)  # config group -> chosen option
     overrides: list[str] = field(default_factory=list)  # as given on the command line
     config: dict[str, Any] = field(default_factory=dict)  # resolved
@@ -80,7 +80,7 @@ class RunRecord:
     versions: dict[str, str] = field(default_factory=dict)  # package -> version
     git: dict[str, Any] | None = None  # commit, dirty; None outside a git checkout
     code: str | None = None  # SHA-256 of the Python files that the run was trained with
-    device: dict[str, Any] = field(default_factory=dict)  # kind, name, host
+    device: dict[str, Any] = field(default_factory=dict)  # kind, name, host, threads
     started: str | None = None
     ended: str | None = None
     seconds: float | None = None
@@ -152,8 +152,23 @@ class RunDir:
         return self.path / "last.weights.h5"
 
     @property
+    def last_h5(self) -> Path:
+        """The whole model in Keras' legacy format."""
+        return self.path / "last.h5"
+
+    @property
+    def folds(self) -> Path:
+        """Scores of every fold of a cross-validation, one row each."""
+        return self.path / "folds.csv"
+
+    @property
     def log(self) -> Path:
         return self.path / "train.log"
+
+    @property
+    def composed(self) -> Path:
+        """The config as Hydra composed it, interpolations unresolved."""
+        return self.path / ".hydra" / "config.yaml"
 
     @property
     def state(self) -> Path:
@@ -176,6 +191,12 @@ class RunDir:
 
     def write_record(self, record: RunRecord) -> None:
         write_text(self.record, record.to_json())
+
+    def overwrite_record(self, record: RunRecord) -> None:
+        """Write the record into the file that is there: it takes no room on a full disk, but is no longer atomic."""
+        text = json.dumps(json.loads(record.to_json()), separators=(",", ":")).encode()
+        with self.record.open("r+b") as file:
+            file.write(text.ljust(self.record.stat().st_size))
 
     def read_history(self) -> list[dict[str, float]]:
         """One dict an epoch, numbers as floats. Empty where there is none yet; FolderError where it is damaged."""

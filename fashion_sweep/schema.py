@@ -25,6 +25,7 @@ class Save(Enum):
     model = "model"
     weights = "weights"
     both = "both"
+    h5 = "h5"
 
 
 class Retry(Enum):
@@ -60,6 +61,7 @@ class Config:
     retry: Retry = MISSING
     resume: Optional[str] = None
     plan: bool = False
+    summary: bool = False
     save: Save = MISSING
 
 
@@ -84,6 +86,16 @@ class Cnn(Target):
     dense_units: int = MISSING
     activation: str = MISSING
     dropout: float = MISSING
+
+
+@dataclass
+class Logistic(Target):
+    loss: str = MISSING
+    penalty: Optional[str] = MISSING
+    alpha: float = MISSING
+    max_iter: int = MISSING
+    tol: Optional[float] = MISSING
+    random_state: int = MISSING
 
 
 @dataclass
@@ -207,11 +219,17 @@ class Fit(Target):
     jit_compile: Union[bool, str] = MISSING
 
 
+@dataclass
+class CrossValidation(Target):
+    folds: int = MISSING
+
+
 SCHEMAS: Mapping[str, type] = {
     "config": Config,
     "model/softmax": Target,
     "model/mlp": Mlp,
     "model/cnn": Cnn,
+    "model/logistic": Logistic,
     "optimizer/sgd": Sgd,
     "optimizer/rmsprop": RmsProp,
     "optimizer/adagrad": Adagrad,
@@ -226,6 +244,7 @@ SCHEMAS: Mapping[str, type] = {
     "data/npz": Npz,
     "trainer/compiled": Target,
     "trainer/fit": Fit,
+    "trainer/cross_validation": CrossValidation,
 }
 
 

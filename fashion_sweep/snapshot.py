@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import shutil
 import sys
 import sysconfig
@@ -54,16 +55,24 @@ def fingerprint(files: Mapping[str, Path]) -> str:
 def keep(folder: Path, files: Mapping[str, Path], config_folders: Mapping[str, Path]) -> None:
     """Copy source files into ``folder``, and each folder of configs into the folder of that name in it."""
     for name, path in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, folder / name)
+        _copy(path, folder / name)
     for name, place in config_folders.items():
         if (folder / name).resolve() != place.resolve():
             shutil.rmtree(folder / name, ignore_errors=True)
-            shutil.copytree(place, folder / name, ignore=_all_but_yaml)
+            (folder / name).mkdir(parents=True)
+            for path in _yaml_files(place):
+                _copy(path, folder / name / path.relative_to(place))
 
 
-def _all_but_yaml(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if not (name.endswith((".yaml", ".yml")) or (Path(folder) / name).is_dir())]
+def _copy(source: Path, to: Path) -> None:
+    """Copy what a file holds, not its permissions: those of a sweep's files are the user's, as the umask has them."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, to)
+
+
+def _yaml_files(place: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(place, followlinks=True):
+        yield from (Path(folder, name) for name in names if name.endswith((".yaml", ".yml")))
 
 
 def _targets(node: Any) -> Iterator[str]:

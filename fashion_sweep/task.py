@@ -11,15 +11,17 @@ import sys
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf
 
 from fashion_sweep import plan
 from fashion_sweep.provenance import Code
 from fashion_sweep.quiet import native_output_to
+from fashion_sweep.redaction import Redaction
 from fashion_sweep.run_dir import RunRecord, Status
 from fashion_sweep.training import packing
 
@@ -41,6 +43,7 @@ class Task:
     def __init__(self) -> None:
         self.code = Code()
         self.import_path: list[str] = []  # folders that modules are searched in first
+        self.trainers: list[str] = []  # that the sweep calls; empty: not known
         self.due: set[tuple[str, ...]] | None = None  # overrides of the runs to be trained; None: of all
 
     def __getstate__(self) -> dict[str, Any]:
@@ -69,7 +72,8 @@ class Task:
     def warm_up(self) -> None:
         """Import what takes seconds, while the command line still composes the grid."""
         with native_output_to(None):
-            import fashion_sweep.training.compiled  # noqa: F401
+            for trainer in self.trainers or ["fashion_sweep.training.compiled.compiled"]:
+                get_method(trainer)
 
     def pack_key(self, config: DictConfig) -> Hashable | None:
         """Runs with equal keys may train together."""
@@ -103,9 +107,11 @@ class Task:
     ) -> RunSpec:
         from fashion_sweep.training.job import RunSpec
 
-        resolved, choices, overrides = plan.resolved(config), plan.group_choices(hydra), list(hydra.overrides.task)
-        folder = Path(hydra.runtime.output_dir)
-        return RunSpec(folder, resolved, choices, overrides, plan.identity(resolved), own_log, self.code)
+        resolved = plan.resolved(config)
+        overrides = cast("list[str]", OmegaConf.to_container(hydra.overrides.task))  # as typed: interpolations stay
+        choices, identity = plan.group_choices(hydra, resolved), plan.identity(resolved)
+        folder, hidden = Path(hydra.runtime.output_dir), Redaction.of(config)
+        return RunSpec(folder, resolved, choices, overrides, identity, own_log, self.code, hidden)
 
 
 def _stops_the_sweep(record: RunRecord, hydra: Any) -> bool:

@@ -63,7 +63,8 @@ def make_spec(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[.
     def make(*overrides: str, folder: str = "run") -> RunSpec:
         lines = [*TINY, *overrides]
         config = composed(*lines)
-        resolved, choices = plan.resolved(config), plan.group_choices(config.hydra)
+        resolved = plan.resolved(config)
+        choices = plan.group_choices(config.hydra, resolved)
         return RunSpec(tmp_path / folder, resolved, choices, lines, plan.identity(resolved))
 
     return make

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import sys
+import threading
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import keras
+
+from fashion_sweep.run_dir import RunDir, Status
+from fashion_sweep.training import recording
 
 
 class AtEpoch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -47,6 +54,77 @@ class Hang(AtEpoch):
         time.sleep(600)
 
 
+class Fill(AtEpoch):
+    """Fills the disk of the current folder, and makes room when its own run has failed.
+
+    filepath: "run.json"; leave: bytes that stay free; after: file that must be there first.
+    """
+
+    def __init__(self, filepath: str, leave: int = 0, after: str | None = None, epoch: int = 2) -> None:
+        super().__init__(epoch)
+        self.own, self.leave, self.after = RunDir(Path(filepath).parent), leave, after
+
+    def act(self) -> None:
+        while self.after and not Path(self.after).exists():
+            time.sleep(0.02)
+        with Path("filler").open("wb", buffering=0) as file:
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+            file.truncate(file.tell() - self.leave)
+        threading.Thread(target=self._make_room, daemon=True).start()
+
+    def _make_room(self) -> None:
+        while self.own.read_record().status is not Status.FAILED:
+            time.sleep(0.02)
+        Path("filler").unlink()
+        Path("room").touch()
+
+
+class LimitFiles(AtEpoch):
+    """Lets this process write no file beyond some bytes, as a quota does."""
+
+    def __init__(self, size: int, epoch: int = 2) -> None:
+        super().__init__(epoch)
+        self.size = size
+
+    def act(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, resource.RLIM_INFINITY))
+
+
+class LimitMemory(keras.callbacks.Callback):  # type: ignore[misc]
+    """Lets this process take no more memory than it has before its first epoch, and some MiB."""
+
+    is_limited = False
+
+    def __init__(self, mib: int) -> None:
+        super().__init__()
+        self.mib = mib
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        if not LimitMemory.is_limited:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            limit = pages * os.sysconf("SC_PAGE_SIZE") + self.mib * 2**20
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            LimitMemory.is_limited = True
+
+
+class ClockSetBack(AtEpoch):
+    """The clock that records are written by goes back an hour."""
+
+    def act(self) -> None:
+        earlier = datetime.now(timezone.utc) - timedelta(hours=1)
+        recording._now = lambda: earlier.isoformat(timespec="milliseconds")
+
+
+class Note(keras.callbacks.Callback):  # type: ignore[misc]
+    """Has an argument, of any kind."""
+
+    def __init__(self, text: Any) -> None:
+        super().__init__()
+        self.text = text
+
+
 class Slow(keras.callbacks.Callback):  # type: ignore[misc]
     """Makes epochs last."""
 
@@ -59,12 +137,13 @@ class Slow(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class Wait(AtEpoch):
-    """Goes on when a file is there."""
+    """Goes on when a file is there; meanwhile there is one named ``waiting``."""
 
     def __init__(self, path: str, epoch: int = 2) -> None:
         super().__init__(epoch)
         self.path = path
 
     def act(self) -> None:
+        Path("waiting").touch()
         while not Path(self.path).exists():
             time.sleep(0.05)

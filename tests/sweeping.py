@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from fashion_sweep.run_dir import RunDir, RunRecord, SweepDir
 
@@ -37,12 +40,39 @@ def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProce
                           timeout=300, check=False)  # fmt: skip
 
 
+def script(folder: Path, name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command line of scripts/."""
+    command = [sys.executable, str(HERE.parent / "scripts" / f"{name}.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300,
+                          check=False)  # fmt: skip
+
+
+def on_a_disk(folder: Path, options: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder that is a file system of its own; what it leaves is kept in ``folder``/kept.
+
+    options: of mount, such as size=4m. The test is skipped where such a file system cannot be made.
+    """
+    disk, kept = folder / "disk", folder / "kept"
+    disk.mkdir()
+    kept.mkdir()
+    mount = f'mount -t tmpfs -o {options} tmpfs "{disk}" && cd "{disk}"'
+    if shutil.which("unshare") is None or subprocess.run(in_namespace(mount), check=False).returncode:
+        pytest.skip("no file systems can be mounted here")
+    steps = f'{mount}; "$@"; code=$?; cp -a . "{kept}"; exit $code'
+    return subprocess.run([*in_namespace(steps), *words(*arguments)], env=environment(), capture_output=True,
+                          text=True, timeout=300, check=False)  # fmt: skip
+
+
+def in_namespace(steps: str) -> list[str]:
+    """The words of a shell that may mount; what follows them are its arguments."""
+    return ["unshare", "--map-root-user", "--mount", "sh", "-c", steps, "sh"]
+
+
 @contextmanager
-def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def started(folder: Path, *arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
     """A command that runs within the block; whatever is left of it is killed."""
-    with subprocess.Popen(
-        words(*arguments), cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    given = {"cwd": folder, "env": environment(**more), "text": True}
+    with subprocess.Popen(words(*arguments), **given, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield process
         finally:

@@ -1,14 +1,18 @@
 import json
 import math
+import platform
 import shutil
+from dataclasses import replace
 
 import pytest
-from analysis_folders import curve, grid, record, run_folder, write_run, write_samples, write_sweep
+from analysis_folders import config, curve, grid, record, run_folder, write_run, write_samples, write_sweep
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fashion_sweep.analysis.aggregate import summarize
 from fashion_sweep.analysis.collect import collect, distinct_names
 from fashion_sweep.errors import FolderError
+from fashion_sweep.ownership import owned
 from fashion_sweep.run_dir import PlannedRun, Status, SweepDir
 
 POINTS = grid(optimizer=["sgd", "adam"], model__dropout=[0, 0.3])
@@ -52,8 +56,22 @@ def test_a_running_run_shows_its_epochs_so_far(tmp_path):
     sweep = write_sweep(tmp_path, POINTS)
     folder = run_folder(sweep, POINTS[0])
     write_run(folder.path, POINTS[0], curve("sgd", epochs=4), status=Status.RUNNING, seconds=None, epochs_run=0)
-    row = collect([tmp_path]).runs.iloc[0]
+    with owned(tmp_path):
+        row = collect([tmp_path]).runs.iloc[0]
+        alone = collect([folder.path]).runs.iloc[0]
     assert (row["status"], row["epochs_run"], row["seconds"]) == ("running", 4, 5.0)
+    assert alone["status"] == "running"
+
+
+def test_a_run_that_nobody_trains_any_more_is_interrupted(tmp_path):
+    sweep = write_sweep(tmp_path, POINTS)
+    folder = run_folder(sweep, POINTS[0])
+    write_run(folder.path, POINTS[0], curve("sgd", epochs=4), status=Status.RUNNING, seconds=None, epochs_run=0)
+    dead = {"host": platform.node(), "pid": 2**22 + 1, "start": "1", "since": "2025-01-02T03:04:05+00:00", "token": "t"}
+    (tmp_path / "owner.json").write_text(json.dumps(dead))
+    row = collect([tmp_path]).runs.iloc[0]
+    assert (row["status"], row["reason"]) == ("interrupted", "its process ended without a word")
+    assert (row["epochs_run"], row["seconds"]) == (4, 5.0)
 
 
 def test_a_damaged_record_is_left_out_with_a_warning(tmp_path):
@@ -84,24 +102,102 @@ def test_a_record_with_a_wrong_kind_of_value_says_which(tmp_path, field, value, 
     assert collected.warnings == [f"{folder.record}: cannot be read as a run's record ({reason}); run left out"]
 
 
+HEAD = "epoch,loss,accuracy,val_loss,val_accuracy\n"
+TWO = HEAD + "1,0.5,0.5,0.75,0.5\n2,0.5,0.5,0.5,0.5\n"
+
+
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("text", "shown", "fault"),
     [
-        ("epoch,loss\n1,0.5\n", "no column accuracy, val_loss, val_accuracy"),
-        ("epoch,loss,accuracy,val_loss,val_accuracy\n1.5,1,1,1,1\n", "epoch 1.5 is no count"),
-        ("epoch,loss,accuracy,val_loss,val_accuracy\nnan,1,1,1,1\n", "epoch nan is no count"),
-        ("epoch,loss,accuracy,val_loss,val_accuracy\n1,1,1,low,1\n", "could not convert string to float: 'low'"),
+        ("", 0, "line 1 is not the names of columns: ''; run shown without its curves"),
+        (HEAD + "nan,1,1,1,1\n", 0, "line 2 is damaged: its epoch is nan, expected 1; run shown without its curves"),
+        (TWO + "3,0.5,0.", 2, "line 4 is damaged: it breaks off; run shown up to epoch 2"),
+        (TWO + "3,1,1\n", 2, "line 4 is damaged: it has 3 cells, expected 5; run shown up to epoch 2"),
+        (TWO, 2, "has 2 epochs, where the run's record says 3; run shown up to epoch 2"),
+        (TWO + "3,1,1,1,1\n4,1,1,0.125,1\n", 3, "has 4 epochs, where the run's record says 3; run shown up to epoch 3"),
     ],
 )
-def test_a_damaged_history_leaves_the_metrics_of_the_record(tmp_path, text, reason):
+def test_a_damaged_history_is_shown_so_far_and_the_metrics_are_the_records(tmp_path, text, shown, fault):
     folder = write_run(tmp_path / "run", {}, curve(epochs=3))
     folder.history.write_text(text)
     collected = collect([tmp_path])
-    assert collected.histories.empty
-    assert collected.runs["best_val_loss"].tolist() == [min(row["val_loss"] for row in curve(epochs=3))]
-    assert collected.warnings == [
-        f"{folder.history}: cannot be read as a history ({reason}); run shown without its curves"
+    assert collected.histories["epoch"].tolist() == list(range(1, shown + 1))
+    assert collected.runs[["is_partial", "epochs_run"]].to_numpy().tolist() == [[True, 3]]
+    assert summarize(collected.runs, collected.histories)["best_val_loss"].tolist() == [
+        min(row["val_loss"] for row in curve(epochs=3))
     ]
+    assert collected.warnings == [f"{folder.history}: {fault}"]
+
+
+def test_a_run_that_did_not_complete_has_the_metrics_of_its_readable_epochs(tmp_path):
+    folder = write_run(tmp_path / "run", {}, [], status=Status.INTERRUPTED)
+    folder.history.write_text(TWO + "3,")
+    collected = collect([tmp_path])
+    row = summarize(collected.runs, collected.histories).iloc[0]
+    assert (row["is_partial"], row["epochs_run"], row["best_epoch"], row["best_val_loss"]) == (True, 2, 2, 0.5)
+
+
+@pytest.mark.parametrize("with_plan", [True, False])
+def test_a_run_whose_record_is_lost_is_left_out_and_named(tmp_path, with_plan):
+    sweep = write_sweep(tmp_path, POINTS)
+    lost = run_folder(sweep, POINTS[1])
+    lost.record.unlink()
+    if not with_plan:
+        sweep.plan.unlink()
+    collected = collect([tmp_path])
+    assert len(collected.runs) == 3
+    assert collected.warnings == [f"{lost.record}: missing, though the run has a history; run left out"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc", "..", "", "a\0b", 7])
+def test_a_plan_leads_nowhere_else(tmp_path, name):
+    sweep = write_sweep(tmp_path / "sweep", POINTS[:1])
+    write_run(tmp_path / "outside", {}, curve())
+    plan = json.loads(sweep.plan.read_text())
+    plan["runs"].append({"run": name, "overrides": [], "identity": ""})
+    sweep.plan.write_text(json.dumps(plan))
+    collected = collect([sweep.path])
+    assert len(collected.runs) == 1
+    assert collected.warnings == [f"{sweep.plan}: {name!r} is no folder's name; run left out"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x00" * 40, b"\xff\xfe{}", b"[" * 100_000, b'{"run": "a"', b"7", b"null"])
+def test_garbage_in_any_file_leaves_the_other_runs(tmp_path, raw):
+    sweep = write_sweep(tmp_path, POINTS)
+    run_folder(sweep, POINTS[0]).record.write_bytes(raw)
+    run_folder(sweep, POINTS[1]).history.write_bytes(raw)
+    sweep.plan.write_bytes(raw)
+    collected = collect([tmp_path])
+    assert len(collected.runs) == 3
+    assert len(collected.histories) == 10
+    named = {text.partition(": ")[0].rpartition("/")[2] for text in collected.warnings}
+    assert named == {"sweep.json", "run.json", "history.csv"}
+
+
+def test_settings_that_have_a_columns_name_do_not_break_the_table(tmp_path):
+    for name in "ab":
+        run = write_run(tmp_path / name, {}, curve())
+        added = dict.fromkeys(("status", "best_epoch", "learning_rate", "x"), name)
+        overrides = [f"+{key}={value}" for key, value in added.items()]
+        run.write_record(replace(record({}, curve()), overrides=overrides, config=config({}) | added))
+    collected = collect([tmp_path])
+    assert collected.swept == ["x"]
+    assert collected.runs["status"].tolist() == ["completed"] * 2
+
+
+def test_folders_that_differ_in_control_characters_alone_are_two_runs(tmp_path):
+    for name in ("a\x1bb", "a\x07b"):
+        write_run(tmp_path / name, {}, curve())
+    collected = collect([tmp_path])
+    assert collected.runs["run"].tolist() == ["a b", "a b (2)"]
+    (tmp_path / "a\x07b" / "run.json").write_text("{")
+    assert "\x07" not in collect([tmp_path]).warnings[0]
+
+
+def test_a_single_runs_command_is_one_clean_line(tmp_path):
+    run = write_run(tmp_path / "run", {}, curve())
+    run.write_record(replace(record({}, curve()), overrides=["a=1\n\x1b[31m# Heading"]))
+    assert collect([tmp_path / "run"]).commands == ["python -m fashion_sweep 'a=1  [31m# Heading'"]
 
 
 def test_a_damaged_plan_leaves_the_runs_that_are_there(tmp_path):

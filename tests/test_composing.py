@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import enum
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import omegaconf.base
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks
@@ -18,10 +21,10 @@ from hydra.errors import ConfigCompositionException
 from hydra.types import HydraContext, RunMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf import MISSING, Container, DictConfig, ListConfig, OmegaConf
 
 from fashion_sweep import app
-from hydra_plugins.packed_launcher import _cloning, _quick, composing
+from hydra_plugins.packed_launcher import _cloning, _quick, _yaml, composing
 
 GROUPS = {path.name: sorted(f.stem for f in path.iterdir()) for path in sorted(app.CONF.iterdir()) if path.is_dir()}
 CHOICES = [f"{group}={choice}" for group, choices in GROUPS.items() for choice in choices if group != "experiment"]
@@ -201,7 +204,13 @@ def test_a_lane_makes_of_configs_what_hydra_makes(
     seen = []
     for quick in (False, True):
         if quick:
-            for owner, name in ((utils, "copy"), (utils, "_save_config"), (HydraConfig, "set_config")):
+            replaced = (
+                (utils, "copy"),
+                (utils, "_save_config"),
+                (HydraConfig, "set_config"),
+                (omegaconf.base, "parse"),
+            )
+            for owner, name in replaced:
                 monkeypatch.setattr(owner, name, getattr(owner, name))  # so that it comes back after the test
             _quick.speed_up_run_job()
         config.hydra.sweep.dir = str(tmp_path)
@@ -215,6 +224,35 @@ def test_a_lane_makes_of_configs_what_hydra_makes(
         seen.append((files, everything(ran.cfg), everything(ran.hydra_cfg), everything(mine), held))
     assert seen[0] == seen[1]
     assert sorted(seen[0][0]) == ["config.yaml", "hydra.yaml", "overrides.yaml"]
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@dataclass
+class Typed:
+    """Values that only a schema can hold."""
+
+    either: int | str = 3
+    colour: Colour = Colour.RED
+    by_colour: dict[Colour, int] = field(default_factory=lambda: {Colour.RED: 2})
+    none: dict[str, int] | None = None
+    missing: list[int] = MISSING  # type: ignore[assignment]
+
+
+LONG = "a long line: with signs # and \u00e9, and words enough that it is folded, or not, wherever it stands, twice"
+
+
+@pytest.mark.parametrize("value", [1, 1.0, True, "1", "true", None, "???", "${hydra.a}", "a\nb", " c ", "", 1e-7, LONG])
+def test_yaml_is_that_of_omegaconf(value: Any) -> None:
+    deep = {"k": {"l": [value, {"m": value}]}}
+    nested = {"x": value, LONG: {"k": value}, LONG * 2: deep, "\u00e9 {}": deep, "l": [], "d": {}, 7: value}
+    typed = OmegaConf.structured(Typed)
+    for content in (nested, {"job": nested, "runtime": {"deep": {"deeper": nested}}, "typed": typed}, {}, value):
+        for config in (OmegaConf.create({"hydra": content}), OmegaConf.create({"hydra": content, "other": 1})):
+            assert _yaml.as_yaml(config) == OmegaConf.to_yaml(config)
+    assert _yaml.as_yaml(OmegaConf.create([value])) == OmegaConf.to_yaml(OmegaConf.create([value]))
 
 
 def test_a_clone_is_a_copy_of_its_own(fast: composing.FastConfigLoader) -> None:

@@ -14,6 +14,11 @@ from fashion_sweep import app, checks, plan, targets
 
 FILES = sorted(path.relative_to(app.CONF) for path in app.CONF.glob("**/*.yaml"))
 CHOICES = [(path.parts[0], path.stem) for path in FILES if len(path.parts) == 2]
+NOTES = [
+    *("notes_checkpoint", "notes_dropout", "notes_early_stopping", "notes_logistic", "notes_loss_curves"),
+    *("notes_optimizers", "notes_overfitting", "notes_relu", "notes_saving", "notes_sigmoid", "notes_softmax"),
+]
+"""The experiments of the lecture notes."""
 
 
 def test_the_groups_are_those_that_the_documentation_names():
@@ -21,17 +26,18 @@ def test_the_groups_are_those_that_the_documentation_names():
     assert groups == {
         "callbacks": ["checkpoint", "checkpoint_early_stopping", "early_stopping", "none"],
         "data": ["fashion_mnist", "npz", "synthetic"],
-        "experiment": ["smoke"],
-        "model": ["cnn", "mlp", "sigmoid", "softmax"],
-        "optimizer": ["adagrad", "adam", "adamw", "momentum", "nadam", "nesterov", "rmsprop", "sgd"],
+        "experiment": [*NOTES, "smoke"],
+        "model": ["cnn", "logistic", "mlp", "sigmoid", "softmax"],
+        "optimizer": ["adagrad", "adam", "adamw", "momentum", "nadam", "nesterov", "rmsprop", "sgd", "sgd_high_rate"],
         "schedule": ["constant", "cosine", "exponential"],
-        "trainer": ["compiled", "fit"],
+        "trainer": ["compiled", "cross_validation", "fit"],
     }
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_composes_and_passes_the_checks(composed, group, name, tmp_path):
     extra = ["data=synthetic"] if group not in ("data", "experiment") else []
+    extra += ["model=logistic"] if name == "cross_validation" else []
     if name == "npz":
         import numpy as np
 
@@ -40,14 +46,14 @@ def test_every_choice_composes_and_passes_the_checks(composed, group, name, tmp_
     config = composed(f"{group}={name}", *extra)
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
     checks.check(own, plan.resolved(config))
-    assert plan.group_choices(config.hydra)[group] == name
+    assert plan.group_choices(config.hydra, plan.resolved(config))[group] == name
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_is_named_in_the_help(group, name, composed):
     template = composed().hydra.help.template
-    line = next(line for line in template.splitlines() if line.split()[:1] == [group])
-    assert name in re.findall(r"\w+", line)
+    found = re.search(rf"^  {group} .*(?:\n    .*)*", template, re.MULTILINE)  # further lines stand further in
+    assert name in re.findall(r"\w+", found[0])
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
@@ -64,8 +70,9 @@ def test_optimizers_have_the_default_values_of_keras(composed, name):
     node = plan.resolved(composed(f"optimizer={name}", "data=synthetic"))["optimizer"]
     cls = getattr(keras.optimizers, node["_target_"].rpartition(".")[2])
     defaults = {key: p.default for key, p in inspect.signature(cls).parameters.items()}
-    for own in {"momentum": ("momentum",), "nesterov": ("momentum", "nesterov")}.get(name, ()):
-        defaults[own] = {"momentum": 0.9, "nesterov": True}[own]
+    own = {"momentum": ("momentum",), "nesterov": ("momentum", "nesterov"), "sgd_high_rate": ("learning_rate",)}
+    for key in own.get(name, ()):
+        defaults[key] = {"momentum": 0.9, "nesterov": True, "learning_rate": 0.1}[key]
     assert {key: value for key, value in node.items() if key != "_target_"} == {
         key: value for key, value in defaults.items() if key not in ("name", "kwargs")
     }
@@ -89,7 +96,7 @@ def test_the_default_run_is_the_documented_one(composed):
         "split_seed": 42,
         "limit": None,
     }
-    assert plan.group_choices(composed().hydra) == {
+    assert plan.group_choices(composed().hydra, config) == {
         "model": "mlp",
         "optimizer": "adam",
         "schedule": "constant",

@@ -7,7 +7,7 @@ from analysis_folders import curve, grid, run_folder, write_run, write_samples, 
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.image import imread
 
-from fashion_sweep.analysis import aggregate, figures
+from fashion_sweep.analysis import aggregate, figures, samples
 from fashion_sweep.analysis.canvas import save, wrapped
 from fashion_sweep.analysis.collect import collect
 from fashion_sweep.errors import FolderError
@@ -77,13 +77,42 @@ def test_a_panel_for_each_swept_rate(tmp_path):
     assert [len(lines(axes)) for axes in figure.axes] == [4, 4]
 
 
-def test_replicates_are_thin_lines_of_one_colour(tmp_path):
-    write_sweep(tmp_path, grid(seed=[0, 1, 2]))
+def test_replicates_are_one_line_in_the_band_of_its_interval(tmp_path):
+    sweep = write_sweep(tmp_path, grid(seed=[0, 1, 2]), epochs=1)
+    for seed, loss in enumerate((0.25, 0.5, 0.75)):
+        rows = [curve(epochs=1)[0] | {"val_loss": loss, "val_accuracy": loss}]
+        write_run(run_folder(sweep, {"seed": seed}).path, {"seed": seed}, rows)
     figure = drawn(tmp_path)
     (axes,) = figure.axes
-    assert [line.get_linewidth() for line in lines(axes)] == [0.8] * 3
-    assert len({line.get_color() for line in lines(axes)}) == 1
-    assert figure.get_suptitle() == "Validation loss by epoch: 3 runs, model mlp, 3 seeds"
+    (line,) = lines(axes)
+    assert line.get_ydata().tolist() == [0.5]
+    low, high = sorted({point[1] for point in axes.collections[0].get_paths()[0].vertices.tolist()})
+    assert (round(low, 4), round(high, 4)) == (-0.121, 1.121)  # 0.5 ± 4.3027 * 0.25 / sqrt(3)
+    assert figure.get_suptitle().startswith("Validation loss by epoch: 1 setting, model mlp\nMeans of 3 seeds.")
+    assert "One line a setting, and each is the mean" in figures.explain(*frames(tmp_path), "val_loss")
+
+
+def test_a_seed_that_diverged_is_not_in_the_mean(tmp_path):
+    sweep = write_sweep(tmp_path, grid(seed=[0, 1, 2]))
+    wild = [row | {"val_loss": 1e9} for row in curve()]
+    write_run(run_folder(sweep, {"seed": 2}).path, {"seed": 2}, wild, status=Status.DIVERGED)
+    figure = drawn(tmp_path)
+    (line,) = lines(figure.axes[0])
+    assert max(line.get_ydata()) < 1
+    assert figure.get_suptitle() == "Validation loss by epoch: 1 setting, model mlp\nMeans of 2 seeds."
+
+
+def test_of_a_crowd_the_best_are_lines_and_the_others_bands(tmp_path):
+    write_sweep(tmp_path, grid(model__dropout=[step / 100 for step in range(40)]), epochs=2)
+    figure = drawn(tmp_path)
+    (axes,) = figure.axes
+    best = [f"dropout {step / 100:g}" for step in range(8)]
+    assert legend(figure) == ["nine tenths of all", "half of all", "median of all", *best]
+    assert figure.get_suptitle() == "Validation loss by epoch: the 8 best, best first, of 40 runs, model mlp"
+    losses = sorted(curve(dropout=step / 100, epochs=1)[0]["val_loss"] for step in range(40))
+    assert lines(axes)[0].get_ydata()[0] == pytest.approx((losses[19] + losses[20]) / 2)
+    assert lines(axes)[1].get_ydata()[0] == losses[0]
+    assert "holds half of all 40 runs" in figures.explain(*frames(tmp_path), "val_loss")
 
 
 def test_more_panels_than_fit_are_cut_to_the_best_and_said(tmp_path):
@@ -104,6 +133,12 @@ def diverged(folder):
         row["val_loss"] = row["loss"] = loss
     write_run(run_folder(sweep, points[0]).path, points[0], rows, status=Status.DIVERGED, reason="loss became NaN")
     return folder
+
+
+def test_the_best_epoch_of_a_partial_history_is_not_made_up(tmp_path):
+    folder = write_run(tmp_path / "run", {}, curve(epochs=4))
+    folder.history.write_text("".join(folder.history.read_text().splitlines(keepends=True)[:3]))
+    assert not drawn(tmp_path).axes[0].collections  # the best was the fourth
 
 
 def test_a_diverged_run_does_not_squash_the_others(tmp_path):
@@ -171,7 +206,7 @@ def test_nothing_of_a_figure_stays_behind(tmp_path):
 def test_samples_show_names_over_images(tmp_path):
     sweep = write_sweep(tmp_path, [])
     write_samples(sweep)
-    figure = figures.samples(sweep.samples)
+    figure = samples.draw(sweep.samples)
     assert titles(figure)[:3] == ["T-shirt/top", "Trouser", "Pullover"]
     assert [axes.images[0].get_clim() for axes in figure.axes] == [(0, 255)] * 10
 
@@ -182,7 +217,7 @@ def test_samples_show_names_over_images(tmp_path):
 def test_samples_come_in_any_usual_shape(tmp_path, shape, drawn_shape):
     names = np.array(["a", "b"])
     np.savez(tmp_path / "samples.npz", images=np.full((10, *shape), 0.5), labels=np.arange(10) % 2, class_names=names)
-    image = figures.samples(tmp_path / "samples.npz").axes[0].images[0]
+    image = samples.draw(tmp_path / "samples.npz").axes[0].images[0]
     assert image.get_array().shape == drawn_shape
     assert image.get_clim() == (0, 1)
 
@@ -199,13 +234,13 @@ def test_samples_come_in_any_usual_shape(tmp_path, shape, drawn_shape):
 def test_samples_that_are_none_are_named(tmp_path, arrays, reason):
     np.savez(tmp_path / "samples.npz", **arrays)
     with pytest.raises(FolderError, match=rf"samples\.npz: cannot be read as sample images .*{reason}"):
-        figures.samples(tmp_path / "samples.npz")
+        samples.draw(tmp_path / "samples.npz")
 
 
 def test_a_file_that_is_no_archive_is_named(tmp_path):
     (tmp_path / "samples.npz").write_bytes(b"PK\x03\x04 no")
     with pytest.raises(FolderError, match=r"samples\.npz: cannot be read as sample images"):
-        figures.samples(tmp_path / "samples.npz")
+        samples.draw(tmp_path / "samples.npz")
 
 
 def test_a_title_is_wrapped_at_commas():

@@ -112,7 +112,7 @@ def test_any_folder_name_reaches_hydra_as_it_is(text):
         (
             "optimizer=sdg",
             "optimizer=sdg: no such choice; choose one of adagrad, adam, adamw, momentum, nadam, nesterov, "
-            "rmsprop, sgd",
+            "rmsprop, sgd, sgd_high_rate",
         ),
         ("model.droput=0.3", "model.droput=0.3: there is no key model.droput; did you mean model.dropout?"),
         ("learning_rate=1", "learning_rate=1: there is no key learning_rate; did you mean optimizer.learning_rate?"),
@@ -127,7 +127,7 @@ def test_any_folder_name_reaches_hydra_as_it_is(text):
             "optimizer.learning_rate=abc: Value 'abc' of type 'str' could not be converted to Float",
         ),
         ("epochs=2.5", "epochs=2.5: Value '2.5' of type 'float' could not be converted to Integer"),
-        ("save=all", "save=all: Invalid value 'all', expected one of [none, model, weights, both]"),
+        ("save=all", "save=all: Invalid value 'all', expected one of [none, model, weights, both, h5]"),
         (
             "model.hidden_units=5",
             "model.hidden_units=5: Invalid value assigned: int is not a ListConfig, list or tuple.",
@@ -201,7 +201,7 @@ def test_every_bad_grid_point_is_named():
         "  data=synthetic optimizer=sgd model.dropout=1.5: model.dropout is 1.5, expected in [0, 1)",
         *[
             f"  data=synthetic optimizer=sdg model.dropout={dropout}: optimizer=sdg: no such choice; choose one of "
-            "adagrad, adam, adamw, momentum, nadam, nesterov, rmsprop, sgd"
+            "adagrad, adam, adamw, momentum, nadam, nesterov, rmsprop, sgd, sgd_high_rate"
             for dropout in ("0", "1.5")
         ],
     ]

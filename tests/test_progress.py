@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 
 from rich.console import Console
+from rich.progress import Progress
 
 from fashion_sweep import progress
 from fashion_sweep.run_dir import RunDir, RunRecord, Status
@@ -36,12 +38,15 @@ def test_runs_of_before_are_counted_and_those_that_run_again_are_shown(tmp_path)
     completed(old)
     record(failed, Status.FAILED, reason="old story")
     out = io.StringIO()
-    with progress.shown(dict.fromkeys((old, failed), 5), Console(file=out, width=200)):
+    with progress.shown(dict.fromkeys((old, failed), 5), Console(file=out, width=200), kept=[old]):
         time.sleep(2 * progress.POLL_SECONDS)
         record(failed, Status.INTERRUPTED, started="t2", reason="interrupted")
+    with progress.shown(dict.fromkeys((old, failed), 5), Console(file=out, width=200), kept=[old, failed]):
+        pass
     assert out.getvalue().splitlines() == [
         "1 of 2 runs were completed before",
         "[2/2] failed interrupted: interrupted",
+        "1 of 2 runs were completed before, 1 that ended otherwise are left as they are",
     ]
 
 
@@ -58,3 +63,23 @@ def test_at_a_terminal_there_is_a_live_line(tmp_path):
         time.sleep(2 * progress.POLL_SECONDS)
     assert "0/2 runs" in out.getvalue()
     assert "run epoch 1/4 val_loss 0.1250" in out.getvalue()
+
+
+def test_only_folders_whose_time_is_new_are_read(tmp_path):
+    runs = [RunDir(tmp_path / name) for name in ("a", "b", "pending")]
+    watcher = progress._Watcher(dict.fromkeys(runs, 5), Console(file=io.StringIO()), Progress(disable=True), set())
+    for run in runs[:2]:
+        record(run, Status.RUNNING)
+        os.utime(run.path, (1e9, 1e9))
+    assert set(watcher._changed()) == set(runs[:2])
+    assert list(watcher._changed()) == []
+    record(runs[1], Status.RUNNING)
+    assert list(watcher._changed()) == [runs[1]]
+    assert list(watcher._changed()) == [runs[1]]  # so young that a write since may not show
+
+
+def test_a_reason_cannot_write_to_the_terminal(tmp_path):
+    run, out = RunDir(tmp_path / "run"), io.StringIO()
+    with progress.shown({run: 5}, Console(file=out, width=40)):
+        record(run, Status.FAILED, reason="\x1b]0;title\x07\nno")
+    assert out.getvalue() == "[1/1] run failed:  ]0;title  no\n"

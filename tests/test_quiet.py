@@ -1,4 +1,4 @@
-"""Where C++ code and Python write to while runs train; in a process of its own, as file descriptor 2 is the process's."""
+"""Where C++ code and Python write to while runs train: tried in processes of their own."""
 
 from __future__ import annotations
 

@@ -1,19 +1,28 @@
 import base64
+import csv
 import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import unicodedata
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from analysis_folders import curve, grid, record, run_folder, write_run, write_samples, write_sweep
+from analysis_folders import config, curve, grid, record, run_folder, write_run, write_samples, write_sweep
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
-from fashion_sweep.analysis.report import main, print_table, write_report
+from fashion_sweep.analysis import aggregate, table
+from fashion_sweep.analysis.collect import collect
+from fashion_sweep.analysis.page import render
+from fashion_sweep.analysis.report import Report, main, print_table, write_report
+from fashion_sweep.analysis.settings import clean
 from fashion_sweep.errors import FolderError
 from fashion_sweep.run_dir import Status
 
@@ -152,7 +161,7 @@ def test_before_the_first_epoch_there_is_a_table_and_a_note(tmp_path):
     report = write_report([tmp_path], now=NOW)
     assert names(report.output) == TEXTS
     text = page(report.output).text
-    assert "Validation loss. Not drawn: No run has finished an epoch yet." in text
+    assert "Validation loss. Not drawn: No run has an epoch to draw." in text
     assert "The data. Not drawn: No sample images lie in the sweep's folder." in text
     assert report.warnings == []
 
@@ -267,3 +276,85 @@ def test_provenance_lists_what_differs(tmp_path):
     text = page(write_report([tmp_path]).output).text
     assert "abc with uncommitted changes" in text
     assert "kind cpu, name a CPU, host host\nkind gpu\n" in text
+
+
+def test_replicates_are_a_file_of_their_own_where_there_are_any(tmp_path):
+    sweep = write_sweep(tmp_path, grid(optimizer=["sgd", "adam"], seed=[0, 1]), epochs=1)
+    output = write_report([tmp_path]).output
+    lines = (output / "replicates.csv").read_text().splitlines()
+    assert lines[0].startswith(
+        "model,optimizer,learning_rate,dropout,seeds,left_out,best_val_loss_mean,best_val_loss_sd,"
+    )
+    assert [line.split(",")[1] for line in lines[1:]] == ["adam", "sgd"]
+    seen = page(output)
+    assert seen.text.count("Settings, best first") == 1
+    assert [row["class"] for row in seen.all("tr") if "is-best" in row.get("class", "")] == ["is-best"]
+    for point in grid(optimizer=["sgd", "adam"], seed=[1]):
+        shutil.rmtree(run_folder(sweep, point).path)
+    write_report([tmp_path])
+    assert not (output / "replicates.csv").exists()
+    assert "Settings, best first" not in page(output).text
+
+
+def test_the_page_shows_the_best_runs_of_many_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "SHOWN", 3)
+    write_sweep(tmp_path, POINTS, epochs=1)
+    seen = page(write_report([tmp_path]).output)
+    assert len(seen.rows) == 4
+    assert "The best 3 of 4 runs." in seen.text
+
+
+def told(folder, text):
+    """The page, summary.md, summary.csv and the terminal's lines of two runs, one of which is all ``text``."""
+    write_run(folder / "a", {}, curve(epochs=1))
+    hostile = record({}, [], status=Status.FAILED, reason=text, choices={"model": text, "optimizer": text})
+    run = write_run(folder / "b", {}, [])
+    changes = {"overrides": [f"+x={text}", f"+{text}=1"], "config": config({}) | {"x": text, text: 1}}
+    run.write_record(replace(hostile, **changes, git={"commit": text}, device={"name": text}))
+    collected = collect([folder])
+    runs = aggregate.summarize(collected.runs, collected.histories)
+    warnings = [*collected.warnings, clean(text)]
+    console = Console(width=400, file=io.StringIO(), force_terminal=True, color_system=None)
+    print_table(Report(folder, runs, collected.swept, warnings), console)
+    return (
+        Page(render(runs, collected, [], warnings, "now")),
+        table.markdown(runs, collected, warnings, "now"),
+        table.csv_text(runs[table.columns(collected.swept)]),
+        console.file.getvalue(),
+    )
+
+
+TEXTS_OF_ALL_KINDS = st.text(min_size=1, max_size=30) | st.sampled_from(
+    [
+        ATTACK,
+        "=HYPERLINK(1)",
+        "| a |\n# b",
+        "[red]x[/]",
+        "\x1b]0;title\x07",
+        "`x`",
+        "![a](b)",
+        "\u202ex",
+        "'\"><img>",
+        "\\",
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@given(text=TEXTS_OF_ALL_KINDS)
+def test_no_text_is_more_than_text_anywhere(tmp_path, text):
+    seen, markdown, rows, terminal = told(tmp_path, text)
+    assert {tag for tag, _ in seen.tags} <= BENIGN_TAGS
+    assert seen.open == []
+    assert not re.search(r"(?<!\\)(\\\\)*[<`\[]", markdown)
+    assert not any(line.startswith("#") and line not in HEADINGS for line in markdown.splitlines())
+    for row in csv.reader(io.StringIO(rows)):
+        assert not any(cell.lstrip().startswith(("=", "+", "-", "@")) for cell in row)
+    assert not [char for char in terminal if char != "\n" and unicodedata.category(char) == "Cc"]
+
+
+BENIGN_TAGS = {
+    *("html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "ul", "li", "strong", "p", "div", "table"),
+    *("thead", "tbody", "tr", "th", "td", "button", "code", "details", "summary", "dl", "dt", "dd", "script", "pre"),
+}
+HEADINGS = ["# Sweep report", "## Runs that did not complete", "## Warnings"]

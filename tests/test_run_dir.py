@@ -60,15 +60,46 @@ def test_a_damaged_record_is_named(tmp_path, text):
         run.read_record()
 
 
-@pytest.mark.parametrize("text", ["epoch,loss\n1,0.5\n2,0.", "epoch,loss\n1,abc\n", "epoch,loss\n1\n", "epoch\n1,2\n"])
-def test_a_damaged_history_is_named(tmp_path, text):
+HEAD = "epoch,loss,accuracy,val_loss,val_accuracy\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "epochs", "fault"),
+    [
+        ("", 0, "line 1 is not the names of columns: ''"),
+        ("epoch,loss\n1,0.5\n", 0, "line 1 is not the names of columns: 'epoch,loss'"),
+        ("\x00\x00", 0, r"line 1 is not the names of columns: '\x00\x00'"),
+        (HEAD + "1,1,1,1,1\n2,0.5,0.", 1, "line 3 is damaged: it breaks off"),
+        (HEAD + "1,1,1,1,1\n2,1,1,1,0.", 1, "line 3 is damaged: it breaks off"),  # a whole line but for its end
+        (HEAD + "1,1,1,1,1\n2,1,1\n3,1,1,1,1\n", 1, "line 3 is damaged: it has 3 cells, expected 5"),
+        (HEAD + "1,1,1,1,1\n2,1,low,1,1\n", 1, "line 3 is damaged: could not convert string to float: 'low'"),
+        (HEAD + "1,1,1,1,1\n2,1,\x00,1,1\n", 1, r"line 3 is damaged: could not convert string to float: '\x00'"),
+        (HEAD + "1,1,1,1,1\n1,1,1,1,1\n", 1, "line 3 is damaged: its epoch is 1, expected 2"),
+        (HEAD + "1,1,1,1,1\n3,1,1,1,1\n", 1, "line 3 is damaged: its epoch is 3, expected 2"),
+        (HEAD + "nan,1,1,1,1\n", 0, "line 2 is damaged: its epoch is nan, expected 1"),
+    ],
+)
+def test_a_damaged_history_is_named_and_what_is_before_the_damage_can_be_had(tmp_path, text, epochs, fault):
     run = RunDir(tmp_path)
     run.history.write_text(text)
-    if text.endswith("0."):  # a torn number is still a number: only the record can tell
-        assert run.read_history()[-1]["loss"] == 0.0
-        return
-    with pytest.raises(FolderError, match=r"history\.csv: cannot be read as a history"):
+    assert run.salvage_history() == ([dict.fromkeys(HEAD.strip().split(","), 1.0)] * epochs, fault)
+    with pytest.raises(FolderError) as error:
         run.read_history()
+    assert str(error.value) == f"{run.history}: cannot be read as a history ({fault})"
+
+
+@given(st.binary(max_size=60), st.integers(0, 120))
+def test_whatever_stands_in_a_history_only_whole_epochs_are_had(tmp_path_factory, noise, place):
+    run = RunDir(tmp_path_factory.mktemp("run"))
+    whole = (HEAD + "".join(f"{epoch},1.0,0.5,2.0,0.25\n" for epoch in (1, 2, 3))).encode()
+    run.history.write_bytes(whole[:place] + noise)
+    rows, fault = run.salvage_history()
+    kept = max(0, whole[:place].count(b"\n") - 1)
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+    assert rows[:kept] == [
+        {"epoch": e, "loss": 1.0, "accuracy": 0.5, "val_loss": 2.0, "val_accuracy": 0.25} for e in range(1, kept + 1)
+    ]
+    assert fault or run.history.read_bytes().endswith(b"\n")
 
 
 def test_a_new_run_has_neither(tmp_path):

@@ -94,6 +94,17 @@ def test_clean_text_is_one_encodable_line(text):
     assert clean(cleaned) == cleaned
 
 
+def test_text_cannot_turn_the_direction_of_writing():
+    assert clean("a\u202eb\u2066c") == "a b c"
+
+
+def test_deep_configs_are_cut():
+    deep = 1
+    for _ in range(900):
+        deep = [deep]
+    assert plain(deep) == "[" * 10 + "..." + "]" * 10
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=4)))
 def test_every_config_value_becomes_one_cell(value):
     cell = plain(json.loads(json.dumps(value)))

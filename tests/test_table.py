@@ -53,9 +53,13 @@ def test_what_is_not_finite_or_not_there_is_empty(tmp_path):
     assert empty == ["parameters", "best_epoch", "best_val_loss", "best_val_accuracy", "last_loss", "last_val_loss"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\ta", "\uff1d1"])
 def test_text_that_a_spreadsheet_would_compute_is_guarded(text):
     assert table.csv_text(pd.DataFrame({"a": [text]})) == f"a\n'{text}\n"
+
+
+def test_a_text_that_begins_with_a_return_is_guarded():
+    assert table.guarded("\ra") == "'\ra"
 
 
 def test_numbers_are_not_guarded():
@@ -148,3 +152,44 @@ def test_a_sweep_of_no_runs_is_told(tmp_path):
     assert table.sentence(runs) == "0 runs."
     assert table.best_sentence(runs, collected.swept) == ""
     assert csv_of(tmp_path) == COLUMNS + "\n"
+
+
+def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp_path):
+    points = grid(optimizer=["sgd", "adam"], seed=[0, 1])
+    sweep = write_sweep(tmp_path, points, epochs=1)
+    for point, loss in zip(points, (0.125, 0.875, 0.25, 0.5), strict=True):
+        rows = [curve(epochs=1)[0] | {"val_loss": loss, "val_accuracy": 1 - loss}]
+        write_run(run_folder(sweep, point).path, point, rows)
+    runs, collected = summary(tmp_path)
+    assert table.best_sentence(runs, collected.swept) == (
+        "Best: adam, learning rate 0.001, with mean validation loss 0.3750 ± 0.1768 "
+        "(95% interval -1.2133 to 1.9633) and accuracy 0.6250 ± 0.1768 over 2 seeds."
+    )
+    lines = table.markdown(runs, collected, [], "now").splitlines()
+    start = lines.index("## Settings, best first")
+    assert lines[start + 4 : start + 8] == [
+        "| optimizer | learning rate | seeds | best val loss | best val loss 95% interval | best val accuracy "
+        "| best val accuracy 95% interval |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| adam | 0.001 | 2 | 0.3750 ± 0.1768 | -1.2133 to 1.9633 | 0.6250 ± 0.1768 | -0.9633 to 2.2133 |",
+        "| sgd | 0.01 | 2 | 0.5000 ± 0.5303 | -4.2648 to 5.2648 | 0.5000 ± 0.5303 | -4.2648 to 5.2648 |",
+    ]
+    assert not any(line.startswith("| **") for line in lines)  # no single seed is marked as the best
+    assert any(line.startswith("adam       0.001") and "0.3750 ± 0.1768" in line for line in printed(tmp_path))
+
+
+def test_a_partial_history_is_seen_in_the_table(tmp_path):
+    folder = write_run(tmp_path / "run", {}, curve(epochs=3))
+    folder.history.write_text(folder.history.read_text()[:-3])
+    runs, collected = summary(tmp_path)
+    assert "| completed, history partial |" in table.markdown(runs, collected, [], "now").replace("*", "")
+    assert any("completed, history partial" in line for line in printed(tmp_path))
+    assert csv_of(tmp_path).splitlines()[1].startswith("run,completed,")  # for programs a status is a status
+
+
+def test_long_tables_are_cut_and_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "SHOWN", 2)
+    write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"]))
+    text = table.markdown(*summary(tmp_path), [], "now")
+    assert "The best 2 of 3 runs: summary.csv has all." in text
+    assert sum(line.startswith("| ") for line in text.splitlines()) == 4

@@ -33,8 +33,12 @@ def best_epochs(histories: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarize(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
-    """The same runs with MEASURES from their histories; a run without a history keeps those of its record."""
-    rows = histories.reset_index(drop=True)
+    """The same runs with MEASURES from their histories.
+
+    A run without a history, or with a part of one, keeps those of its record where that has any.
+    """
+    kept = runs.loc[runs["is_partial"] & runs["best_val_loss"].notna(), "run"]
+    rows = histories[~histories["run"].isin(kept)].reset_index(drop=True)
     last = rows.loc[rows.groupby("run", sort=False)["epoch"].idxmax()].set_index("run")[list(METRICS)]
     best = best_epochs(rows).set_index("run")[["epoch", "val_loss", "val_accuracy"]]
     measured = best.add_prefix("best_").join(last.add_prefix("last_"), how="outer").reindex(columns=list(MEASURES))

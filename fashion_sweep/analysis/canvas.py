@@ -12,15 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fashion_sweep.run_dir import replacing
+from fashion_sweep.analysis.aggregate import inner_range
+from fashion_sweep.run_dir import Status, replacing
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,28 @@ def panels(count: int, columns: int, panel: tuple[float, float]) -> tuple[Figure
         axes.tick_params(labelbottom=True)
         axes.xaxis.set_in_layout(False)  # its labels use the empty place and need no space of their own
     return figure, list(grid.flat[:count])
+
+
+def span_of(points: pd.DataFrame, metrics: Sequence[str]) -> Span:
+    """The y range of all panels: runs that went astray do not squash the others."""
+    bad_end: Literal["low", "high"] = "low" if "val_accuracy" in metrics else "high"
+    values = points.melt(["run", "status"], metrics).dropna(subset=["value"])
+    sane = values[values["status"] != Status.DIVERGED.value]
+    low, high = inner_range(values if sane.empty else sane, bad_end)
+    low, high = (
+        (min(low, values["value"].min()), high) if bad_end == "high" else (low, max(high, values["value"].max()))
+    )
+    margin = 0.04 * (high - low) or 0.05 * abs(high) or 0.01
+    low, high = low - margin, high + margin
+    beyond = values.loc[~values["value"].between(low, high), "run"].nunique()
+    edge = f"{high if bad_end == 'high' else low:.2g}"
+    cut = f"The axis is cut at {edge}: {beyond} run{' goes' if beyond == 1 else 's go'} beyond."
+    return Span(low, high, cut if beyond else "")
+
+
+def epochs_of(points: pd.DataFrame) -> tuple[int, int]:
+    """The first and the last."""
+    return int(points["epoch"].min()), int(points["epoch"].max())
 
 
 def label_axes(figure: Figure, grid: Sequence[Axes], epochs: tuple[int, int], span: Span, name: str) -> None:

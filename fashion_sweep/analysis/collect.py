@@ -10,13 +10,14 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_sweep.analysis.settings import FACTORS, Settings, clean, swept_keys
 from fashion_sweep.errors import FolderError
-from fashion_sweep.run_dir import METRICS, RunDir, RunRecord, SweepDir
+from fashion_sweep.ownership import living_owner
+from fashion_sweep.run_dir import METRICS, RunDir, RunRecord, Status, SweepDir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,20 +25,30 @@ if TYPE_CHECKING:
 MEASURES = ("best_epoch", "best_val_loss", "best_val_accuracy", *(f"last_{metric}" for metric in METRICS))
 """Columns that are measured over a run's epochs."""
 
+TOLD = ("run", "status", "reason", "is_partial")
+"""Columns that say which run it is and what has become of it."""
+
 HISTORY_FRAME = ("run", "epoch", *METRICS)
 """Columns of the frame of histories."""
 
-_NUMBERS = {"parameters": "Int64", "epochs_run": "Int64", "best_epoch": "Int64", "epoch": "int64"} | dict.fromkeys(
-    [*(name for name in MEASURES if name != "best_epoch"), "seconds", *METRICS], "float64"
-)
+VANISHED = "its process ended without a word"
+"""Why a run is interrupted that says it runs, while nobody trains into its folder."""
+
+_NUMBERS = {
+    "parameters": "Int64",
+    "epochs_run": "Int64",
+    "best_epoch": "Int64",
+    "epoch": "int64",
+    "is_partial": "bool",
+} | dict.fromkeys([*(name for name in MEASURES if name != "best_epoch"), "seconds", *METRICS], "float64")
 
 
 @dataclass(frozen=True)
 class Collected:
     """What the given folders hold.
 
-    runs: one row a run in plan order: run, status, reason, FACTORS, swept keys, parameters, epochs_run, MEASURES
-        as the records have them, seconds.
+    runs: one row a run in plan order: run, status, reason, is_partial (its history is damaged, or does not agree with
+        its record), FACTORS, swept keys, parameters, epochs_run, MEASURES as the records have them, seconds.
     histories: one row an epoch with the columns of HISTORY_FRAME; metrics as they came, finite or not.
     """
 
@@ -60,6 +71,7 @@ class _Run:
     history: list[dict[str, float]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     is_lost: bool = False  # its record cannot be read
+    is_partial: bool = False  # not all of its history can be shown, or more than there should be
 
     @property
     def settings(self) -> Settings:
@@ -97,8 +109,9 @@ def collect(folders: Sequence[Path]) -> Collected:
     reads = [_read_folder(folder) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
     found = {run.path: run for read in reads for run in read.runs}
     runs = [run for run in found.values() if not run.is_lost]
-    names = distinct_names([run.path for run in runs])
-    swept = swept_keys(run.settings for run in runs)
+    warnings = [text for read in reads for text in read.warnings]
+    names = _numbered([clean(name) for name in distinct_names([run.path for run in runs])])
+    swept = [key for key in swept_keys(run.settings for run in runs) if key not in (*TOLD, *FACTORS, *_NUMBERS)]
     return Collected(
         runs=_runs_frame(runs, names, swept),
         histories=_histories_frame(runs, names),
@@ -106,8 +119,7 @@ def collect(folders: Sequence[Path]) -> Collected:
         commands=list(dict.fromkeys(read.command for read in reads if read.command)),
         records=[run.record for run in runs if run.record],
         samples=next((path for folder in folders for path in _samples(folder)), None),
-        warnings=[text for read in reads for text in read.warnings]
-        + [text for run in found.values() for text in run.warnings],
+        warnings=[clean(text) for text in [*warnings, *(text for run in found.values() for text in run.warnings)]],
     )
 
 
@@ -123,16 +135,24 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The names, with a number where one has come before: cleaning may have made two alike."""
+    before = [names[:place].count(name) for place, name in enumerate(names)]
+    return [f"{name} ({count + 1})" if count else name for name, count in zip(names, before, strict=True)]
+
+
 def _is_run(folder: Path) -> bool:
     return RunDir(folder).record.exists()
 
 
 def _is_sweep(folder: Path) -> bool:
-    return SweepDir(folder).plan.exists() or bool(_unplanned(folder))
+    return SweepDir(folder).plan.exists() or bool(_begun(folder))
 
 
-def _unplanned(folder: Path) -> list[RunDir]:
-    return [RunDir(path) for path in sorted(folder.iterdir()) if path.is_dir() and _is_run(path)]
+def _begun(folder: Path) -> list[RunDir]:
+    """The folders of runs, by name, whether a plan has them or not."""
+    runs = (RunDir(path) for path in sorted(folder.iterdir()) if path.is_dir())
+    return [run for run in runs if run.record.exists() or run.history.exists()]
 
 
 def _samples(folder: Path) -> list[Path]:
@@ -143,47 +163,83 @@ def _samples(folder: Path) -> list[Path]:
 
 def _read_folder(folder: Path) -> _Folder:
     if _is_run(folder):
-        run = _read_run(RunDir(folder), [])
-        return _Folder(shlex.join(["python", "-m", "fashion_sweep", *run.overrides]), [run], [])
-    sweep = SweepDir(folder)
+        is_owned = _is_owned(folder) or _is_owned(folder.parent)
+        run = _read_run(RunDir(folder), [], is_owned)
+        return _Folder(clean(shlex.join(["python", "-m", "fashion_sweep", *run.overrides])), [run], [])
+    command, planned, warnings = _read_plan(SweepDir(folder))
+    names = [*planned, *sorted({run.path.name for run in _begun(folder)} - planned.keys())]
+    is_owned = _is_owned(folder)
+    runs = [_read_run(RunDir(folder / name), planned.get(name, []), is_owned) for name in names]
+    return _Folder(command, runs, warnings)
+
+
+def _read_plan(sweep: SweepDir) -> tuple[str, dict[str, list[str]], list[str]]:
+    """The command, run -> its overrides, and what cannot be read of the plan."""
     try:
-        command, planned = sweep.read_plan()
-    except FolderError as error:
-        return _Folder("", [_read_run(run, []) for run in _unplanned(folder)], [str(error)])
-    overrides = {run.run: run.overrides for run in planned}
-    return _Folder(clean(command), [_read_run(run, overrides.get(run.path.name, [])) for run in sweep.run_dirs()], [])
+        command, runs = sweep.read_plan()
+        planned = {run.run: [str(override) for override in run.overrides] for run in runs if _is_name(run.run)}
+        strange = [f"{sweep.plan}: {run.run!r:.60} is no folder's name; run left out" for run in runs]
+        return (
+            clean(str(command)),
+            planned,
+            [text for text, run in zip(strange, runs, strict=True) if run.run not in planned],
+        )
+    except (FolderError, TypeError) as error:
+        return "", {}, [f"{error}; runs shown in the order of their names"]
 
 
-def _read_run(folder: RunDir, overrides: list[str]) -> _Run:
+def _is_name(name: object) -> bool:
+    """Whether a plan's name of a run is that of a folder in the sweep's folder, and not a way out of it."""
+    return isinstance(name, str) and name not in ("", ".", "..") and not set("/\\\0") & set(name)
+
+
+def _is_owned(folder: Path) -> bool:
+    return living_owner(folder) is not None
+
+
+def _read_run(folder: RunDir, overrides: list[str], is_owned: bool) -> _Run:
+    """A run's folder. is_owned: whether a living process trains into it, or into its sweep."""
     try:
         record = folder.read_record()
     except FolderError as error:
         return _Run(folder.path, overrides, None, warnings=[f"{error}; run left out"], is_lost=True)
-    given = record.overrides if record else overrides
-    try:
-        return _Run(folder.path, given, record, _read_history(folder))
-    except FolderError as error:
-        return _Run(folder.path, given, record, warnings=[f"{error}; run shown without its curves"])
+    if record is None:
+        return _read_unrecorded(folder, overrides)
+    if record.status is Status.RUNNING and not is_owned:
+        record = replace(record, status=Status.INTERRUPTED, reason=VANISHED)
+    history, fault = _read_history(folder, record)
+    warnings = [f"{folder.history}: {fault}"] if fault else []
+    return _Run(folder.path, record.overrides, record, history, warnings, is_partial=bool(fault))
 
 
-def _read_history(folder: RunDir) -> list[dict[str, float]]:
-    """The run's epochs. Raises FolderError where a column is missing or an epoch is no count."""
-    rows = folder.read_history()
-    if missing := [name for name in ("epoch", *METRICS) if rows and name not in rows[0]]:
-        raise FolderError(f"{folder.history}: cannot be read as a history (no column {', '.join(missing)})")
-    if odd := [row["epoch"] for row in rows if _whole(row["epoch"]) is None]:
-        raise FolderError(f"{folder.history}: cannot be read as a history (epoch {odd[0]} is no count)")
-    return rows
+def _read_unrecorded(folder: RunDir, overrides: list[str]) -> _Run:
+    """A run without a record: not begun, or begun and its record lost."""
+    if not folder.history.exists():
+        return _Run(folder.path, overrides, None)
+    lost = f"{folder.record}: missing, though the run has a history; run left out"
+    return _Run(folder.path, overrides, None, warnings=[lost], is_lost=True)
+
+
+def _read_history(folder: RunDir, record: RunRecord) -> tuple[list[dict[str, float]], str]:
+    """The run's epochs so far as they can be read, and what is wrong with the file: empty where nothing is."""
+    rows, fault = folder.salvage_history()
+    if fault:
+        return rows, f"{fault}; run shown {f'up to epoch {len(rows)}' if rows else 'without its curves'}"
+    if record.status is Status.COMPLETED and len(rows) != record.epochs_run:
+        shown = rows[: record.epochs_run]
+        says = f"has {len(rows)} epochs, where the run's record says {record.epochs_run}"
+        return shown, f"{says}; run shown {f'up to epoch {len(shown)}' if shown else 'without its curves'}"
+    return rows, ""
 
 
 def _runs_frame(runs: Sequence[_Run], names: Sequence[str], swept: Sequence[str]) -> pd.DataFrame:
-    columns = ["run", "status", "reason", *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds"]
-    rows = [{"run": clean(name)} | _row(run, swept) for name, run in zip(names, runs, strict=True)]
+    columns = [*TOLD, *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds"]
+    rows = [{"run": name} | _row(run, swept) for name, run in zip(names, runs, strict=True)]
     return _frame(rows, columns)
 
 
 def _histories_frame(runs: Sequence[_Run], names: Sequence[str]) -> pd.DataFrame:
-    rows = [{"run": clean(name)} | row for name, run in zip(names, runs, strict=True) for row in run.history]
+    rows = [{"run": name} | row for name, run in zip(names, runs, strict=True) for row in run.history]
     return _frame(rows, HISTORY_FRAME)
 
 
@@ -200,14 +256,27 @@ def _row(run: _Run, swept: Sequence[str]) -> dict[str, object]:
     return {
         "status": record.status.value,
         "reason": clean(record.reason) if record.reason else None,
+        "is_partial": run.is_partial,
         **{column: settings.value(key) for column, key in FACTORS.items()},
         "seed": settings.value("seed") if run.record is None else run.record.seed,
         **{key: settings.value(key) for key in swept},
         "parameters": _whole(record.parameters),
-        "epochs_run": len(run.history) or _whole(record.epochs_run),
+        "epochs_run": _epochs_run(run, record),
         **_recorded(record),
         "seconds": _seconds(run),
     }
+
+
+def _epochs_run(run: _Run, record: RunRecord) -> int | None:
+    """Epochs so far; None for a run of what has no epochs."""
+    if record.config and "epochs" not in record.config:
+        return None
+    return _whole(record.epochs_run) if _is_told(run) else len(run.history) or _whole(record.epochs_run)
+
+
+def _is_told(run: _Run) -> bool:
+    """Whether the run's record knows more than its history."""
+    return run.is_partial and run.record is not None and run.record.status.is_final and run.record.epochs_run > 0
 
 
 def _recorded(record: RunRecord) -> dict[str, float | None]:

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fashion_sweep.analysis import figures
+from fashion_sweep.analysis import figures, samples
 from fashion_sweep.analysis.canvas import save
 from fashion_sweep.analysis.collect import Collected
 from fashion_sweep.errors import FolderError
 
-_DOT = "The dot marks each run's epoch of lowest validation loss."
+_DOT = "The dot marks each line's epoch of lowest validation loss."
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
     histories = collected.histories
     curves = partial(figures.curves, table, histories, collected.swept)
     pairs = partial(figures.train_vs_val, table, histories, collected.swept)
-    look = "One line a run: the colour is the optimizer, the line style the dropout rate. " + _DOT
+    explain = partial(figures.explain, table, histories, collected.swept)
     return [
         _Plan(
             "val_loss",
             "Validation loss",
-            look + " Lower is better.",
+            f"{explain('val_loss')} {_DOT} Lower is better.",
             partial(curves, "val_loss"),
             _lack(histories, ["val_loss"]),
             (".png", ".svg"),
@@ -83,7 +83,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
         _Plan(
             "accuracy",
             "Validation accuracy",
-            look + " Higher is better.",
+            f"{explain('val_accuracy')} {_DOT} Higher is better.",
             partial(curves, "val_accuracy"),
             _lack(histories, ["val_accuracy"]),
         ),
@@ -91,7 +91,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             "train_vs_val",
             "Training against validation loss",
             "One panel a run, best first. A validation loss that rises while the training loss falls is overfitting. "
-            + _DOT,
+            + _DOT.replace("line", "run"),
             pairs,
             _lack(histories, ["loss", "val_loss"]),
         ),
@@ -99,7 +99,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             "samples",
             "The data",
             "Ten images of the dataset and the names of their classes.",
-            partial(figures.samples, collected.samples or Path()),
+            partial(samples.draw, collected.samples or Path()),
             "" if collected.samples else "No sample images lie in the sweep's folder.",
         ),
     ]
@@ -107,6 +107,6 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
 
 def _lack(histories: pd.DataFrame, metrics: list[str]) -> str:
     if histories.empty:
-        return "No run has finished an epoch yet."
+        return "No run has an epoch to draw."
     has_any = bool(np.isfinite(histories[metrics].to_numpy()).any())
     return "" if has_any else f"No epoch of any run has a finite {' or '.join(metrics)}."

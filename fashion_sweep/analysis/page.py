@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fashion_sweep.analysis import aggregate, table
+from fashion_sweep.analysis import aggregate, replicates, table
 from fashion_sweep.analysis.collect import Collected
 from fashion_sweep.analysis.gallery import Picture
 from fashion_sweep.analysis.settings import clean, label
@@ -42,6 +42,7 @@ def render(
     )
     environment.filters["data_uri"] = data_uri
     names = table.telling(runs, collected.swept)
+    settings = replicates.replicates(runs, collected.swept)
     return environment.get_template("report.html.j2").render(
         commands=collected.commands,
         counts=aggregate.status_counts(runs),
@@ -49,7 +50,9 @@ def render(
         best=table.best_sentence(runs, collected.swept),
         constants=table.constants_sentence(runs),
         columns=[{"name": name, "is_number": name in table.NUMBERS} for name in names],
-        rows=_rows(runs, names),
+        rows=_rows(runs, names, table.best_marked(runs, collected.swept)),
+        settings=table.for_people(settings.head(table.SHOWN), runs, collected.swept).to_dict("split"),
+        settings_caption=table.settings_caption(settings),
         troubled=aggregate.in_trouble(runs).to_dict("records"),
         pictures=pictures,
         warnings=warnings,
@@ -77,15 +80,14 @@ def provenance(records: Sequence[RunRecord]) -> dict[str, list[str]]:
     return {heading: values for heading, every in found.items() if (values := _distinct(every))}
 
 
-def _rows(runs: pd.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
-    best = aggregate.best_run(runs)
+def _rows(runs: pd.DataFrame, names: Sequence[str], best: str | None) -> list[dict[str, Any]]:
     return [
         {
-            "status": row["status"],
+            "status": row["status"].partition(",")[0],
             "is_best": row["run"] == best,
             "cells": [_cell(name, row[name]) for name in names],
         }
-        for row in aggregate.ranked(runs).to_dict("records")
+        for row in table.presented(runs).head(table.SHOWN).to_dict("records")
     ]
 
 

@@ -27,7 +27,8 @@ DESCRIPTION = """\
 Write tables, curves and a page for sweeps, finished or still running.
 
 DIR is a sweep's folder or a single run's. Its report is written into DIR/report:
-index.html, summary.csv, summary.md, val_loss.png and .svg, accuracy.png, train_vs_val.png, samples.png."""
+index.html, summary.csv, summary.md, val_loss.png and .svg, accuracy.png, train_vs_val.png, samples.png, and
+replicates.csv where settings have several seeds."""
 
 EPILOG = """\
 examples:
@@ -113,7 +114,7 @@ def _write_all(folders: Sequence[Path], output: Path | None) -> list[Report]:
 
 
 def _write(collected: Collected, output: Path, now: datetime) -> Report:
-    from fashion_sweep.analysis import aggregate, gallery, page, table  # seaborn takes seconds
+    from fashion_sweep.analysis import aggregate, gallery, page, replicates, table  # seaborn takes seconds
 
     runs = aggregate.summarize(collected.runs, collected.histories)
     pictures = gallery.draw(runs, collected, output)
@@ -121,6 +122,16 @@ def _write(collected: Collected, output: Path, now: datetime) -> Report:
     report = Report(output, runs, collected.swept, [*collected.warnings, *(problems if collected.samples else [])])
     written = f"{now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
     write_text(output / "summary.csv", table.csv_text(runs[table.columns(collected.swept)]))
+    _write_replicates(output / "replicates.csv", replicates.replicates(runs, collected.swept))
     write_text(output / "summary.md", table.markdown(runs, collected, report.warnings, written))
     write_text(report.page, page.render(runs, collected, pictures, report.warnings, written))
     return report
+
+
+def _write_replicates(path: Path, settings: pd.DataFrame) -> None:
+    from fashion_sweep.analysis import table
+
+    if settings.empty:
+        path.unlink(missing_ok=True)  # one of an earlier report would be taken for this one's
+    else:
+        write_text(path, table.csv_text(settings.drop(columns="run")))

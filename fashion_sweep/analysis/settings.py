@@ -33,12 +33,16 @@ class Settings:
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, key: str) -> Value:
-        """The value of a dotted config key or of a config group; None where the run has no such setting."""
+        """The value of a dotted config key or of a config group; None where the run has no such setting.
+
+        What was overridden and is not in the config at all is what the run's trainer has no use for.
+        """
         if key in self.choices:
             return clean(self.choices[key])
         if (found := _at(self.config, key)) is not None and not _is_group(found):
             return plain(found)
-        return parse_overrides(self.overrides).get(key)
+        is_unused = bool(self.config) and key.partition(".")[0] not in self.config
+        return None if is_unused else parse_overrides(self.overrides).get(key)
 
 
 def swept_keys(runs: Iterable[Settings]) -> list[str]:
@@ -67,14 +71,19 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Value]:
     return values
 
 
-def plain(value: Any) -> Value:
-    """A config value as one cell: ``[300,100]`` for a list, ``ExponentialDecay(decay_rate=0.9)`` for a target."""
+def plain(value: Any, depth: int = 10) -> Value:
+    """A config value as one cell: ``[300,100]`` for a list, ``ExponentialDecay(decay_rate=0.9)`` for a target.
+
+    depth: how many levels are spelled out; what lies deeper is ``...``.
+    """
+    if depth == 0:
+        return "..."
     if isinstance(value, Mapping):
         name = str(value.get("_target_", "")).rpartition(".")[2]
-        inside = ", ".join(f"{key}={label(plain(item))}" for key, item in value.items() if key != "_target_")
+        inside = ", ".join(f"{key}={label(plain(item, depth - 1))}" for key, item in value.items() if key != "_target_")
         return clean(f"{name}({inside})")
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(label(plain(item)) for item in value) + "]"
+        return "[" + ",".join(label(plain(item, depth - 1)) for item in value) + "]"
     return value if value is None or isinstance(value, (bool, int, float)) else clean(str(value))
 
 
@@ -86,9 +95,19 @@ def label(value: object) -> str:
 
 
 def clean(text: str) -> str:
-    """One line of text that any terminal, file and font takes: control characters become blanks."""
+    """One line of text that any terminal, file and font takes: control characters become blanks.
+
+    So do those that turn the direction of writing, with which a text can look like another one.
+    """
+    if text.isprintable():
+        return text.strip()
     encodable = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in encodable).strip()
+    return "".join(" " if _is_control(char) else char for char in encodable).strip()
+
+
+def _is_control(char: str) -> bool:
+    turns = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    return unicodedata.category(char) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(char) in turns
 
 
 def _overridden(overrides: Iterable[str]) -> list[str]:
@@ -117,7 +136,7 @@ def _parse_value(text: str) -> Value:
     """An override's value: a number, true, false, null, a list, or text with or without quotes."""
     try:
         return plain(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return float(text)  # 1e-3 and .5 are no JSON

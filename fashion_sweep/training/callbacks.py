@@ -63,7 +63,9 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
 
     def __init__(self, filepath: str, **arguments: Any) -> None:
         self._final = Path(filepath)
-        super().__init__(str(self._final.with_name(f".{os.getpid()}.{self._final.name}")), **arguments)
+        beside = f".{os.getpid()}.{self._final.name}"
+        folder = str(self._final.parent).replace("{", "{{").replace("}", "}}")  # Keras formats the whole path
+        super().__init__(str(Path(folder) / beside), **arguments)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Save where this epoch is better, then move what was saved."""

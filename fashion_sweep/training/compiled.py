@@ -7,6 +7,7 @@ what they would have been.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import uuid
@@ -21,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from fashion_sweep import data, optimizers
-from fashion_sweep.training import building, callbacks, interruption, stacked, state
+from fashion_sweep.training import arguments, building, callbacks, interruption, stacked, state
 from fashion_sweep.training.fit import fit
 from fashion_sweep.training.job import OUT_OF_MEMORY, Job, guarded, reason, running
 from fashion_sweep.training.packing import pack_key
@@ -71,6 +72,7 @@ def _train_pack(jobs: list[Job]) -> None:
     if is_too_large:
         log.warning("%s with %d runs together; they are trained again in two halves", OUT_OF_MEMORY, len(jobs))
         _programs.clear()
+        gc.collect()
         _train_pack(jobs[: len(jobs) // 2])
         _train_pack(jobs[len(jobs) // 2 :])
 
@@ -178,7 +180,8 @@ _programs: OrderedDict[str, Program] = OrderedDict()
 def _program(runs: Sequence[_Run], config: Mapping[str, Any], split: data.Split) -> Program:
     """A program that fits the runs: one that is kept from before, or a new one."""
     optimizer = optimizers.build(config, 1)
-    settings = {key: value for key, value in optimizer.get_config().items() if key not in ("learning_rate", "name")}
+    inputs = ("learning_rate", "name", *arguments.names(optimizer))
+    settings = {key: value for key, value in optimizer.get_config().items() if key not in inputs}
     shapes = [split.x_train.shape, split.x_val.shape, str(split.x_train.dtype), config["batch_size"], len(runs)]
     key = json.dumps([_architecture(runs[0].model), type(optimizer).__name__, settings, shapes], default=str)
     if key not in _programs:

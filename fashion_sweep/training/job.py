@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from fashion_sweep import data
 from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.provenance import Code, versions
 from fashion_sweep.quiet import native_output_to
+from fashion_sweep.redaction import Redaction
 from fashion_sweep.run_dir import RunDir, RunRecord, Status
 from fashion_sweep.training import interruption
 from fashion_sweep.training.recording import Recorder
@@ -39,6 +41,7 @@ class RunSpec:
     own_log: Callable[[], AbstractContextManager[None]] = nullcontext
     """Makes a context for what is logged of this run alone, so that a launcher can keep the logs of a pack apart."""
     code: Code = field(default_factory=Code)
+    hidden: Redaction = field(default_factory=Redaction)  # what of the config is not to be written down
 
 
 class Job:
@@ -50,14 +53,15 @@ class Job:
         record = RunRecord(
             run=spec.folder.name,
             identity=spec.identity,
-            seed=spec.config["seed"],
+            seed=spec.config.get("seed"),
             choices=spec.choices,
             overrides=spec.overrides,
-            config=dict(spec.config),
+            config=spec.hidden.in_config(spec.config),
             git=spec.code.git,
             code=spec.code.fingerprint,
         )
-        self.recorder = Recorder(self.run, record, spec.own_log)
+        self.recorder = Recorder(self.run, record, spec.own_log, hide=spec.hidden.in_text)
+        self._hidden = spec.hidden
         self.state: State | None = None  # that the run goes on from
 
     @property
@@ -69,7 +73,7 @@ class Job:
     def split(self) -> data.Split:
         """The data; noted in the record when it is first asked for."""
         dataset, split = data.load_split(self.config["data"])
-        self.recorder.describe_data(dataset, split)
+        self.recorder.describe_data(dataset, len(split.x_train), len(split.x_val))
         return split
 
     def begin(self) -> None:
@@ -111,8 +115,11 @@ class Job:
         """Save what it takes to go on after the epochs so far. A full disk does not end a run that may not need it."""
         from fashion_sweep.training import state
 
+        now = state.of(model, callbacks, len(self.recorder.rows))
+        # Attributes that hold a hidden value are not saved: the config gives them to the callbacks again.
+        now = replace(now, callbacks=[self._hidden.without(each) for each in now.callbacks])
         try:
-            state.save(self.run, self._stamp, state.of(model, callbacks, len(self.recorder.rows)))
+            state.save(self.run, self._stamp, now)
         except OSError as error:
             log.warning("The state could not be saved: %s", error)
 
@@ -153,16 +160,25 @@ def guarded(jobs: Sequence[Job]) -> Iterator[None]:
         log.exception("The run failed")
         for job in jobs:
             if not job.recorder.record.status.is_final:
-                job.recorder.finish(Status.FAILED, reason(error))
+                job.recorder.finish(Status.FAILED, reason(error, job.recorder.hide))
 
 
-def reason(error: BaseException) -> str:
-    """Why a run failed, in one line for people."""
+def reason(error: BaseException, hide: Callable[[str], str] = str) -> str:
+    """Why a run failed, in one line for people. hide: keeps from a text what is not to be in it."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return OUT_OF_MEMORY
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if _is_full_disk(error):
         return "disk full"
     if isinstance(error, SystemExit):
-        return f"the run called sys.exit({error.code})"
-    text = " ".join(str(error).split())
+        return f"the run called sys.exit({hide(str(error.code))})"
+    text = " ".join(hide(str(error)).split())
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"[:500]
+
+
+def _is_full_disk(error: BaseException | None) -> bool:
+    """Whether the error, or one that it came of, says so: HDF5 does in words alone, zip files hide it behind others."""
+    if error is None:
+        return False
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    told = isinstance(error, OSError) and (error.errno in full or any(os.strerror(n) in str(error) for n in full))
+    return told or _is_full_disk(error.__cause__ or error.__context__)

@@ -1,8 +1,8 @@
 """Whole epochs of a pack of runs as one XLA program.
 
 A training step of a small network is a tenth of a millisecond of arithmetic and a whole one of overhead; here the loop
-over steps is compiled too. Learning rates, dropout rates and seeds are inputs, so that a grid over them compiles once,
-and a program is kept and loaded with new weights for the next pack that it fits.
+over steps is compiled too. Learning rates, dropout rates, seeds and most scalar arguments of optimizers are inputs, so
+that a grid over them compiles once, and a program is kept and loaded with new weights for the next pack that it fits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fashion_sweep.training import stacked
+from fashion_sweep.training import arguments, stacked
 from fashion_sweep.training.noise import Noise, scales, thresholds
 
 VALIDATION_CHUNK = 2048
@@ -44,14 +44,16 @@ class Program:
     """Trains R runs of one architecture together. Call load first, then epoch and validate in turn.
 
     models: R built Keras models, used for their architecture; optimizer: new, unbuilt, of the kind that all runs have;
-    its learning rate is replaced by the input of ``epoch``. On a CPU a model with convolutions runs as a plain
-    TensorFlow graph: XLA's convolutions there are several times slower than TensorFlow's.
+    its learning rate is replaced by the input of ``epoch``, its ``arguments`` by those of the loaded models. On a CPU a
+    model with convolutions runs as a plain TensorFlow graph: XLA's convolutions there are several times slower than
+    TensorFlow's.
     """
 
     def __init__(self, models: Sequence[keras.Model], optimizer: Any, batch_size: int) -> None:
         self.runs, self._batch, self._noise = len(models), batch_size, Noise()
         self._model = stacked.stack(models, self._noise)
         self._learning_rate: Any = None
+        self._inputs, self._arguments = arguments.names(optimizer), np.empty((0, self.runs))
         optimizer._learning_rate = lambda: self._learning_rate  # a callable is read at every step
         optimizer.build(self._model.trainable_variables)
         self._optimizer = optimizer
@@ -64,6 +66,7 @@ class Program:
         """Start from the weights of R compiled models, and from their optimizers as far as they have begun."""
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
+        self._arguments = arguments.values([model.optimizer for model in models], self._inputs)
         for row, model in enumerate(models):
             if model is not self._model:
                 stacked.load(self._model.weights, row, [weight.value for weight in model.weights])
@@ -106,7 +109,7 @@ class Program:
         sums = self._epoch(
             [tf.gather(arrays.x_train, some) for some in numbers],
             [tf.gather(arrays.y_train, some) for some in numbers],
-            tf.constant(learning_rates.astype("float32")),
+            [tf.constant(learning_rates.astype("float32")), tf.constant(self._arguments, tf.float64)],
             [tf.constant(each) for each in (np.asarray(seeds).astype("uint32"), thresholds(rates).T, scales(rates).T)],
             tf.constant(first_step % 2**32, tf.uint32),
         )
@@ -116,15 +119,21 @@ class Program:
         """Loss and accuracy of every run on the validation images."""
         return _means(self._validate(arrays.x_val, arrays.y_val), len(arrays.y_val))
 
-    def _train_steps(self, xs: Any, ys: Any, rates: Any, noise: Any, first: Any) -> Any:
-        """The loop over steps. xs, ys: [S, R * B, ...] and the partial last step [R * rest, ...]; noise: see Noise."""
+    def _train_steps(self, xs: Any, ys: Any, numbers: Any, noise: Any, first: Any) -> Any:
+        """The loop over steps. xs, ys: [S, R * B, ...] and the partial last step [R * rest, ...]; noise: see Noise.
+
+        numbers: learning rates of the steps, [steps, R], and the optimizer's arguments, float64 [inputs, R].
+        """
+        rates, given = numbers
+        for index, name in enumerate(self._inputs):
+            setattr(self._optimizer, name, arguments.Argument(self._by_run(given[index])))
         self._noise.seeds, cuts, scaling = noise
         self._noise.thresholds, self._noise.scales = tf.unstack(cuts), tf.unstack(scaling)
         whole = xs[0].shape[0]
 
         def one(step: Any, sums: Any, x: Any, y: Any) -> Any:
             self._noise.step = first + tf.cast(step, tf.uint32)
-            self._learning_rate = rates[step, 0] if self.runs == 1 else rates[step][:, None, None]
+            self._learning_rate = self._by_run(rates[step])
             return [total + part for total, part in zip(sums, self._step(x, y), strict=True)]
 
         def body(step: Any, *sums: Any) -> Any:
@@ -133,6 +142,10 @@ class Program:
         start = (tf.constant(0), tf.zeros(self.runs), tf.zeros(self.runs))
         _, *sums = tf.while_loop(lambda step, *_: step < whole, body, start, maximum_iterations=whole)
         return one(tf.constant(whole), sums, xs[1], ys[1]) if xs[1].shape[0] else sums
+
+    def _by_run(self, values: Any) -> Any:
+        """One number a run, [R], in the shape that fits stacked weights: [R, 1, 1], or [] for a single run."""
+        return values[0] if self.runs == 1 else values[:, None, None]
 
     def _step(self, x: Any, y: Any) -> Any:
         """One update of all runs. Returns summed loss and number of right answers of each run before it, [R] each."""
@@ -168,10 +181,7 @@ class Program:
             return [total + part for total, part in zip(sums, measured, strict=True)]
 
         def body(at: Any, *sums: Any) -> Any:
-            x_part, y_part = (
-                tf.slice(a, [at * chunk, *[0] * (len(a.shape) - 1)], [chunk, *a.shape[1:]]) for a in (x, y)
-            )
-            return at + 1, *some(sums, x_part, y_part)
+            return at + 1, *some(sums, _chunk(x, at, chunk), _chunk(y, at, chunk))
 
         start = (tf.constant(0), tf.zeros(self.runs), tf.zeros(self.runs))
         _, *sums = tf.while_loop(lambda at, *_: at < whole, body, start, maximum_iterations=whole)

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timezone
 from typing import Any
 
-from fashion_sweep.data import Split
 from fashion_sweep.dataset import Dataset
 from fashion_sweep.errors import FolderError
 from fashion_sweep.provenance import device, peak_memory_mib, versions
@@ -28,12 +27,17 @@ class Recorder:
         record: RunRecord,
         own_log: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], float] = time.perf_counter,
+        hide: Callable[[str], str] = str,
     ) -> None:
-        """own_log: makes a context for what is logged; clock: seconds from any origin, never set back."""
+        """own_log: makes a context for what is logged; clock: seconds from any origin, never set back.
+
+        hide: keeps from a text what is not to be written down.
+        """
         self.rows: list[dict[str, float]] = []
         self.record, self._run, self._own_log, self._clock = record, run, own_log, clock
         self._started = self._epoch_started = clock()
         self._seconds_before = 0.0  # of earlier attempts, whose epochs are kept
+        self.hide = hide
         self._is_here = True  # whether this process trains the run
 
     @property
@@ -65,26 +69,35 @@ class Recorder:
             self.rows = self._run.read_history()
         self._seconds_before, self._is_here = _seconds(self.rows), False
 
-    def describe_data(self, dataset: Dataset, split: Split) -> None:
+    def describe_data(self, dataset: Dataset, train_samples: int, validation_samples: int) -> None:
         """Note what the run is trained on. Its seconds count from here: imports and loading are paid once a process."""
         self._started = self._clock()
         self.record.data = {
             "fingerprint": dataset.fingerprint,
-            "train_samples": len(split.x_train),
-            "validation_samples": len(split.x_val),
-            "input_shape": list(split.input_shape),
-            "class_names": list(split.class_names),
+            "train_samples": train_samples,
+            "validation_samples": validation_samples,
+            "input_shape": list(dataset.images.shape[1:]),
+            "class_names": [self.hide(name) for name in dataset.class_names],
         }
 
     def describe_model(self, model: Any, pack: int = 1) -> None:
         """Note what is trained, where, and with how many others: model.txt, the number of weights, the device."""
         lines: list[str] = []
         model.summary(print_fn=lines.append)
-        write_text(self._run.model_summary, "\n".join(lines) + "\n")
-        self.record.parameters = model.count_params()
-        self.record.device, self.record.pack = device(), pack
+        self.record.pack = pack
+        self.describe("\n".join(lines) + "\n", model.count_params(), device())
+
+    def describe(self, summary: str, parameters: int | None, where: dict[str, Any]) -> None:
+        """Note what is trained (the text of model.txt), its number of weights, and the device."""
+        write_text(self._run.model_summary, self.hide(summary))
+        self.record.parameters, self.record.device = parameters, where
         self._run.write_record(self.record)
         self._epoch_started = self._clock()
+
+    def measure(self, metrics: Mapping[str, float]) -> None:
+        """Note what a run without epochs came to. metrics: METRICS."""
+        self.record.best = self.record.last = {"epoch": None, **metrics}
+        self._say("%s", ", ".join(f"{key} {metrics[key]:.4f}" for key in METRICS))
 
     def epoch(self, metrics: Mapping[str, float]) -> None:
         """Add an epoch to the history. metrics: at least METRICS."""
@@ -96,13 +109,16 @@ class Recorder:
         self._say("Epoch %d: %s", row["epoch"], ", ".join(f"{key} {row[key]:.4f}" for key in METRICS))
 
     def save(self, model: Any, what: str) -> None:
-        """Keep the model as it is now. what: none, model, weights or both."""
+        """Keep the model as it is now. what: none, model, weights, both or h5."""
         if what in ("model", "both"):
             with replacing(self._run.last_model) as path:
                 model.save(path)
         if what in ("weights", "both"):
             with replacing(self._run.last_weights) as path:
                 model.save_weights(path)
+        if what == "h5":
+            with replacing(self._run.last_h5) as path:
+                model.save(path)
 
     def finish(self, status: Status, reason: str | None = None) -> RunRecord:
         """Write the record of a run that has ended, and return it."""
@@ -112,22 +128,30 @@ class Recorder:
         record.seconds = round(self._seconds_before + self._clock() - self._started, 3)
         record.memory_mib = peak_memory_mib() if self._is_here else None
         record.epochs_run = len(self.rows)
-        finite = [row for row in self.rows if math.isfinite(row["val_loss"])]
-        record.best = _summary(min(finite, key=lambda row: row["val_loss"])) if finite else None
-        record.last = _summary(self.rows[-1]) if self.rows else None
+        if self.rows:
+            finite = [row for row in self.rows if math.isfinite(row["val_loss"])]
+            record.best = _summary(min(finite, key=lambda row: row["val_loss"])) if finite else None
+            record.last = _summary(self.rows[-1])
         self._write_last(record)
         self._say("The run is %s%s", status.value, f": {reason}" if reason else "")
         return record
 
     def _write_last(self, record: RunRecord) -> None:
-        """Write the final record. On a full disk the saved state, which only a run that goes on needs, makes room."""
+        """Write the final record. On a full disk the saved state, which only a run that goes on needs, makes room.
+
+        Where that is not enough, the record is written over the one of before, whose place on the disk it has.
+        """
         if record.status in (Status.COMPLETED, Status.DIVERGED):
             self._run.state.unlink(missing_ok=True)
         try:
             self._run.write_record(record)
         except OSError:
             self._run.state.unlink(missing_ok=True)
-            self._run.write_record(record)
+            self._run.clear_leftovers()
+            try:
+                self._run.write_record(record)
+            except OSError:
+                self._run.overwrite_record(record)
 
     def _keep(self, rows: Sequence[dict[str, float]]) -> None:
         """Begin with these rows, or with none: each epoch stands in the history once."""

@@ -111,6 +111,8 @@ def _why_not(layer: keras.layers.Layer) -> str | None:
 
 def _why_not_with(layer: keras.layers.Layer, name: str) -> str | None:
     """Why a layer with weights cannot be stacked: it has no rule, or what its rule does not know."""
+    if isinstance(layer, keras.layers.Embedding):
+        return f"layer {name} has a sparse gradient, of which Keras' optimizers make other steps than of a stacked one"
     if type(layer) not in RULES:
         return f"there is no stacking rule for layer {name}"
     extras = [key for key in vars(layer) if key.endswith(("_regularizer", "_constraint")) and getattr(layer, key)]

@@ -14,6 +14,7 @@ from hydra.utils import get_method
 
 from fashion_sweep.errors import UserError
 from fashion_sweep.quiet import native_output_to
+from fashion_sweep.redaction import redacted_logs
 from fashion_sweep.run_dir import RunDir, RunRecord, Status
 from fashion_sweep.training import interruption
 from fashion_sweep.training.job import Job, RunSpec, guarded
@@ -30,8 +31,9 @@ def train(specs: Sequence[RunSpec]) -> list[RunRecord]:
     at the end of the running epoch, or at once on a second signal.
     """
     found = [_kept(spec) or Job(spec) for spec in specs]
-    with interruption.deferred(lambda: _give_up(one for one in found if isinstance(one, Job))):
-        _train([one for one in found if isinstance(one, Job)])
+    jobs = [one for one in found if isinstance(one, Job)]
+    with redacted_logs(spec.hidden for spec in specs), interruption.deferred(lambda: _give_up(jobs)):
+        _train(jobs)
     return [one.recorder.record if isinstance(one, Job) else one for one in found]
 
 

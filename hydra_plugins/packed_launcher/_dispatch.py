@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from hydra_plugins.packed_launcher._lanes import Lane, Lanes
 from hydra_plugins.packed_launcher._messages import Broken, Done, Free
 from hydra_plugins.packed_launcher._packs import Pack
 from hydra_plugins.packed_launcher._planning import failed
+from hydra_plugins.packed_launcher._returns import KeptReturn
 
 POLL_S = 0.5
 """Seconds between two looks at lanes that say nothing."""
@@ -150,7 +150,7 @@ class Dispatch:
 
 def _received(message: Done, job: PlannedJob) -> JobReturn:
     try:
-        returned: JobReturn = pickle.loads(message.job_return)
+        returned = KeptReturn(message.job_return)
     except Exception as error:  # of a class that only the lane can import
         return failed(job.config(), UnsendableError(f"what the job returned cannot be loaded here: {error}"))
     if returned.status is JobStatus.FAILED and message.traceback:

@@ -36,6 +36,7 @@ def serve(connection: int, lifeline: int, parent: int) -> None:
     connection, lifeline: file descriptors; parent: process id.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no news for the terminal
     threading.Thread(target=_die_with, args=(lifeline, parent), daemon=True).start()
     _quick.speed_up_run_job()
     try:

@@ -129,7 +129,9 @@ def _describe(config: DictConfig, task: Sequence[Override]) -> None:
         with open_dict(hydra):
             for name in hydra.job.env_copy:
                 hydra.job.env_set[name] = os.environ[name]
-    hydra.runtime.cwd = str(Path.cwd())
+    cwd = str(Path.cwd())
+    if hydra.runtime.cwd != cwd:
+        hydra.runtime.cwd = cwd
     dirname = hydra.job.config.override_dirname
     hydra.job.override_dirname = get_overrides_dirname(
         list(task), list(dirname.exclude_keys), dirname.item_sep, dirname.kv_sep

@@ -45,7 +45,8 @@ def _trained(folder: Path, runs: int, overrides: Sequence[str]) -> list[RunRecor
 def _spec(folder: Path, overrides: list[str]) -> RunSpec:
     with initialize_config_dir(str(app.CONF), version_base="1.3"):
         config = compose("config", overrides, return_hydra_config=True)
-    resolved, choices = plan.resolved(config), plan.group_choices(config.hydra)
+    resolved = plan.resolved(config)
+    choices = plan.group_choices(config.hydra, resolved)
     return RunSpec(folder, resolved, choices, overrides, plan.identity(resolved))
 
 

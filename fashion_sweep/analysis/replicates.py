@@ -1,0 +1,123 @@
+"""Runs that differ in the seed alone, taken together: what a setting is worth, and how sure that is.
+
+Pure functions, frame in, frame out. A setting is what FACTORS and the swept settings say, the seed left out. Only
+completed runs count, each seed once: one that has not ended would be held against those that have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from fashion_sweep.analysis.aggregate import TRUSTED, is_ranked, summarize
+from fashion_sweep.analysis.settings import FACTORS, label
+from fashion_sweep.run_dir import METRICS, Status
+
+LEVEL = 0.95
+"""Probability that an interval covers the mean, for values that are normally distributed over seeds."""
+
+AVERAGED = ("best_val_loss", "best_val_accuracy")
+
+STATISTICS = ("mean", "sd", "low", "high")
+"""What is told of each of AVERAGED: mean, standard deviation (n - 1), and the ends of the mean's interval."""
+
+COUNTS = ("seeds", "left_out")
+"""Seeds that count, and runs of the setting that do not: failed, diverged, not ended, or of a seed that is there."""
+
+
+def factors(swept: Sequence[str]) -> list[str]:
+    """The columns that make a setting."""
+    return [name for name in (*FACTORS, *swept) if name != "seed"]
+
+
+def settings_of(table: pd.DataFrame, swept: Sequence[str]) -> pd.Series[int]:
+    """The number of each run's setting, from 0 in the order of the table."""
+    labels = pd.DataFrame({name: table[name].map(label) for name in factors(swept)})
+    return labels.groupby(list(labels), sort=False).ngroup()
+
+
+def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
+    """One row a setting, best mean validation loss first; no rows where no setting has two seeds.
+
+    Columns: run (the setting's first), ``factors``, COUNTS, and AVERAGED with STATISTICS, such as best_val_loss_mean.
+    One seed's mean is luck: such settings follow those with more.
+    """
+    begun = table[table["status"] != Status.PENDING.value].reset_index(drop=True)
+    setting = settings_of(begun, swept)
+    counts = is_ranked(begun) & begun["status"].eq(Status.COMPLETED.value)
+    counted = begun[counts].assign(setting=setting[counts]).drop_duplicates(["setting", "seed"])
+    if not counted["setting"].duplicated().any():
+        counted = counted.iloc[:0]
+    found = [_row(runs, int(setting.eq(number).sum()), swept) for number, runs in counted.groupby("setting")]
+    columns = ["run", *factors(swept), *COUNTS, *(f"{name}_{what}" for name in AVERAGED for what in STATISTICS)]
+    frame = pd.DataFrame(found, columns=columns)
+    return (
+        frame.assign(one=frame["seeds"].eq(1))
+        .sort_values(["one", "best_val_loss_mean"], kind="stable")[columns]
+        .reset_index(drop=True)
+    )
+
+
+def interval(values: pd.Series[float]) -> tuple[float, float, float, float]:
+    """Mean, standard deviation, and the ends of the mean's 95% interval by Student's t; NaN but the mean for one value.
+
+    Values that are not finite are left out; all are NaN where none is left.
+    """
+    known = values[np.isfinite(values)]
+    mean, sd, count = float(known.mean()), float(known.std()), len(known)
+    if count < 2:  # noqa: PLR2004
+        return mean, np.nan, np.nan, np.nan
+    half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * sd / count**0.5
+    return mean, sd, mean - half, mean + half
+
+
+def _row(runs: pd.DataFrame, total: int, swept: Sequence[str]) -> dict[str, object]:
+    """A setting's row. runs: those that count; total: how many it has."""
+    first = runs.iloc[0]
+    told = {name: first[name] for name in ("run", *factors(swept))} | {
+        "seeds": len(runs),
+        "left_out": total - len(runs),
+    }
+    return told | {
+        f"{name}_{what}": value
+        for name in AVERAGED
+        for what, value in zip(STATISTICS, interval(runs[name].astype("float64")), strict=True)
+    }
+
+
+def over_seeds(
+    table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The same frames with one row a setting, and one a setting and epoch, where settings have several seeds.
+
+    Metrics become means over the seeds that got so far, MEASURES those of the mean curve. Failed and diverged runs are
+    left out where their setting has others. A setting is called by its first run, and has no seed.
+    New columns: ``runs`` of the table, how many are in the means; ``low`` and ``high`` of the histories, the ends
+    of the interval of ``metric``'s mean, NaN where that has only one seed.
+    """
+    rows = table[table["run"].isin(histories["run"])]
+    setting = settings_of(rows, swept)
+    trusted = rows["status"].isin([status.value for status in TRUSTED])
+    rows = rows[trusted | ~trusted.groupby(setting).transform("any")]
+    first = rows.groupby(setting[rows.index])["run"].transform("first")
+    if first.nunique() == len(rows):
+        return rows.assign(runs=1), histories.assign(low=np.nan, high=np.nan)
+    home = dict(zip(rows["run"], first, strict=True))
+    means = _mean_curves(
+        histories[histories["run"].isin(rows["run"])].assign(run=lambda frame: frame["run"].map(home)), metric
+    )
+    alone = rows[rows["run"] == first].assign(runs=first.map(first.value_counts()), seed=None, is_partial=False)
+    return summarize(alone, means), means
+
+
+def _mean_curves(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The mean over rows of one run and epoch, and the interval of ``metric``'s."""
+    groups = rows[np.isfinite(rows[list(METRICS)].to_numpy()).all(axis=1)].groupby(["run", "epoch"], sort=False)
+    count, sd = groups[metric].count(), groups[metric].std()
+    means = groups[list(METRICS)].mean()
+    half = stdtrit(count.clip(2) - 1, (1 + LEVEL) / 2) * sd / count**0.5
+    curves: pd.DataFrame = means.assign(low=means[metric] - half, high=means[metric] + half)
+    return curves.reset_index().astype({"epoch": "int64"})

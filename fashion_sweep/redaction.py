@@ -1,0 +1,166 @@
+"""Keeps values that came out of environment variables, ``${oc.env:TOKEN}`` in a config, out of what is written.
+
+Such a value may be a password, and run folders are copied, published and attached to papers. Training gets the real
+values; records, logs, folder names and tables get a mark in their place. What a run is made of cannot be hidden so:
+the seed, a learning rate that the history has a column for, and arguments of a model, which a saved model holds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, OmegaConf
+from omegaconf.resolvers import oc
+
+Path = tuple[Any, ...]
+"""The keys, and numbers in lists, that lead to a value."""
+
+REDACTED = "<redacted>"
+SHORTEST = 4
+"""Characters of a value that is looked for in texts; shorter ones stand in too many words."""
+COMMON = ("true", "false", "none", "null")
+"""Values that are no secret, and stand in many texts."""
+
+_TYPES: Mapping[str, Callable[[str], Any]] = {
+    "int": lambda text: IntegerNode(text)._value(),
+    "float": lambda text: FloatNode(text)._value(),
+    "bool": lambda text: BooleanNode(text)._value(),
+}
+"""Types that a mark tells, and how OmegaConf reads them from a text."""
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """What is to be kept out of what is written about one config."""
+
+    paths: frozenset[Path] = frozenset()
+    values: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Redaction:
+        """Find the values of a composed config that ``oc.env`` has a part in, directly or through other keys.
+
+        Hydra's own node does not count.
+        """
+        with _environment_read() as read:
+            found = dict(_found(config, (), read))
+        values = {str(value) for value in (*read, *(leaf for each in found.values() for leaf in _leaves(each)))}
+        lines = {line for value in values for line in (value, *value.splitlines())}
+        return cls(frozenset(found), frozenset(v for v in lines if len(v) >= SHORTEST and v.lower() not in COMMON))
+
+    def in_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A resolved config with a mark for each value: ``<redacted>``, or with its type ``<redacted float>``."""
+        return {key: self._shown(value, (key,)) for key, value in config.items()}
+
+    def in_text(self, text: str) -> str:
+        """A text with a mark for each value."""
+        return self._pattern.sub(REDACTED, text) if self.values else text
+
+    def without(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The entries whose texts hold none of the values."""
+        return {key: value for key, value in values.items() if not any(map(self._is_in, _leaves(value)))}
+
+    def _is_in(self, value: Any) -> bool:
+        return isinstance(value, str) and self.in_text(value) != value
+
+    def _shown(self, value: Any, path: Path) -> Any:
+        if path in self.paths:
+            kind = type(value).__name__
+            return f"<redacted {kind}>" if kind in _TYPES else REDACTED
+        if isinstance(value, Mapping):
+            return {key: self._shown(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._shown(item, (*path, number)) for number, item in enumerate(value)]
+        return value
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        spellings = {each for value in self.values for each in (value, repr(value)[1:-1], json.dumps(value)[1:-1])}
+        return re.compile("|".join(map(_expression, sorted(spellings, key=len, reverse=True))))
+
+
+def restored(shown: Any, value: Any) -> Any:
+    """A value read from the environment again, in the type that its mark in a redacted config tells."""
+    typed = _TYPES.get(str(shown).removeprefix("<redacted ").removesuffix(">"))
+    return typed(value) if typed is not None and isinstance(value, str) else value
+
+
+@contextmanager
+def redacted_logs(redactions: Iterable[Redaction]) -> Iterator[None]:
+    """Within the block, what this process logs, tracebacks included, has marks for the values."""
+    everything = Redaction(values=frozenset[str]().union(*(each.values for each in redactions)))
+    make = logging.getLogRecordFactory()
+    if everything.values:
+        logging.setLogRecordFactory(lambda *args, **kwargs: _redacted(make(*args, **kwargs), everything))
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(make)
+
+
+def _redacted(record: logging.LogRecord, redaction: Redaction) -> logging.LogRecord:
+    record.msg, record.args = redaction.in_text(record.getMessage()), ()
+    if record.exc_info and record.exc_info[0] is not None:
+        record.exc_text = redaction.in_text("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
+    return record
+
+
+@contextmanager
+def _environment_read() -> Iterator[list[Any]]:
+    """Within the block, collects what ``oc.env`` gives."""
+    read: list[Any] = []
+
+    def env(*arguments: Any) -> Any:
+        read.append(value := oc.env(*arguments))
+        return value
+
+    OmegaConf.register_new_resolver("oc.env", env, replace=True)
+    try:
+        yield read
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+
+
+def _found(node: DictConfig | ListConfig, path: Path, read: list[Any]) -> Iterator[tuple[Path, Any]]:
+    """Path and value of every entry that something is added to ``read`` for when it is resolved."""
+    keys: Iterable[Any] = range(len(node)) if isinstance(node, ListConfig) else node
+    for key in keys:
+        inner = (*path, key)
+        if inner == ("hydra",) or OmegaConf.is_missing(node, key):
+            continue
+        before = len(read)
+        value = node[key]
+        if len(read) > before:
+            yield inner, value
+        elif isinstance(value, (DictConfig, ListConfig)):
+            yield from _found(value, inner, read)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (DictConfig, ListConfig)):
+        value = OmegaConf.to_container(value, resolve=True)
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _expression(value: str) -> str:
+    """The regular expression for a value; one that is a number is not looked for inside longer numbers."""
+    try:
+        float(value)
+    except ValueError:
+        return re.escape(value)
+    return rf"(?<!\d)(?<!\d\.){re.escape(value)}(?!\d|\.\d)"

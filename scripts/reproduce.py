@@ -1,0 +1,6 @@
+"""Train a run again and compare: ``python scripts/reproduce.py --help`` says more."""
+
+from fashion_sweep.reproduction import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Values out of environment variables: trained with, and nowhere written, in files, names and logs of real commands."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faulty import Raise
+
+from fashion_sweep import kept_config, plan
+from fashion_sweep.errors import FolderError
+from fashion_sweep.redaction import Redaction, redacted_logs, restored
+from fashion_sweep.run_dir import RunDir, RunRecord, Status, SweepDir
+
+TOKEN = "hunter2secret"
+
+TELL = '''
+import logging
+
+import keras
+
+
+class Tell(keras.callbacks.Callback):
+    """Logs what it is given, and may fail with it."""
+
+    def __init__(self, token, fails):
+        super().__init__()
+        self.token, self.fails = token, fails
+
+    def on_epoch_end(self, epoch, logs=None):
+        logging.getLogger(__name__).warning("logged in with %s and %r", self.token, {"token": self.token})
+        if self.fails:
+            raise ValueError(f"no access\\nfor {self.token!r}")
+'''
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    monkeypatch.setenv("TOKEN", TOKEN)
+    monkeypatch.setenv("RATE", "0.0125")
+    monkeypatch.setenv("SEED", "4321")
+    monkeypatch.delenv("NOT_SET", raising=False)
+
+
+def contents(path: Path) -> Iterator[bytes]:
+    """A file's bytes; of an archive those of its members too."""
+    yield path.read_bytes()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            yield from map(archive.read, archive.namelist())
+
+
+def holders(folder: Path, text: str) -> list[str]:
+    """The files below a folder that hold a text, in their name or in any encoding that is written here."""
+    spellings = [text.encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-32-le")]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    inside = {path for path in files for data in contents(path) if any(each in data for each in spellings)}
+    return sorted(str(path.relative_to(folder)) for path in files if path in inside or text in str(path))
+
+
+class TestConfig:
+    @pytest.mark.usefixtures("environment")
+    def test_what_comes_from_the_environment_is_found_however_it_comes(self, composed):
+        config = composed(
+            "data=npz",
+            "data.path=/x/${oc.env:TOKEN}/y.npz",
+            "optimizer.learning_rate=${oc.env:RATE}",
+            "seed=${oc.env:SEED}",
+            "+callbacks.a={_target_: x.Y, b: '${data.path}', c: [1, '${oc.env:NOT_SET,fallback}'], d: plain}",
+            "+callbacks.b=${callbacks.a}",
+            "+callbacks.c._target_=${callbacks.b.d}",
+        )
+        hidden = Redaction.of(config)
+        found = {".".join(map(str, path)) for path in hidden.paths}
+        callbacks = {f"callbacks.{name}.{key}" for name in "ab" for key in ("b", "c.1")}
+        assert found == {"data.path", "optimizer.learning_rate", "seed"} | callbacks
+        assert hidden.values == {TOKEN, f"/x/{TOKEN}/y.npz", "0.0125", "4321", "fallback"}
+        plain = plan.resolved(config)
+        assert (plain["seed"], plain["optimizer"]["learning_rate"]) == (4321, 0.0125)
+        shown = hidden.in_config(plain)
+        assert shown["data"]["path"] == "<redacted>"
+        assert shown["seed"] == "<redacted int>"
+        assert shown["optimizer"]["learning_rate"] == "<redacted float>"
+        assert shown["callbacks"]["b"] == {"_target_": "x.Y", "b": "<redacted>", "c": [1, "<redacted>"], "d": "plain"}
+        assert shown["model"] == plain["model"]
+
+    def test_a_config_without_any_is_left_as_it_is(self, composed):
+        config = composed()
+        hidden = Redaction.of(config)
+        assert hidden == Redaction()
+        assert hidden.in_config(plan.resolved(config)) == plan.resolved(config)
+
+    @pytest.mark.usefixtures("environment")
+    def test_identities_are_those_of_the_real_values_and_names_have_none(self, composed, tmp_path):
+        real, typed = ["seed=4321"], ["seed=${oc.env:SEED}"]
+        names = []
+        for lines in (real, typed):
+            config = composed("data=synthetic", *lines)
+            names.append(plan.name_and_identity(tmp_path, plan.resolved(config), {}, lines, Redaction.of(config)))
+        assert names[0][1] == names[1][1]
+        digits = names[0][1][:8]
+        assert [name for name, _ in names] == [f"seed-4321_{digits}", f"seed--redacted-int_{digits}"]
+
+
+class TestTexts:
+    def test_every_spelling_of_a_value_is_replaced(self):
+        hidden = Redaction(values=frozenset({"it's\na\\b", "hunter2", "hunter2secret"}))
+        text = "it's\na\\b " + repr("it's\na\\b") + json.dumps("it's\na\\b") + " hunter2secret hunter2"
+        assert hidden.in_text(text) == '<redacted> "<redacted>""<redacted>" <redacted> <redacted>'
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("rate 0.0125.", "rate <redacted>."),
+            ("loss 0.01250, 10.0125, 3.0.0125", "loss 0.01250, 10.0125, 3.0.0125"),
+            ("rate=0.0125,", "rate=<redacted>,"),
+        ],
+    )
+    def test_a_number_is_not_looked_for_inside_others(self, text, shown):
+        assert Redaction(values=frozenset({"0.0125"})).in_text(text) == shown
+
+    def test_short_and_common_values_and_lines_of_long_ones(self, composed, monkeypatch):
+        for name, value in {"A": "abc", "B": "true", "C": "first\nlast line"}.items():
+            monkeypatch.setenv(name, value)
+        hidden = Redaction.of(composed("+callbacks.x={a: '${oc.env:A}', b: '${oc.env:B}', c: '${oc.env:C}'}"))
+        assert hidden.values == {"first\nlast line", "first", "last line"}
+        assert len(hidden.paths) == 3
+
+    def test_logs_and_their_tracebacks(self, caplog):
+        log = logging.getLogger("somewhere")
+        with redacted_logs([Redaction(), Redaction(values=frozenset({TOKEN}))]):
+            log.warning("with %s", TOKEN)
+            log.error("failed", exc_info=ValueError(TOKEN))
+        log.warning("with %s", TOKEN)
+        assert caplog.messages == ["with <redacted>", "failed", f"with {TOKEN}"]
+        assert "ValueError: <redacted>" in caplog.text
+        assert caplog.text.count(TOKEN) == 1
+
+    def test_types_come_back(self):
+        assert [restored(f"<redacted {kind}>", "1") for kind in ("int", "float", "bool")] == [1, 1.0, True]
+        assert restored("<redacted>", "1") == "1"
+        assert restored(0.5, 0.5) == 0.5
+
+
+@pytest.mark.usefixtures("environment")
+class TestKeptConfig:
+    def kept(self, composed, folder: Path, *lines: str) -> tuple[RunDir, RunRecord, dict]:
+        """A run's folder as Hydra and a job leave it, and what the run was trained with."""
+        from omegaconf import OmegaConf
+
+        config = composed("data=synthetic", "trainer=fit", *lines)
+        run, plain = RunDir(folder), plan.resolved(config)
+        run.composed.parent.mkdir()
+        OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), run.composed)
+        record = RunRecord("run", plan.identity(plain), config=Redaction.of(config).in_config(plain))
+        return run, RunRecord.from_json(record.to_json()), plain
+
+    def test_values_are_read_from_the_environment_again_in_their_types(self, composed, tmp_path):
+        lines = ("optimizer.learning_rate=${oc.env:RATE}", "seed=${oc.env:SEED}", "optimizer.epsilon=1e-9")
+        run, record, plain = self.kept(composed, tmp_path, *lines)
+        assert "4321" not in str(record)
+        kept = kept_config.read(run, record)
+        assert (kept.values, kept.warning) == (plain, "")
+        assert kept.hidden.paths == {("optimizer", "learning_rate"), ("seed",)}
+
+    def test_a_variable_that_is_gone_is_named(self, composed, tmp_path, monkeypatch):
+        run, record, _ = self.kept(composed, tmp_path, "seed=${oc.env:SEED}")
+        monkeypatch.delenv("SEED")
+        with pytest.raises(FolderError, match=r"Environment variable 'SEED' not found.*; run.json keeps no values"):
+            kept_config.read(run, record)
+
+    @pytest.mark.parametrize("damage", ["", "a: [", "${x}", "model: ${nowhere}"])
+    def test_the_record_serves_where_hydras_copy_does_not(self, composed, tmp_path, damage):
+        run, record, plain = self.kept(composed, tmp_path)
+        if damage:
+            run.composed.write_text(damage)
+        else:
+            run.composed.unlink()
+        kept = kept_config.read(run, record)
+        assert kept.values == plain
+        assert kept.warning.endswith("; taken is run.json's config")
+
+
+def test_a_saved_state_holds_no_value_and_the_config_gives_it_back(make_spec):
+    from fashion_sweep.training import building, state
+    from fashion_sweep.training.job import Job
+
+    job = Job(replace(make_spec(), hidden=Redaction(values=frozenset({TOKEN}))))
+    callback = Raise()
+    callback.token, callback.headers, callback.count = TOKEN, [{"key": f"token {TOKEN}"}], 7
+    job.save_state(building.compiled_model(job), [callback])
+    assert holders(job.run.path, TOKEN) == []
+    saved = state.read(job.run, job._stamp)
+    assert saved.callbacks == [{"epoch": 2, "count": 7}]
+    with np.load(job.run.state, allow_pickle=False) as archive:
+        assert "arr_0" in archive.files
+
+
+@pytest.mark.slow
+def test_nothing_below_a_sweeps_folder_holds_the_value(command, tmp_path):
+    (tmp_path / "told.py").write_text(TELL)
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (320, 8, 8), np.uint8), np.arange(320) % 10
+    np.savez(tmp_path / f"{TOKEN}.npz", images=images, labels=labels)
+    done = command(
+        "-m", "seed=0,1", "data=npz", "data.path=${oc.env:TOKEN}.npz", "optimizer.learning_rate=${oc.env:RATE}",
+        "+callbacks.tell._target_=told.Tell", "+callbacks.tell.token=${oc.env:TOKEN}", "+callbacks.tell.fails=${seed}",
+        "epochs=2", "hydra.sweep.dir=s", "hydra.verbose=true", TOKEN=TOKEN, RATE="0.0125", PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert TOKEN not in done.stdout + done.stderr
+    assert holders(tmp_path / "s", TOKEN) == []
+    good, bad = (run.read_record() for run in SweepDir(tmp_path / "s").run_dirs())
+    assert (good.status, bad.status) == (Status.COMPLETED, Status.FAILED)
+    assert bad.reason == "ValueError: no access for '<redacted>'"
+    assert good.config["callbacks"]["tell"]["token"] == good.config["data"]["path"] == "<redacted>"
+    assert good.config["optimizer"]["learning_rate"] == "<redacted float>"
+    assert r"data.path=$\{oc.env\:TOKEN\}.npz" in good.overrides
+    assert good.run.startswith("data-npz_epochs-2_seed-0__target_-told.Tell_fails-0_token--redacted_")
+    log = RunDir(tmp_path / "s" / bad.run).log.read_text()
+    assert "logged in with <redacted> and {'token': '<redacted>'}" in log
+    assert "ValueError: no access\nfor '<redacted>'" in log
+    hydra = tmp_path / "s" / good.run / ".hydra"
+    assert "token: ${oc.env:TOKEN}\n" in (hydra / "config.yaml").read_text()
+    with (tmp_path / "s" / "report" / "summary.csv").open() as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["completed", "failed"]
