@@ -14,7 +14,7 @@ import sweeping
 from fashion_sweep.run_dir import RunDir
 
 ROOT = Path(__file__).parents[1]
-PIPES = ("hydra_plugins/packed_launcher/_lane.py", "hydra_plugins/packed_launcher/_dispatch.py",
+PIPES = ("hydra_plugins/packed_launcher/_lane.py", "hydra_plugins/packed_launcher/_returns.py",
          "hydra_plugins/packed_launcher/_jobs.py")  # fmt: skip
 """Where what a process has sent to its own lanes, or they to it, is unpickled from memory."""
 

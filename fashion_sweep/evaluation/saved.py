@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import zipfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fashion_sweep import models
+from fashion_sweep import kept_config, models
 from fashion_sweep.dataset import one_line
 from fashion_sweep.errors import FolderError
 from fashion_sweep.run_dir import RunDir, RunRecord, SweepDir
@@ -65,7 +65,8 @@ def open_run(path: Path) -> TrainedRun:
     record = RunDir(path).read_record()
     if record is None:
         raise FolderError(f"{path}: {_what_instead(path)}")
-    return TrainedRun(RunDir(path), record)
+    values = kept_config.read(RunDir(path), record).values  # with those of environment variables, which run.json lacks
+    return TrainedRun(RunDir(path), replace(record, config=values))
 
 
 def choose(run: TrainedRun, *, last: bool = False, name: str | None = None) -> Path:
