@@ -93,7 +93,10 @@ class LimitFiles(AtEpoch):
 
 
 class LimitMemory(keras.callbacks.Callback):  # type: ignore[misc]
-    """Lets this process take no more memory than it has before its first epoch, and some MiB."""
+    """Lets this process take no more memory than it has before its first epoch, and some MiB, until it tries again.
+
+    TensorFlow may crash wherever address space is short, in a run that is alone as well: so the limit is not kept.
+    """
 
     is_limited = False
 
@@ -101,11 +104,15 @@ class LimitMemory(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.mib = mib
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        if LimitMemory.is_limited:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         if not LimitMemory.is_limited:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             limit = pages * os.sysconf("SC_PAGE_SIZE") + self.mib * 2**20
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
             LimitMemory.is_limited = True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -45,6 +44,7 @@ def test_a_disk_that_is_full(tmp_path, seen):
     assert (failed.status, failed.reason) == (Status.FAILED, "disk full")
     assert (other.status, other.epochs_run) == (Status.COMPLETED, 4)
     assert [row["epoch"] for row in runs_of(sweep)[0].read_history()] == [1]
+    assert "\n" not in runs_of(sweep)[0].record.read_text()  # written over the one before
     assert f"failed {failed.run}: disk full" in done.stdout
     seen(f'tmpfs: exit {done.returncode}; {statuses(sweep)}: "{failed.reason}" written over the old run.json; epoch 1 '
          "of 1 readable")  # fmt: skip
@@ -208,7 +208,7 @@ def test_a_strange_path(tmp_path, seen):
     report = script(folder, "report", sweep)
     evaluated = script(folder, "evaluate", runs_of(sweep)[0].path)
     assert (report.returncode, evaluated.returncode) == (0, 0), report.stderr + evaluated.stderr
-    assert os.listdir(folder) == ["outputs", sweep.name] or os.listdir(folder) == [sweep.name, "outputs"]
+    assert {each.name for each in folder.iterdir()} == {"outputs", sweep.name}
     seen(f"as the current folder and as hydra.sweep.dir: sweep, resume, report and evaluate, exit {resumed.returncode}")
 
 
@@ -217,8 +217,8 @@ TEXTS = ("'a/b'", "'../..'", "'x=y'", "'p,q'", "'new\nline'", "[1,2]", "'/etc/pa
 
 @fault("overrides with /, .., newlines, =, commas, lists")
 def test_strange_overrides(tmp_path, seen):
-    done = run(tmp_path, "-m", "+callbacks.note={_target_: faulty.Note, text: none}",
-               f"callbacks.note.text={','.join(TEXTS)}", *TINY, "epochs=1", "callbacks=none", "save=none", IN_S)  # fmt: skip
+    grid = ["+callbacks.note={_target_: faulty.Note, text: none}", f"callbacks.note.text={','.join(TEXTS)}"]
+    done = run(tmp_path, "-m", *grid, *TINY, "epochs=1", "callbacks=none", "save=none", IN_S)
     assert done.returncode == 0, done.stderr
     sweep = tmp_path / "s"
     planned = [each.run for each in SweepDir(sweep).read_plan()[1]]
@@ -226,7 +226,7 @@ def test_strange_overrides(tmp_path, seen):
     assert len(set(planned)) == len(TEXTS)
     assert made == sorted(planned)
     assert all(re.fullmatch(r"[A-Za-z0-9_.+-]{10,100}", name) for name in planned)
-    assert os.listdir(tmp_path) == ["s"]
+    assert [each.name for each in tmp_path.iterdir()] == ["s"]
     texts = [each.read_record().config["callbacks"]["note"]["text"] for each in runs_of(sweep)]
     assert texts == ["a/b", "../..", "x=y", "p,q", "new\nline", [1, 2], "/etc/passwd", "$(id) `id` ; é", ""]
     told = ", ".join(re.search(r"text-(.*)_", name)[1] for name in planned if re.search(r"text-(.*)_", name))

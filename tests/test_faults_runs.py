@@ -1,10 +1,12 @@
-"""Runs that diverge, that take too much memory, whose code is edited, whose clock is set back, and thousands of runs."""
+"""Runs that diverge or take too much memory, whose code is edited or whose clock is set back; and thousands of runs."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +15,9 @@ import pytest
 from fault_table import fault
 from sweeping import TINY, children, log_of, records, run, script, started, statuses, table, until
 
+from fashion_sweep.errors import ConfigError
 from fashion_sweep.run_dir import SweepDir
+from fashion_sweep.training import job
 
 IN_S = "hydra.sweep.dir=s"
 PACKED = ("hydra.launcher.lanes=1", "hydra.launcher.pack_size=4")
@@ -46,37 +50,56 @@ def losses(sweep: Path, places: list[int]) -> list[float]:
     return [row[key] for place in places for row in histories[place] for key in ("loss", "val_loss")]
 
 
-@fault("out of memory in a pack")
-def test_a_pack_that_is_too_large(tmp_path, seen):
-    """Its images, once for each run, do not fit: TensorFlow raises."""
-    done = run(tmp_path, "-m", "seed=0,1", "+callbacks.limit={_target_: faulty.LimitMemory, mib: 380}",
-               "data=synthetic", "data.samples=3000", "data.image_size=256", "data.validation_fraction=0.01",
-               "model=cnn", "model.filters=[1]", "model.kernel_size=1", "model.dense_units=1", "model.dropout=0",
-               "callbacks=none", "save=none", "optimizer=sgd", "batch_size=20", "epochs=1", *PACKED, IN_S)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = records(tmp_path / "s")
-    assert [found[seed].status.value for seed in (0, 1)] == ["completed"] * 2
-    assert [found[seed].pack for seed in (0, 1)] == [1, 1]
-    assert [found[seed].attempt for seed in (0, 1)] == [2, 2]
-    told = "out of memory with 2 runs together; they are trained again in two halves"
-    assert all(told in log_of(each) for each in SweepDir(tmp_path / "s").run_dirs())
-    seen(f'TensorFlow raises: "{told}"; exit {done.returncode}, {statuses(tmp_path / "s")}')
+TOO_LARGE = {
+    "images, once for each run": [
+        *("seed=0,1,2,3", "+callbacks.limit={_target_: faulty.LimitMemory, mib: 350}"),
+        *("data.samples=2000", "data.image_size=256", "data.validation_fraction=0.01", "batch_size=20"),
+        *("model.filters=[1]", "model.kernel_size=1", "model.dense_units=1", "model.dropout=0"),
+    ],
+    "scratch memory of convolutions": [
+        *("seed=0,1", "+callbacks.limit={_target_: faulty.LimitMemory, mib: 850}"),
+        *("data.samples=640", "data.image_size=64", "batch_size=256", "model.dense_units=8"),
+    ],
+}
+"""What of a pack does not fit -> overrides. TensorFlow raises, or crashes, as it happens."""
 
 
 @fault("out of memory in a pack")
-def test_a_pack_that_is_too_large_and_ends_its_lane(tmp_path, seen):
-    """The scratch memory of its convolutions does not fit: the library that computes them crashes."""
-    done = run(tmp_path, "-m", "seed=0,1", "+callbacks.limit={_target_: faulty.LimitMemory, mib: 850}",
-               "data=synthetic", "data.samples=640", "data.image_size=64", "model=cnn", "model.dense_units=8",
-               "callbacks=none", "save=none", "optimizer=sgd", "batch_size=256", "epochs=1", *PACKED, IN_S)  # fmt: skip
+@pytest.mark.parametrize("what", TOO_LARGE)
+def test_a_pack_that_is_too_large(tmp_path, seen, what):
+    done = run(tmp_path, "-m", *TOO_LARGE[what], "data=synthetic", "model=cnn", "callbacks=none", "save=none",
+               "optimizer=sgd", "epochs=1", *PACKED, IN_S)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = records(tmp_path / "s")
-    assert [(found[seed].status.value, found[seed].pack) for seed in (0, 1)] == [("completed", 1)] * 2
-    how = set(re.findall(r"its lane (.*); it runs again, alone", done.stdout))
-    told = how or set(re.findall(r"out of memory with 2 runs", log_of(SweepDir(tmp_path / "s").run_dirs()[0])))
-    assert told
-    seen(f"the library crashes: \"its lane {', '.join(told)}; it runs again, alone\"; exit {done.returncode}, "
-         f"{statuses(tmp_path / 's')}")  # fmt: skip
+    runs = SweepDir(tmp_path / "s").run_dirs()
+    assert {each.read_record().status.value for each in runs} == {"completed"}
+    raised = set(re.findall(r"out of memory with \d runs together.*", log_of(runs[0])))
+    crashed = set(re.findall(r"its lane (?:was killed by|ended).*", done.stdout))
+    assert raised | crashed
+    seen(f'{what}: "{"; ".join(sorted(raised | crashed))}"; exit {done.returncode}, {statuses(tmp_path / "s")}')
+
+
+class AbortedError(Exception):
+    """Has the name of TensorFlow's."""
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (AbortedError("Status: 1, message: could not create a primitive. in file mkl.cc:388"), "out of memory"),
+        (AbortedError("Status: 3, message: not supported"), "AbortedError: Status: 3, message: not supported"),
+        (caused(ConfigError("the model cannot be built"), MemoryError()), "out of memory"),
+        (OSError("Can't write data (file write failed: error message = 'No space left on device')"), "disk full"),
+        (caused(ValueError("Can't close a zip file"), OSError(errno.EDQUOT, "Disk quota exceeded")), "disk full"),
+        (OSError(errno.EIO, "Input/output error"), "OSError: [Errno 5] Input/output error"),
+    ],
+)  # fmt: skip
+def test_reasons(error, expected):
+    assert job.reason(error) == expected
 
 
 NETS = """
@@ -84,8 +107,8 @@ import keras
 from my_layers import dense
 
 def wide(input_shape, num_classes, units):
-    layers = [keras.Input(input_shape), keras.layers.Flatten(), dense(units), keras.layers.Dense(num_classes, "softmax")]
-    return keras.Sequential(layers)
+    output = keras.layers.Dense(num_classes, "softmax")
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), dense(units), output])
 """
 LAYERS = """
 import keras
@@ -130,9 +153,8 @@ def test_files_that_are_edited(tmp_path, seen, edit, launcher):
         (tmp_path / "go").touch()
         _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert [(r.parameters, r.config["model"]["units"]) for r in records(tmp_path / "s").values()] == [
-        (PARAMETERS, 5)
-    ] * 3
+    weights = {seed: (each.parameters, each.config["model"]["units"]) for seed, each in records(tmp_path / "s").items()}
+    assert weights == dict.fromkeys([0, 1, 2], (PARAMETERS, 5))
     told = "YAML and Python files edited in run 1" + (", its lane killed" if launcher == "packed" else "")
     seen(f"{launcher}: {told}: {statuses(tmp_path / 's')}, all with the {PARAMETERS} weights of the start")
     if launcher == "packed":
@@ -151,7 +173,7 @@ def test_a_clock_that_is_set_back(tmp_path, seen):
     done = run(tmp_path, "-m", "seed=0,1", "+callbacks.clock={_target_: faulty.ClockSetBack}", *TINY, "epochs=3", IN_S)
     assert done.returncode == 0, done.stderr
     sweep = SweepDir(tmp_path / "s")
-    first, second = (each.read_record() for each in sweep.run_dirs())
+    first = sweep.run_dirs()[0].read_record()
     assert first.ended < first.started
     assert first.seconds > 0
     (sweep.path / "owner.json").write_text(
@@ -168,3 +190,47 @@ def test_a_clock_that_is_set_back(tmp_path, seen):
     assert [row["status"] for row in table(sweep.path)] == ["completed"] * 2
     seen(f"runs that end before they start, files and owner.json of the future: exit {done.returncode}, resume "
          f"{resumed.returncode}, report {report.returncode}, {statuses(sweep.path)}")  # fmt: skip
+
+
+@fault("2,000 runs")
+def test_thousands_of_runs(tmp_path, seen):
+    few, _ = no_op_runs(tmp_path / "few", 2)
+    many, out = no_op_runs(tmp_path / "many", 2000)
+    growth_kb = (many - few) / 1998
+    assert growth_kb < 100
+    assert out.splitlines()[-1].startswith("2000 runs: 2000 completed.")
+    page = Page()
+    page.feed((tmp_path / "many" / "s" / "report" / "index.html").read_text())
+    assert page.is_closed
+    assert "2,000 runs" in page.text or "2000 runs" in page.text
+    assert len(table(tmp_path / "many" / "s")) == 2000
+    seen(f"exit 0, 2,000 completed; {growth_kb:.0f} kB a run; the report's page opens, summary.csv has 2,000 rows")
+
+
+def no_op_runs(folder: Path, count: int) -> tuple[float, str]:
+    """Kilobytes that a command holds at the end of so many runs of a trainer that does nothing, and what it prints."""
+    folder.mkdir()
+    kilobytes = 0.0
+    with started(folder, "-m", f"seed=range({count})", *TINY, "trainer=fit", "save=none", "callbacks=none", "epochs=1",
+                 "trainer._target_=faulty_trainer.nothing", IN_S) as process:  # fmt: skip
+        while process.poll() is None and len(list(folder.glob("s/*/run.json"))) < count:
+            pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+            kilobytes = pages * os.sysconf("SC_PAGE_SIZE") / 1000
+            time.sleep(0.3)
+        out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return kilobytes, out
+
+
+class Page(HTMLParser):
+    """The text of a page, and whether all of it is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.is_closed = "", False
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self.is_closed = tag == "html"
