@@ -32,7 +32,8 @@ from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.ownership import owned, written_into
 from fashion_sweep.provenance import Code, git_state
 from fashion_sweep.redaction import Redaction
-from fashion_sweep.run_dir import RunDir, Status, SweepDir, replacing, write_text
+from fashion_sweep.run_dir import RunDir, Status, replacing, write_text
+from fashion_sweep.sweep_dir import SweepDir
 from fashion_sweep.task import Task
 
 CONF = next(p for p in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if p.is_dir())

@@ -10,7 +10,8 @@ from typing import Any
 from fashion_sweep import data, snapshot
 from fashion_sweep.errors import UserError
 from fashion_sweep.provenance import Code, git_state, versions
-from fashion_sweep.run_dir import RunDir, RunRecord, SweepDir, identity
+from fashion_sweep.run_dir import RunDir, RunRecord
+from fashion_sweep.sweep_dir import SweepDir, identity
 
 NAMED = 3
 """Changed source files that are named; more are counted."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from fashion_sweep import explain
 from fashion_sweep.errors import FolderError
-from fashion_sweep.run_dir import RunDir, SweepDir
+from fashion_sweep.run_dir import RunDir
+from fashion_sweep.sweep_dir import SweepDir
 
 ABOUT_THE_COMMAND = ("plan", "resume", "retry", "summary")
 """Keys that say what this one command does: they are not taken over when a sweep is resumed."""

@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_sweep import baseline, checks, data, explain, rules, run_dir
+from fashion_sweep import baseline, checks, data, explain, rules, run_dir, sweep_dir
 from fashion_sweep.command import Command
 from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.redaction import Redaction
@@ -42,9 +42,9 @@ class Point:
     name: str  # of the run's folder in its sweep
     identity: str
 
-    def planned(self) -> run_dir.PlannedRun:
+    def planned(self) -> sweep_dir.PlannedRun:
         """The run that trains this point."""
-        return run_dir.PlannedRun(self.name, self.overrides, self.identity)
+        return sweep_dir.PlannedRun(self.name, self.overrides, self.identity)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def make_plan(command: Command) -> Plan:
 
 def identity(config: Mapping[str, Any]) -> str:
     """The identity of the run that a resolved config trains."""
-    return run_dir.identity(config, data.load(config["data"]).fingerprint)
+    return sweep_dir.identity(config, data.load(config["data"]).fingerprint)
 
 
 def name_and_identity(
@@ -95,11 +95,11 @@ def name_and_identity(
     own = identity(config)
     given = {line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides}
     # Choices, then values, each sorted: a grid given in another order has the same names.
-    in_order = sorted(given - set(run_dir.WHERE_OR_HOW), key=lambda key: ("." in key, key))
+    in_order = sorted(given - set(sweep_dir.WHERE_OR_HOW), key=lambda key: ("." in key, key))
     used = [key for key in in_order if key in choices or key.partition(".")[0] in config]
     shown = hidden.in_config(config)
     values = {key: choices.get(key, rules.lookup(shown, key)) for key in used}
-    return run_dir.SweepDir(folder).name_of(values, own), own
+    return sweep_dir.SweepDir(folder).name_of(values, own), own
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

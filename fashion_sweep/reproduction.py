@@ -21,7 +21,8 @@ from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.kept_config import KeptConfig
 from fashion_sweep.plan import identity
 from fashion_sweep.provenance import THREADS
-from fashion_sweep.run_dir import RunDir, RunRecord, Status, SweepDir, write_text
+from fashion_sweep.run_dir import RunDir, RunRecord, Status, write_text
+from fashion_sweep.sweep_dir import SweepDir
 
 REPRODUCTIONS = Path("outputs/reproductions")
 ENDED = (Status.COMPLETED, Status.DIVERGED)

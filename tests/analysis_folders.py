@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashion_sweep.run_dir import METRICS, PlannedRun, RunDir, RunRecord, Status, SweepDir, identity, run_name
+from fashion_sweep.run_dir import METRICS, RunDir, RunRecord, Status
+from fashion_sweep.sweep_dir import PlannedRun, SweepDir, identity, run_name
 
 FINGERPRINT = "f" * 64
 RATES = {"sgd": 0.01, "momentum": 0.01, "nesterov": 0.01, "adam": 0.001, "rmsprop": 0.001, "adagrad": 0.001}

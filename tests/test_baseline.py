@@ -18,7 +18,8 @@ from fashion_sweep.analysis import aggregate, table
 from fashion_sweep.analysis.collect import collect
 from fashion_sweep.command import Command
 from fashion_sweep.errors import UserError
-from fashion_sweep.run_dir import METRICS, RunDir, Status, SweepDir
+from fashion_sweep.run_dir import METRICS, RunDir, Status
+from fashion_sweep.sweep_dir import SweepDir
 from fashion_sweep.training.train import RunSpec, train
 
 TINY = ("data=synthetic", "data.samples=320", "data.image_size=8")

@@ -13,7 +13,8 @@ from fashion_sweep.analysis.aggregate import summarize
 from fashion_sweep.analysis.collect import collect, distinct_names
 from fashion_sweep.errors import FolderError
 from fashion_sweep.ownership import owned
-from fashion_sweep.run_dir import PlannedRun, Status, SweepDir
+from fashion_sweep.run_dir import Status
+from fashion_sweep.sweep_dir import PlannedRun, SweepDir
 
 POINTS = grid(optimizer=["sgd", "adam"], model__dropout=[0, 0.3])
 

@@ -18,7 +18,8 @@ from fashion_sweep import fashion_mnist
 from fashion_sweep.errors import DataError, FolderError
 from fashion_sweep.evaluation import measure, saved
 from fashion_sweep.evaluation.saved import TrainedRun
-from fashion_sweep.run_dir import RunDir, RunRecord, Status, SweepDir
+from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.sweep_dir import SweepDir
 from fashion_sweep.training.train import RunSpec, train
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate.py"

@@ -11,7 +11,8 @@ import pytest
 
 from fashion_sweep import app, data, plan
 from fashion_sweep.command import Command
-from fashion_sweep.run_dir import RunDir, Status, SweepDir
+from fashion_sweep.run_dir import RunDir, Status
+from fashion_sweep.sweep_dir import SweepDir
 from fashion_sweep.training.train import RunSpec, train
 
 QUICK = ("data=synthetic", "data.samples=320", "data.image_size=8", "epochs=1")

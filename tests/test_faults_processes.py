@@ -23,7 +23,8 @@ from sweeping import (
     until,
 )
 
-from fashion_sweep.run_dir import Status, SweepDir
+from fashion_sweep.run_dir import Status
+from fashion_sweep.sweep_dir import SweepDir
 
 SLOW = "+callbacks.slow={_target_: faulty.Slow, seconds: 0.05}"
 IN_S = "hydra.sweep.dir=s"

@@ -16,7 +16,7 @@ from fault_table import fault
 from sweeping import TINY, children, log_of, records, run, script, started, statuses, table, until
 
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.run_dir import SweepDir
+from fashion_sweep.sweep_dir import SweepDir
 from fashion_sweep.training import job
 
 IN_S = "hydra.sweep.dir=s"

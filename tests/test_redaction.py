@@ -17,7 +17,8 @@ from faulty import Raise
 from fashion_sweep import kept_config, plan
 from fashion_sweep.errors import FolderError
 from fashion_sweep.redaction import Redaction, redacted_logs, restored
-from fashion_sweep.run_dir import RunDir, RunRecord, Status, SweepDir
+from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.sweep_dir import SweepDir
 
 TOKEN = "hunter2secret"
 

@@ -16,7 +16,8 @@ from test_resume import contents
 
 from fashion_sweep import agreement, app, circumstances, plan, reproduction
 from fashion_sweep.provenance import THREADS
-from fashion_sweep.run_dir import PlannedRun, RunDir, RunRecord, Status, SweepDir
+from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.sweep_dir import PlannedRun, SweepDir
 from fashion_sweep.training.train import RunSpec, train
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "reproduce.py"

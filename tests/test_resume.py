@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fashion_sweep.run_dir import RunDir, Status, SweepDir
+from fashion_sweep.run_dir import RunDir, Status
+from fashion_sweep.sweep_dir import SweepDir
 
 TINY = ("data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
 pytestmark = pytest.mark.slow

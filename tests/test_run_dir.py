@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import string
 
 import pytest
 from hypothesis import given
@@ -11,14 +10,9 @@ from hypothesis import strategies as st
 
 from fashion_sweep import run_dir
 from fashion_sweep.errors import FolderError
-from fashion_sweep.run_dir import PlannedRun, RunDir, RunRecord, Status, SweepDir
+from fashion_sweep.run_dir import RunDir, RunRecord, Status
 
 NUMBERS = st.floats(width=64)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=5))
@@ -105,52 +99,6 @@ def test_whatever_stands_in_a_history_only_whole_epochs_are_had(tmp_path_factory
 def test_a_new_run_has_neither(tmp_path):
     assert RunDir(tmp_path).read_record() is None
     assert RunDir(tmp_path).read_history() == []
-
-
-def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path):
-    sweep = SweepDir(tmp_path)
-    assert sweep.read_plan() == ("", [])
-    sweep.write_plan("python x", [PlannedRun("b", ["seed=1"], "11"), PlannedRun("a", ["seed=0"], "00")])
-    for name in ("z", "a", "c"):
-        RunDir(tmp_path / name).write_record(RunRecord(run=name, identity=""))
-    (tmp_path / "report").mkdir()
-    assert [run.path.name for run in sweep.run_dirs()] == ["b", "a", "c", "z"]
-    assert sweep.read_plan()[0] == "python x"
-    sweep.plan.write_text("{}")
-    with pytest.raises(FolderError, match=r"sweep\.json: cannot be read as a sweep's plan"):
-        sweep.read_plan()
-
-
-@given(config=st.dictionaries(st.text(string.ascii_lowercase, min_size=1), JSON, max_size=4), fingerprint=st.text())
-def test_identity_is_of_the_values_and_not_of_their_order(config, fingerprint):
-    backwards = dict(reversed(list(config.items())))
-    assert run_dir.identity(config, fingerprint) == run_dir.identity(backwards, fingerprint)
-    assert len(run_dir.identity(config, fingerprint)) == 64
-    assert run_dir.identity(config, fingerprint) != run_dir.identity(config | {"NEW": 1}, fingerprint)
-    assert run_dir.identity(config, fingerprint) != run_dir.identity(config, fingerprint + "x")
-
-
-def test_identity_ignores_where_and_how():
-    config = {"data": {"path": "a", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": True}}
-    other = {"data": {"path": "b", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": False}}
-    different = {"data": {"path": "a", "limit": 2}, "trainer": {"_target_": "fit", "jit_compile": True}}
-    assert run_dir.identity(config, "") == run_dir.identity(other, "")
-    assert run_dir.identity(config, "") != run_dir.identity(different, "")
-
-
-def test_a_run_name_is_legible():
-    values = {"optimizer": "sgd", "model.dropout": 0.3, "model.hidden_units": [300, 100]}
-    assert run_dir.run_name(values, "1a2b3c4d5e") == "optimizer-sgd_dropout-0.3_hidden_units-300-100_1a2b3c4d"
-    assert run_dir.run_name({}, "1a2b3c4d5e") == "defaults_1a2b3c4d"
-
-
-@given(st.dictionaries(st.text(), st.text() | st.floats() | st.lists(st.text(), max_size=2), max_size=6))
-def test_a_run_name_stays_inside_its_folder(values):
-    name = run_dir.run_name(values, "0123456789abcdef")
-    assert set(name) <= set(string.ascii_letters + string.digits + ".+-_")
-    assert name.endswith("_01234567")
-    assert not name.startswith(".")
-    assert len(name) <= 89
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from fashion_sweep.analysis.settings import FACTORS, Settings, clean, swept_keys
 from fashion_sweep.errors import FolderError
 from fashion_sweep.ownership import living_owner
-from fashion_sweep.run_dir import METRICS, RunDir, RunRecord, Status, SweepDir
+from fashion_sweep.run_dir import METRICS, RunDir, RunRecord, Status
+from fashion_sweep.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,8 @@ from rich.markup import escape
 
 from fashion_sweep.analysis.collect import Collected, check_folder, collect
 from fashion_sweep.errors import FolderError, UserError
-from fashion_sweep.run_dir import SweepDir, write_text
+from fashion_sweep.run_dir import write_text
+from fashion_sweep.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     import pandas as pd

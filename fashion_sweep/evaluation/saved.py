@@ -15,7 +15,8 @@ from typing import Any
 from fashion_sweep import kept_config, models
 from fashion_sweep.dataset import one_line
 from fashion_sweep.errors import FolderError
-from fashion_sweep.run_dir import RunDir, RunRecord, SweepDir
+from fashion_sweep.run_dir import RunDir, RunRecord
+from fashion_sweep.sweep_dir import SweepDir
 
 CROSS_VALIDATION = "cross_validation"
 """The trainer of scikit-learn's classifiers, which scores them and keeps none."""

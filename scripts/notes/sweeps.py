@@ -17,7 +17,8 @@ import pandas as pd
 from fashion_sweep.analysis.aggregate import summarize
 from fashion_sweep.analysis.collect import collect
 from fashion_sweep.errors import UserError
-from fashion_sweep.run_dir import RunRecord, Status, SweepDir
+from fashion_sweep.run_dir import RunRecord, Status
+from fashion_sweep.sweep_dir import SweepDir
 from notes.compare import Restoration
 from notes.rows import Experiment, Restored
 
