@@ -20,7 +20,7 @@ smoke: $(VENV)/ready ## a tiny sweep on made-up images, done in seconds; ARGS="K
 	$(BIN)/python -m fashion_sweep -m experiment=smoke $(ARGS)
 
 test: lint ## lint, types and all tests, with branch coverage; ARGS="-k NAME ..." for some
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/ready-dev ## style, types, and which module may import which
 	$(BIN)/ruff check .
@@ -33,7 +33,7 @@ format: $(VENV)/ready-dev ## put the code into the project's style
 	$(BIN)/ruff format .
 
 faults: $(VENV)/ready-dev ## kill, fill, tear and time out real sweeps, write FAULTS.md
-	$(BIN)/python -m pytest --numprocesses=auto --dist=load -m fault --fault-table=FAULTS.md $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m fault --fault-table=FAULTS.md $(ARGS)
 
 bench: $(VENV)/ready ## measure against Keras' fit and other launchers, write BENCHMARKS.md (the best part of an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -e '.[bench]'

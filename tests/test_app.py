@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -89,38 +87,6 @@ def test_one_run_and_a_folder_that_holds_another(command, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_lane_that_dies_costs_its_own_run_at_most(command, tmp_path, monkeypatch):
-    (tmp_path / "deadly.py").write_text(
-        "import keras, os, signal\n"
-        "class Kill(keras.callbacks.Callback):\n"
-        "    def on_epoch_end(self, epoch, logs=None):\n"
-        "        if epoch == 1:\n            os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    kill = "{_target_: deadly.Kill}"
-    done = command(
-        "-m", f"+callbacks.kill={kill},null", "seed=0,1", *TINY, "hydra.sweep.dir=s", PYTHONPATH=str(tmp_path)
-    )
-    assert done.returncode == 1, done.stderr
-    records = [run.read_record() for run in SweepDir(tmp_path / "s").run_dirs()]
-    assert [record.status.value for record in records] == ["failed", "failed", "completed", "completed"]
-    assert all("killed by signal 9" in record.reason for record in records[:2])
-    assert [(record.attempt, record.epochs_run) for record in records] == [(2, 1), (2, 1), (1, 20), (1, 20)]
-
-
-@pytest.mark.slow
-def test_fail_fast_starts_no_further_run(command, tmp_path):
-    bad = "+callbacks.bad={_target_: keras.callbacks.EarlyStopping, mode: sideways, monitor: 1}"
-    done = command("-m", bad, "seed=0,1,2", *TINY, "hydra.sweep.dir=s", "hydra.launcher.fail_fast=true",
-                   "hydra.launcher.lanes=1")  # fmt: skip
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    first, *others = [run.read_record() for run in SweepDir(tmp_path / "s").run_dirs()]
-    assert first.status is Status.FAILED
-    assert others == [None, None]
-    assert f"{first.run} failed: {first.reason}" in done.stderr
-
-
-@pytest.mark.slow
 def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command, tmp_path):
     done = command("-m", "optimizer=sgd", "optimizer.learning_rate=0.1,1e30", *TINY, "epochs=2", "hydra.sweep.dir=s")
     assert done.returncode == 1, done.stderr
@@ -130,29 +96,6 @@ def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command,
         Status.DIVERGED,
     ]
     assert (tmp_path / "s" / "report" / "index.html").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("launcher", [["hydra/launcher=basic"], ["hydra.launcher.lanes=1"]], ids=" ".join)
-def test_an_interrupted_sweep_keeps_and_reports_what_it_has(tmp_path, sent, code, launcher):
-    words = [sys.executable, "-m", "fashion_sweep", "-m", "seed=0,1", *TINY, "epochs=100000", "hydra.sweep.dir=s"]
-    words += launcher
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
-        while not list(tmp_path.glob("s/*/history.csv")):
-            assert time.monotonic() < deadline, "no epoch after two minutes"
-            time.sleep(0.1)
-        process.send_signal(sent)
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
-    assert "Traceback" not in err
-    first, second = SweepDir(tmp_path / "s").run_dirs()
-    assert first.read_record().status is Status.INTERRUPTED
-    assert first.read_record().epochs_run == len(first.read_history()) >= 1
-    assert second.read_record() is None
-    assert (tmp_path / "s" / "report" / "summary.csv").exists()
-    assert "interrupted" in out
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from fashion_sweep.sweep_dir import SweepDir
 
 SLOW = "+callbacks.slow={_target_: faulty.Slow, seconds: 0.05}"
 IN_S = "hydra.sweep.dir=s"
+ONE_LANE = "hydra.launcher.lanes=1"
 
 
 def failing(name: str) -> str:
@@ -36,12 +37,12 @@ def failing(name: str) -> str:
 
 @fault("a lane killed with -9")
 def test_a_lane_that_is_killed(tmp_path, seen):
-    done = run(tmp_path, "-m", failing("Kill"), "seed=0,1", *TINY, "epochs=10", IN_S)
+    done = run(tmp_path, "-m", failing("Kill"), *TINY, "epochs=10", IN_S)
     assert done.returncode == 1, done.stderr
     found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
-    assert [record.status.value for record in found] == ["failed", "failed", "completed", "completed"]
-    assert all("killed by signal 9" in record.reason for record in found[:2])
-    assert [(record.attempt, record.epochs_run) for record in found] == [(2, 1), (2, 1), (1, 10), (1, 10)]
+    assert [record.status.value for record in found] == ["failed", "completed"]
+    assert "killed by signal 9" in found[0].reason
+    assert [(record.attempt, record.epochs_run) for record in found] == [(2, 1), (1, 10)]
     seen(f"exit {done.returncode}; {statuses(tmp_path / 's')}; attempt 2: {found[0].reason}")
 
 
@@ -126,8 +127,8 @@ def test_sigterm(tmp_path, seen, launcher):
 
 @fault("interrupted at ten random moments")
 def test_interrupted_again_and_again(tmp_path, seen):
-    grid = ["-m", "seed=0,1", "model.dropout=0.3", "callbacks=checkpoint_early_stopping", *TINY, SLOW, "epochs=150",
-            "callbacks.early_stopping.patience=150"]  # fmt: skip
+    grid = ["-m", "seed=0,1", "model.dropout=0.3", "callbacks=checkpoint_early_stopping", *TINY, SLOW, "epochs=80",
+            "callbacks.early_stopping.patience=80", ONE_LANE]  # fmt: skip
     whole = run(tmp_path, *grid, "hydra.sweep.dir=whole")
     assert whole.returncode == 0, whole.stderr
     chance = random.Random(0)
@@ -158,7 +159,7 @@ def _goes_on(sweep, begun) -> bool:
 
 @fault("a run raises")
 def test_runs_that_raise(tmp_path, seen):
-    done = run(tmp_path, "-m", failing("Raise"), "seed=0,1", *TINY, "epochs=3", IN_S)
+    done = run(tmp_path, "-m", failing("Raise"), "seed=0,1", *TINY, "epochs=3", IN_S, ONE_LANE)
     assert done.returncode == 1, done.stderr
     found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.status.value for record in found] == ["failed", "failed", "completed", "completed"]
@@ -199,12 +200,12 @@ def test_fail_fast(tmp_path, seen):
 
 @fault("a run over run_timeout_min")
 def test_a_run_that_hangs(tmp_path, seen):
-    done = run(tmp_path, "-m", failing("Hang"), "seed=0,1", *TINY, "epochs=3", IN_S,
+    done = run(tmp_path, "-m", failing("Hang"), *TINY, "epochs=3", IN_S,
                "hydra.launcher.run_timeout_min=0.2")  # fmt: skip
     assert done.returncode == 1, done.stderr
     found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
-    assert [record.status.value for record in found] == ["failed", "failed", "completed", "completed"]
-    assert all("took longer than run_timeout_min=0.2" in record.reason for record in found[:2])
+    assert [record.status.value for record in found] == ["failed", "completed"]
+    assert "took longer than run_timeout_min=0.2" in found[0].reason
     seen(f'exit {done.returncode}; {statuses(tmp_path / "s")}: "{found[0].reason}"')
 
 

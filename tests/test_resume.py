@@ -14,6 +14,7 @@ from fashion_sweep.run_dir import RunDir, Status
 from fashion_sweep.sweep_dir import SweepDir
 
 TINY = ("data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
+ONE_LANE = "hydra.launcher.lanes=1"
 pytestmark = pytest.mark.slow
 
 
@@ -35,14 +36,16 @@ def records(sweep: Path) -> dict[int, tuple[str, int]]:
 @pytest.fixture
 def sweep(command, tmp_path) -> Path:
     """A finished sweep of two runs."""
-    done = command("-m", "seed=0,1", *TINY, "hydra.sweep.dir=s")
+    done = command("-m", "seed=0,1", *TINY, "hydra.sweep.dir=s", ONE_LANE)
     assert done.returncode == 0, done.stderr
     return tmp_path / "s"
 
 
 def test_a_grid_that_grows_keeps_its_results_byte_for_byte(command, sweep):
     before = {run.path.name: contents(run.path) for run in SweepDir(sweep).run_dirs()}
-    grown = command("-m", *TINY, "seed=2,1,0", "model.dropout=0", "hydra.sweep.dir=s")  # other words, the same runs
+    grown = command(
+        "-m", *TINY, "seed=2,1,0", "model.dropout=0", "hydra.sweep.dir=s", ONE_LANE
+    )  # other words, the same runs
     assert grown.returncode == 0, grown.stderr
     assert grown.stdout.startswith("2 of 3 runs were completed before\n")
     runs = {run.path.name: contents(run.path) for run in SweepDir(sweep).run_dirs()}
@@ -71,7 +74,7 @@ def test_resume_takes_the_grid_from_the_folder_and_the_configs_that_it_was_begun
 
 
 def test_retry_chooses_what_is_trained_again(command, tmp_path):
-    grid = ["-m", *TINY, "epochs=1", "hydra.sweep.dir=s"]
+    grid = ["-m", *TINY, "epochs=1", "hydra.sweep.dir=s", ONE_LANE]
     begun = command(*grid, "seed=0,1,2,3")
     assert begun.returncode == 0, begun.stderr
     for run in SweepDir(tmp_path / "s").run_dirs():
