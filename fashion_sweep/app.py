@@ -12,12 +12,10 @@ import logging
 import shlex
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import hydra
@@ -26,7 +24,7 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from fashion_sweep import data, explain, plan, preview, progress, schema, snapshot, standing, summary
+from fashion_sweep import data, ending, explain, plan, preview, progress, schema, snapshot, standing, summary
 from fashion_sweep.command import Command
 from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.ownership import owned, written_into
@@ -38,26 +36,6 @@ from fashion_sweep.task import Task
 
 CONF = next(p for p in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if p.is_dir())
 """The config groups: inside the package in a wheel, at the top of a checkout."""
-
-
-INTERRUPTED = 128
-"""Exit codes from here on are those of signals."""
-
-
-END_WITHIN_S = 9.0
-"""Seconds that the command takes at most to end after SIGTERM: what sent it will soon kill."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: runs end as they do on Ctrl-C."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.deadline = time.monotonic() + END_WITHIN_S
-
-
-class NoTimeError(Exception):
-    """The command must end now."""
 
 
 def _run_name(*, _root_: DictConfig) -> str:
@@ -80,7 +58,7 @@ def main() -> NoReturn:
     """Run the command line of this process and exit: 0 every run completed, 1 some run did not, 2 nothing was trained
     because the command or the config is wrong, 130 and 143 interrupted by SIGINT and SIGTERM.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, ending.terminate)
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no news for the terminal
     arguments = get_args_parser().parse_args()
     try:
@@ -89,7 +67,7 @@ def main() -> NoReturn:
         _say_error(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt as interruption:
-        sys.exit(_interrupted(interruption))
+        sys.exit(ending.exit_code(interruption))
 
 
 def _only_shows(arguments: argparse.Namespace) -> bool:
@@ -123,10 +101,10 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _train_owned(command: Command, planned: plan.Plan) -> int:
-    console = Console()
-    task.code = Code(
-        git_state(), snapshot.fingerprint(sources := snapshot.source_files(p.config for p in planned.runs))
-    )
+    """Train what is due in a folder that this process owns, and report. Returns the exit code."""
+    console, code, deadline = Console(), 0, None
+    sources = snapshot.source_files(point.config for point in planned.runs)
+    task.code = Code(git_state(), snapshot.fingerprint(sources))
     if planned.is_sweep:
         with written_into(planned.folder):
             command = _keep(command, planned, sources)
@@ -138,11 +116,9 @@ def _train_owned(command: Command, planned: plan.Plan) -> int:
         with progress.shown(epochs, console, epochs.keys() - set(map(planned.run_dir, due))):
             code = _hydra(command, planned) if due or not planned.points else 0
     except KeyboardInterrupt as interruption:
-        code, deadline = _interrupted(interruption), getattr(interruption, "deadline", None)
-    else:
-        deadline = None
+        code, deadline = ending.exit_code(interruption), getattr(interruption, "deadline", None)
     standing.settle(planned)
-    with _ending_by(deadline):
+    with ending.by(deadline):
         return max(code, _conclude(planned, console, code))
 
 
@@ -199,7 +175,7 @@ def _conclude(planned: plan.Plan, console: Console, code: int) -> int:
         record = RunDir(planned.folder).read_record()
         console.print(f"Folder: {folder}", markup=False, highlight=False, soft_wrap=True)
         concluded = 0 if record is not None and record.status is Status.COMPLETED else 1
-    if code >= INTERRUPTED:
+    if code >= ending.INTERRUPTED:
         line = shlex.join(["python", "-m", "fashion_sweep", f"resume={explain.argument(str(folder))}"])
         console.print(f"Resume: {line}", markup=False, highlight=False, soft_wrap=True)
     return concluded
@@ -210,7 +186,7 @@ def _report(folder: Path, console: Console) -> int:
 
     try:
         written = report.write_report([folder])
-    except NoTimeError:
+    except ending.NoTimeError:
         _say_error(f"there was no time for the report; write it with: python scripts/report.py {folder}")
         return 1
     except Exception as error:
@@ -252,33 +228,6 @@ def _log_on_stderr() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-
-
-@contextmanager
-def _ending_by(deadline: float | None) -> Iterator[None]:
-    """Within the block NoTimeError is raised when time.monotonic() reaches the deadline, if there is one."""
-    if deadline is None:
-        yield
-        return
-
-    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise NoTimeError
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(0.1, deadline - time.monotonic()))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
-
-
-def _interrupted(interruption: KeyboardInterrupt) -> int:
-    return 143 if isinstance(interruption, Terminated) else 130
 
 
 def _say_error(text: str) -> None:

@@ -1,0 +1,57 @@
+"""How a command ends that is told to: the exit codes of signals, and in time."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+INTERRUPTED = 128
+"""Exit codes from here on are those of signals."""
+
+END_WITHIN_S = 9.0
+"""Seconds that the command takes at most to end after SIGTERM: what sent it will soon kill."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: runs end as they do on Ctrl-C."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deadline = time.monotonic() + END_WITHIN_S
+
+
+class NoTimeError(Exception):
+    """The command must end now."""
+
+
+def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """The handler of SIGTERM."""
+    raise Terminated
+
+
+def exit_code(interruption: KeyboardInterrupt) -> int:
+    """Of a command that was interrupted."""
+    return INTERRUPTED + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
+
+
+@contextmanager
+def by(deadline: float | None) -> Iterator[None]:
+    """Within the block NoTimeError is raised when time.monotonic() reaches the deadline, if there is one."""
+    if deadline is None:
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise NoTimeError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, deadline - time.monotonic()))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
