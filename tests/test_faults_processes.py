@@ -122,7 +122,8 @@ def test_sigterm(tmp_path, seen, launcher):
     assert {record.status for record in records(tmp_path / "s").values()} == {Status.INTERRUPTED}
     assert "Resume: python -m fashion_sweep resume=s" in out
     assert "Traceback" not in out + err
-    seen(f"{launcher[0].rpartition('=')[2]}: exit {process.returncode} after {seconds:.1f} s")
+    kind = "basic" if "basic" in launcher[0] else "packed"
+    seen(f"{kind}: exit {process.returncode} after {seconds:.1f} s")
 
 
 @fault("interrupted at ten random moments")
