@@ -8,7 +8,7 @@ ARGS ?=
 # Byte code is written at installation, so that no command pays for it (TensorFlow loads twice as fast with it).
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help sweep smoke test lint format faults bench wheel clean
+.PHONY: help sweep smoke test coverage lint format faults bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -19,7 +19,10 @@ sweep: $(VENV)/ready ## the main job: sweep Fashion-MNIST, end in a table and cu
 smoke: $(VENV)/ready ## a tiny sweep on made-up images, done in seconds; ARGS="KEY=VALUE ..."
 	$(BIN)/python -m fashion_sweep -m experiment=smoke $(ARGS)
 
-test: lint ## lint, types and all tests, with branch coverage; ARGS="-k NAME ..." for some
+test: lint ## lint, types and all tests; ARGS="-k NAME ..." for some
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+
+coverage: $(VENV)/ready-dev ## all tests, and which branches they take
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/ready-dev ## style, types, and which module may import which
