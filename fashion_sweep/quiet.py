@@ -6,12 +6,15 @@ that descriptor leads to the run's log, while Python's own sys.stderr stays wher
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
+
+from hydra.utils import get_method
 
 ASKED_FOR = "TF_CPP_MIN_LOG_LEVEL"
 """Set this environment variable, to any value, and TensorFlow's messages go to the terminal as they always did."""
@@ -52,3 +55,16 @@ def native_output_to(path: Path | None) -> Iterator[None]:
     finally:
         os.dup2(before, 2)
         os.close(before)
+
+
+def trainer(name: str, log: Path | None) -> Callable[..., Any]:
+    """The trainer that a config names. Importing it imports TensorFlow, whose C++ messages go to ``log``.
+
+    TensorFlow's Python logger gives itself a handler where it finds none, as in a lane that has no job yet; it is taken
+    away, so that its warnings go to the log of the run that they are about.
+    """
+    with native_output_to(log):
+        found: Callable[..., Any] = get_method(name)
+    if ASKED_FOR not in os.environ:
+        logging.getLogger("tensorflow").handlers.clear()
+    return found

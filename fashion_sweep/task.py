@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
-from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_sweep import plan
+from fashion_sweep import plan, quiet
 from fashion_sweep.provenance import Code
-from fashion_sweep.quiet import native_output_to
 from fashion_sweep.redaction import Redaction
 from fashion_sweep.run_dir import RunRecord, Status
 from fashion_sweep.training import packing
@@ -71,9 +69,8 @@ class Task:
 
     def warm_up(self) -> None:
         """Import what takes seconds, while the command line still composes the grid."""
-        with native_output_to(None):
-            for trainer in self.trainers or ["fashion_sweep.training.compiled.compiled"]:
-                get_method(trainer)
+        for name in self.trainers or ["fashion_sweep.training.compiled.compiled"]:
+            quiet.trainer(name, None)
 
     def pack_key(self, config: DictConfig) -> Hashable | None:
         """Runs with equal keys may train together."""

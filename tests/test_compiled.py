@@ -265,23 +265,6 @@ def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec)
     assert rows(first) == rows(again) == rows(anew) != rows(other)
 
 
-def test_a_grid_over_inputs_compiles_once(make_spec):
-    compiled._programs.clear()
-    words = ("trainer=compiled", "model.hidden_units=[20]", "epochs=1")
-    grid = [(0.1, 0.1, 0.9, 1e-7), (0.01, 0.2, 0.9, 1e-3), (0.01, 0.9, 0.5, 1e-3)]
-    for number, values in enumerate(grid):
-        names = ("optimizer.learning_rate", "model.dropout", "optimizer.beta_1", "optimizer.epsilon")
-        given = [f"{name}={value}" for name, value in zip(names, values, strict=True)]
-        train([make_spec(*words, *given, folder=str(number))])
-    [program] = compiled._programs.values()
-    assert program._epoch.experimental_get_tracing_count() == 1
-    assert len({rows(make_spec(*words, folder=str(number)))[1] for number in range(3)}) == 3
-    train([make_spec(*words, "model.dropout=0", folder="none")])
-    for number, momentum in enumerate((0, 0.5, 0.9)):
-        train([make_spec(*words, "optimizer=sgd", f"optimizer.momentum={momentum}", folder=f"sgd{number}")])
-    assert len(compiled._programs) == 4
-
-
 def test_a_model_with_random_numbers_of_its_own_does_not_inherit_them(make_spec, nets):
     def spec(rate: float, folder: str) -> RunSpec:
         model = f"+model={{_target_: own_nets.noisy, rate: {rate}}}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+
+import pytest
 
 CODE = """
 import logging, os, sys
@@ -35,3 +38,22 @@ def test_in_place_of_a_file_there_may_be_none():
     code = "import os\nfrom fashion_sweep.quiet import native_output_to\nwith native_output_to(None): os.write(2, b'x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+TRAINER = """
+import logging, sys
+from fashion_sweep import quiet
+quiet.trainer("fashion_sweep.training.compiled.compiled", None)
+import tensorflow as tf
+logging.basicConfig(filename=sys.argv[1])  # what Hydra does when a job starts
+tf.get_logger().warning("of the run")
+"""
+
+
+@pytest.mark.slow
+def test_what_tensorflow_warns_of_stands_in_the_log_of_the_run_and_not_on_the_terminal(tmp_path):
+    code = [sys.executable, "-c", TRAINER, str(tmp_path / "log")]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    done = subprocess.run(code, capture_output=True, text=True, check=True, env=environment)
+    assert done.stderr == ""
+    assert "of the run" in (tmp_path / "log").read_text()

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_sweep.analysis.names import run_names
 from fashion_sweep.analysis.settings import FACTORS, Settings, clean, swept_keys
 from fashion_sweep.errors import FolderError
 from fashion_sweep.ownership import living_owner
@@ -111,7 +111,7 @@ def collect(folders: Sequence[Path]) -> Collected:
     found = {run.path: run for read in reads for run in read.runs}
     runs = [run for run in found.values() if not run.is_lost]
     warnings = [text for read in reads for text in read.warnings]
-    names = _numbered([clean(name) for name in distinct_names([run.path for run in runs])])
+    names = run_names([run.path for run in runs])
     swept = [key for key in swept_keys(run.settings for run in runs) if key not in (*TOLD, *FACTORS, *_NUMBERS)]
     return Collected(
         runs=_runs_frame(runs, names, swept),
@@ -124,24 +124,6 @@ def collect(folders: Sequence[Path]) -> Collected:
     )
 
 
-def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The folders' names, led by as many parent folders as it takes to tell those that clash apart."""
-    names = [path.name for path in paths]
-    depth = 1
-    while clashing := {name for name, count in Counter(names).items() if count > 1}:
-        depth += 1
-        names = [
-            "/".join(path.parts[-depth:]) if name in clashing else name for name, path in zip(names, paths, strict=True)
-        ]
-    return names
-
-
-def _numbered(names: Sequence[str]) -> list[str]:
-    """The names, with a number where one has come before: cleaning may have made two alike."""
-    before = [names[:place].count(name) for place, name in enumerate(names)]
-    return [f"{name} ({count + 1})" if count else name for name, count in zip(names, before, strict=True)]
-
-
 def _is_run(folder: Path) -> bool:
     return RunDir(folder).record.exists()
 
@@ -151,9 +133,15 @@ def _is_sweep(folder: Path) -> bool:
 
 
 def _begun(folder: Path) -> list[RunDir]:
-    """The folders of runs, by name, whether a plan has them or not."""
-    runs = (RunDir(path) for path in sorted(folder.iterdir()) if path.is_dir())
-    return [run for run in runs if run.record.exists() or run.history.exists()]
+    """The folders of runs, by name, whether a plan has them or not; without those that may not be looked into."""
+    return [run for run in map(RunDir, sorted(folder.iterdir())) if _has_begun(run)]
+
+
+def _has_begun(run: RunDir) -> bool:
+    try:
+        return run.record.exists() or run.history.exists()
+    except PermissionError:
+        return False
 
 
 def _samples(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ that a grid over them compiles once, and a program is kept and loaded with new w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +59,8 @@ class Program:
         self._optimizer = optimizer
         self._fresh = [variable.numpy() for variable in optimizer.variables]
         jit = bool(tf.config.list_physical_devices("GPU")) or not stacked.has_convolutions(models[0])
-        self._epoch = tf.function(self._train_steps, jit_compile=jit, autograph=False)
-        self._validate = tf.function(self._validation_sums, jit_compile=jit, autograph=False)
+        self._epoch = _Traced(self._train_steps, jit)
+        self._validate = _Traced(self._validation_sums, jit)
 
     def load(self, models: Sequence[keras.Model]) -> None:
         """Start from the weights of R compiled models, and from their optimizers as far as they have begun."""
@@ -189,6 +189,23 @@ class Program:
         sums = some(sums, x[rest:], y[rest:]) if rest < count else sums
         extra = tf.add_n([tf.zeros(()), *self._model.losses])
         return sums[0] + extra * count, sums[1]
+
+
+class _Traced:
+    """A function of tensors as one graph, for the shapes of its first arguments, which all later ones have too.
+
+    Called itself, tf.function would take the programs of a sweep, which share code, for one that is traced over and
+    over, and warn of it.
+    """
+
+    def __init__(self, function: Callable[..., Any], jit: bool) -> None:
+        self._function = tf.function(function, jit_compile=jit, autograph=False)
+        self._graph: Any = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._graph is None:
+            self._graph = self._function.get_concrete_function(*arguments)
+        return self._graph(*arguments)
 
 
 def _chunk(array: Any, at: Any, size: int) -> Any:

@@ -7,13 +7,10 @@ global state, so that a lane or a cluster task can call it as well as the comman
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from hydra.utils import get_method
-
+from fashion_sweep import quiet
 from fashion_sweep.errors import UserError
-from fashion_sweep.quiet import native_output_to
 from fashion_sweep.redaction import redacted_logs
 from fashion_sweep.run_dir import RunDir, RunRecord, Status
 from fashion_sweep.training import interruption
@@ -76,9 +73,8 @@ def _record(spec: RunSpec) -> RunRecord | None:
 
 
 def _run_trainer(jobs: Sequence[Job]) -> None:
-    """Call the trainer that the jobs' config names. Importing it imports TensorFlow, which writes to stderr."""
+    """Call the trainer that the jobs' config names."""
     options = {**jobs[0].config["trainer"]}
     with guarded(jobs):
-        with native_output_to(jobs[0].run.log):
-            trainer: Callable[..., Any] = get_method(options.pop("_target_"))
+        trainer = quiet.trainer(options.pop("_target_"), jobs[0].run.log)
         trainer(jobs, **options)
