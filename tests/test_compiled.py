@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from fashion_sweep import data, optimizers
 from fashion_sweep.run_dir import METRICS, RunDir, Status
-from fashion_sweep.training import building, compiled, stacked
+from fashion_sweep.training import building, kept, stacked
 from fashion_sweep.training.job import Job, RunSpec
 from fashion_sweep.training.noise import Noise, scales, thresholds
 from fashion_sweep.training.train import train
@@ -259,7 +259,7 @@ def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec)
     )
     for spec in (first, other, again):
         train([spec])
-    compiled._programs.clear()
+    kept.forget()
     anew = make_spec(*words, "seed=1", folder="d")
     train([anew])
     assert rows(first) == rows(again) == rows(anew) != rows(other)

@@ -8,30 +8,23 @@ what they would have been.
 from __future__ import annotations
 
 import gc
-import json
 import logging
-import uuid
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from fashion_sweep import data, optimizers
-from fashion_sweep.training import arguments, building, callbacks, interruption, stacked, state
+from fashion_sweep import data
+from fashion_sweep.training import building, callbacks, interruption, kept, stacked, state
 from fashion_sweep.training.fit import fit
 from fashion_sweep.training.job import OUT_OF_MEMORY, Job, guarded, reason, running
+from fashion_sweep.training.measuring import Arrays
 from fashion_sweep.training.packing import pack_key
-from fashion_sweep.training.program import Arrays, Program
 
 log = logging.getLogger(__name__)
-
-PROGRAMS_KEPT = 8
-"""Compiled programs that a process keeps for the next pack that they fit."""
 
 
 def compiled(jobs: Sequence[Job]) -> None:
@@ -71,7 +64,7 @@ def _train_pack(jobs: list[Job]) -> None:
             is_too_large = True
     if is_too_large:
         log.warning("%s with %d runs together; they are trained again in two halves", OUT_OF_MEMORY, len(jobs))
-        _programs.clear()
+        kept.forget()
         gc.collect()
         _train_pack(jobs[: len(jobs) // 2])
         _train_pack(jobs[len(jobs) // 2 :])
@@ -120,8 +113,9 @@ def _train(jobs: Sequence[Job]) -> None:
             _train([run.job for run in runs if run.start == start])
         return
     config, split = jobs[0].config, jobs[0].split
-    program = _program(runs, config, split)
-    program.load([run.model for run in runs])
+    models = [run.model for run in runs]
+    program, validation = kept.program(models, config, split), kept.validation(models, split)
+    program.load(models)
     arrays, steps = _arrays(split), building.steps_per_epoch(jobs[0])
     pace = state.Pace()
     for epoch in range(runs[0].start, config["epochs"]):
@@ -139,7 +133,7 @@ def _train(jobs: Sequence[Job]) -> None:
             rates=np.array([stacked.dropout_rates(run.model) for run in runs]),
             first_step=epoch * steps,
         )
-        validated = program.validate(arrays)
+        validated = validation.measure(program.model, arrays)
         for run in [run for run in runs if run.job.is_running]:
             logs = {"loss": trained.loss, "accuracy": trained.accuracy}
             logs |= {"val_loss": validated.loss, "val_accuracy": validated.accuracy}
@@ -172,42 +166,6 @@ def _begun(row: int, job: Job, pack: int) -> _Run:
         if job.state is not None:
             job.state.remind(every.callbacks)
     return _Run(row, job, model, every, start)
-
-
-_programs: OrderedDict[str, Program] = OrderedDict()
-
-
-def _program(runs: Sequence[_Run], config: Mapping[str, Any], split: data.Split) -> Program:
-    """A program that fits the runs: one that is kept from before, or a new one."""
-    optimizer = optimizers.build(config, 1)
-    inputs = ("learning_rate", "name", *arguments.names(optimizer))
-    settings = {key: value for key, value in optimizer.get_config().items() if key not in inputs}
-    shapes = [split.x_train.shape, split.x_val.shape, str(split.x_train.dtype), config["batch_size"], len(runs)]
-    key = json.dumps([_architecture(runs[0].model), type(optimizer).__name__, settings, shapes], default=str)
-    if key not in _programs:
-        _programs[key] = Program([run.model for run in runs], optimizer, config["batch_size"])
-    _programs.move_to_end(key)
-    while len(_programs) > PROGRAMS_KEPT:
-        _programs.popitem(last=False)
-    return _programs[key]
-
-
-def _architecture(model: keras.Model) -> Any:
-    """The model's config without its dropout rates, which are inputs.
-
-    A program is not kept for another run where the model has no config to compare, or draws random numbers of its own,
-    whose rate and stream are part of the program: then this is like no other.
-    """
-    if not stacked.is_function_of_inputs(model):
-        return uuid.uuid4().hex
-    return _without_rates(model.get_config())
-
-
-def _without_rates(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        dropped = ("rate", "seed") if node.get("rate") else ("seed",)
-        return {key: _without_rates(value) for key, value in node.items() if key not in dropped}
-    return [_without_rates(item) for item in node] if isinstance(node, (list, tuple)) else node
 
 
 @lru_cache(maxsize=1)
