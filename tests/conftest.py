@@ -15,12 +15,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from fashion_sweep import app, plan
+from fashion_sweep import app, fashion_mnist, plan
 from fashion_sweep.training.train import RunSpec
+from hydra_plugins.packed_launcher._devices import available_cores
 
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+CORES = available_cores()
 TINY = ("trainer=fit", "data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
 """Overrides that make a run of 256 training images: 8 steps an epoch."""
 
@@ -30,6 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        # Workers side by side have a core each, and so have the commands that they start: of lanes, too, there is one.
+        os.sched_setaffinity(0, {CORES[int(worker.removeprefix("gw")) % len(CORES)]})
     path = config.getoption("--fault-table")
     if path is not None:
         config.pluginmanager.register(fault_table.FaultTable(path))
@@ -47,6 +53,24 @@ def seen(request: pytest.FixtureRequest) -> Callable[[object], None]:
     """Tell the table of faults what was seen."""
     told: Callable[[object], None] = fault_table.seen_fixture(request)
     return told
+
+
+@pytest.fixture
+def all_cores() -> Iterator[None]:
+    """The test may use every core, beside the other workers."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CORES)
+    yield
+    os.sched_setaffinity(0, own)
+
+
+@pytest.fixture(scope="session")
+def real_images() -> None:
+    """Fashion-MNIST is on this machine: a command that fetched it would tell of that."""
+    fashion_mnist.load()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ def only(folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("all_cores")
 def test_a_sweep_ends_in_a_table_and_curves(command, tmp_path):
     done = command("-m", "optimizer=sgd,adam", "model.dropout=0,0.3", *TINY, "epochs=2", "data.limit=300")
     assert done.returncode == 0, done.stderr

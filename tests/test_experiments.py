@@ -153,6 +153,7 @@ def test_a_grid_is_all_that_one_types(command, tmp_path, name, rows):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("real_images")
 def test_a_summary_is_what_keras_prints_and_nothing_is_trained(command, tmp_path):
     done = command("model=mlp", "summary=true")
     assert (done.returncode, done.stderr) == (0, "")
@@ -162,6 +163,7 @@ def test_a_summary_is_what_keras_prints_and_nothing_is_trained(command, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("real_images")
 def test_with_m_there_is_a_summary_of_each_distinct_model(command, tmp_path):
     done = command("-m", "model=mlp,softmax,logistic", "optimizer=sgd,adam", "summary=true")
     assert (done.returncode, done.stderr) == (0, "")

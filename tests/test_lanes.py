@@ -27,6 +27,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
         yield partial(Launch, tmp_path)
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_lanes_are_pinned_to_cores_of_their_own(launch: Callable[..., Launch]) -> None:
     cores = sorted(os.sched_getaffinity(0))
     pinned = values(launch(launcher_app.act, f"lanes={len(cores)}")(*["+do=pinned"] * 4 * len(cores)))
