@@ -44,7 +44,9 @@ class TestDownload:
         assert (sources.cache / "train-labels").read_bytes() == CONTENTS["train-labels"]
 
     @pytest.mark.parametrize(
-        "wrong", [gzip.compress(b"wrong"), b"not packed", gzip.compress(CONTENTS["train-labels"])[:-9]]
+        "wrong",
+        [gzip.compress(b"wrong"), b"not packed", gzip.compress(CONTENTS["train-labels"])[:-9]],
+        ids=["wrong", "not packed", "torn"],  # what gzip writes has the time in it, and workers must agree on names
     )
     def test_wrong_once_is_fetched_once_more(self, sources, home, wrong):
         home.answers["/train-labels.gz"].insert(0, wrong)

@@ -24,6 +24,9 @@ from matplotlib.ticker import MaxNLocator
 from fashion_sweep.analysis.aggregate import inner_range
 from fashion_sweep.run_dir import Status, replacing
 
+LEGEND = 1.7
+"""Inches on the right of a figure's panels where its legend may stand."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -74,7 +77,7 @@ def panels(count: int, columns: int, panel: tuple[float, float]) -> tuple[Figure
     """Axes in rows that share their ranges; a single one is larger."""
     rows = -(-count // columns)
     width, height = (4.8, 3.3) if count == 1 else (columns * panel[0], rows * panel[1])
-    figure = Figure(figsize=(width + 1.7, height + 0.7), layout="constrained")
+    figure = Figure(figsize=(width + LEGEND, height + 0.7), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[count:]:
         axes.remove()
@@ -125,7 +128,8 @@ def wrapped(title: str, width: int) -> str:
     return textwrap.fill(held, width).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def title(figure: Figure, lines: Sequence[str]) -> None:
-    """The figure's title; empty lines are left out."""
-    width = int(figure.get_size_inches()[0] * 13)
-    figure.suptitle("\n".join(textwrap.fill(line, width) for line in lines if line), fontsize=10)
+def title(figure: Figure, lines: Sequence[str], beside: float = 0.0) -> None:
+    """The figure's title; empty lines are left out. beside: inches on the right that are not the title's."""
+    whole = float(figure.get_size_inches()[0])
+    wrapped_lines = (textwrap.fill(line, int((whole - beside) * 13)) for line in lines if line)
+    figure.suptitle("\n".join(wrapped_lines), x=(whole - beside) / whole / 2, fontsize=10)

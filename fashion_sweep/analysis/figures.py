@@ -23,7 +23,7 @@ from fashion_sweep.analysis.aggregate import (
     ranked,
     run_labels,
 )
-from fashion_sweep.analysis.canvas import epochs_of, label_axes, panels, span_of, style, title, wrapped
+from fashion_sweep.analysis.canvas import LEGEND, epochs_of, label_axes, panels, span_of, style, title, wrapped
 from fashion_sweep.analysis.replicates import over_seeds
 from fashion_sweep.analysis.settings import NONE, label
 
@@ -114,7 +114,7 @@ def _panelled(lines: _Lines, swept: Sequence[str], metric: str) -> Figure:
         figure.legend(handles=_handles(look), loc="outside right upper")
         kept = f"The {len(shown)} panels with the best runs, of {len(every)}." if len(shown) < len(every) else ""
         what = f"{NAMES[metric].capitalize()} by epoch: {_subject(drawn, total)}"
-        title(figure, [what, _means(drawn), kept, span.cut])
+        title(figure, [what, _means(drawn), kept, span.cut], beside=LEGEND)
     return figure
 
 
