@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import logging
 import shlex
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -114,6 +116,8 @@ def _train_owned(command: Command, planned: plan.Plan) -> int:
     epochs = {planned.run_dir(point): int(point.config.get("epochs", 1)) for point in planned.runs}
     try:
         with progress.shown(epochs, console, epochs.keys() - set(map(planned.run_dir, due))):
+            if due and planned.has_lanes:
+                _import_report()
             code = _hydra(command, planned) if due or not planned.points else 0
     except KeyboardInterrupt as interruption:
         code, deadline = ending.exit_code(interruption), getattr(interruption, "deadline", None)
@@ -179,6 +183,16 @@ def _conclude(planned: plan.Plan, console: Console, code: int) -> int:
         line = shlex.join(["python", "-m", "fashion_sweep", f"resume={explain.argument(str(folder))}"])
         console.print(f"Resume: {line}", markup=False, highlight=False, soft_wrap=True)
     return concluded
+
+
+def _import_report() -> None:
+    """Import in another thread what the report needs, which takes a second, while other processes train."""
+
+    def work() -> None:
+        with suppress(Exception):  # whatever it is, the report will meet it again and say so
+            importlib.import_module("fashion_sweep.analysis.page")
+
+    threading.Thread(target=work, daemon=True).start()
 
 
 def _report(folder: Path, console: Console) -> int:

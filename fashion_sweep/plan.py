@@ -59,6 +59,11 @@ class Plan:
     only_shows: bool  # plan=true
     only_summarizes: bool  # summary=true
 
+    @property
+    def has_lanes(self) -> bool:
+        """Whether the runs are trained by the packed launcher."""
+        return self.is_sweep and "packed_launcher" in str(self.launcher.get("_target_"))
+
     def run_dir(self, point: Point) -> run_dir.RunDir:
         """Where a point is trained."""
         return run_dir.RunDir(self.folder / point.name if self.is_sweep else self.folder)

@@ -102,7 +102,7 @@ def _how(planned: Plan, due: Sequence[Point]) -> Iterator[str]:
 
 def _spread(planned: Plan, due: Sequence[Point]) -> Preview | None:
     """How the packed launcher spreads the runs; None for others, and for a single run."""
-    if not planned.is_sweep or "packed_launcher" not in str(planned.launcher.get("_target_")):
+    if not planned.has_lanes:
         return None
     known = [(packing.pack_key(point.config), packing.cost(point.config)) for point in due]
     return preview(known, planned.launcher)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -13,11 +14,14 @@ from typing import Any
 import fault_table
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from fashion_sweep import app, fashion_mnist, plan
 from fashion_sweep.training.train import RunSpec
 from hydra_plugins.packed_launcher._devices import available_cores
+from hydra_plugins.packed_launcher.composing import fast_loader
 
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -48,6 +52,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # Keras collects garbage before each model, and would search all that the tests import
+
+
 @pytest.fixture
 def seen(request: pytest.FixtureRequest) -> Callable[[object], None]:
     """Tell the table of faults what was seen."""
@@ -73,10 +81,20 @@ def real_images() -> None:
     fashion_mnist.load()
 
 
+@pytest.fixture(scope="session")
+def loader() -> ConfigLoader:
+    """Composes our config as Hydra does, and reads each file once."""
+    with initialize_config_dir(str(app.CONF), version_base="1.3"):
+        return fast_loader(GlobalHydra.instance().config_loader())
+
+
 @pytest.fixture
-def composed() -> Iterator[Callable[..., DictConfig]]:
+def composed(loader: ConfigLoader) -> Iterator[Callable[..., DictConfig]]:
     """Compose our config with overrides."""
     with initialize_config_dir(str(app.CONF), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        hydra.config_loader = loader
         yield lambda *overrides: compose("config", list(overrides), return_hydra_config=True)
 
 

@@ -32,7 +32,7 @@ def plain_keras(spec: RunSpec) -> tuple[list[dict[str, float]], list[np.ndarray]
     model = stacked.stack([initial], noise)
     model.set_weights(initial.get_weights())
     model.compile(
-        optimizers.build(config, steps * config["epochs"]), building.LOSS, metrics=["accuracy"], jit_compile=False
+        optimizers.build(config, steps * config["epochs"]), building.LOSS, metrics=["accuracy"], run_eagerly=True
     )
     rates = np.array(stacked.dropout_rates(initial))[:, None]
     noise.seeds, noise.step = tf.constant([config["seed"]], tf.uint32), tf.Variable(0, dtype=tf.uint32, trainable=False)

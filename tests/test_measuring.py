@@ -15,7 +15,8 @@ from fashion_sweep.training.noise import Noise
 @given(st.integers(1, 200_000))
 def test_a_chunk_is_small_enough_and_no_smaller_than_it_must_be(count):
     size = chunk_size(count)
-    assert min(count, CHUNK) // 2 <= size <= min(count, CHUNK)
+    fewest = -(-count // CHUNK)
+    assert count / (2 * fewest) <= size <= min(count, CHUNK)
     assert count % size == 0 or size == CHUNK
 
 

@@ -116,7 +116,7 @@ def measured(model: keras.Model, runs: int, x: Any, y: Any, *, training: bool) -
 
 
 def chunk_size(count: int) -> int:
-    """Images of a chunk: at most CHUNK, and where at least half of that will do, a divisor of ``count``.
+    """Images of a chunk: at most CHUNK, and a divisor of ``count`` where that takes at most twice as many chunks.
 
     What is left over after whole chunks is compiled a second time, in its own shape.
     """
