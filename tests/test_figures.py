@@ -146,7 +146,7 @@ def test_a_diverged_run_does_not_squash_the_others(tmp_path):
     (axes,) = figure.axes
     highest = max(row["val_loss"] for name in ("adam", "rmsprop") for row in curve(name))
     assert highest < axes.get_ylim()[1] < 1.1 * highest
-    assert figure.get_suptitle().endswith("\nThe axis is cut at 0.67: 1 run goes beyond.")
+    assert figure.get_suptitle().endswith("\nThe axis is cut at 0.67: 1 line goes beyond.")
     assert figure.get_supylabel() == "validation loss (axis cut)"
     (wild,) = [line for line in lines(axes) if max(line.get_ydata()) > 1e8]
     assert wild.get_ydata().tolist() == [2.0, 1e9]

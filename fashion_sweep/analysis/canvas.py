@@ -100,7 +100,7 @@ def span_of(points: pd.DataFrame, metrics: Sequence[str]) -> Span:
     low, high = low - margin, high + margin
     beyond = values.loc[~values["value"].between(low, high), "run"].nunique()
     edge = f"{high if bad_end == 'high' else low:.2g}"
-    cut = f"The axis is cut at {edge}: {beyond} run{' goes' if beyond == 1 else 's go'} beyond."
+    cut = f"The axis is cut at {edge}: {beyond} line{' goes' if beyond == 1 else 's go'} beyond."
     return Span(low, high, cut if beyond else "")
 
 
