@@ -41,7 +41,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = data_uri
-    names = table.telling(runs, collected.swept)
+    names = table.telling_name_last(runs, collected.swept)
     settings = replicates.replicates(runs, collected.swept)
     return environment.get_template("report.html.j2").render(
         commands=collected.commands,

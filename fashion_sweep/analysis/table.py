@@ -70,6 +70,11 @@ def telling(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
     return [name for name in columns(swept) if name not in constant]
 
 
+def telling_name_last(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
+    """The same, with the runs' names, which are long, behind what is read first."""
+    return [*(name for name in telling(table, swept) if name != "run"), "run"]
+
+
 def sentence(table: pd.DataFrame) -> str:
     """``6 runs: 5 completed, 1 failed.``"""
     counts = ", ".join(f"{count} {status}" for status, count in aggregate.status_counts(table).items())
@@ -163,7 +168,9 @@ def markdown(table: pd.DataFrame, collected: Collected, warnings: Sequence[str],
         f"{sentence(table)} Written {written}.",
         *(_literal(fact) for fact in facts if fact),
         *_markdown_settings(table, collected.swept),
-        "\n".join(_markdown_rows(table, telling(table, collected.swept), best_marked(table, collected.swept))),
+        "\n".join(
+            _markdown_rows(table, telling_name_last(table, collected.swept), best_marked(table, collected.swept))
+        ),
         *([f"The best {SHOWN} of {len(table)} runs: summary.csv has all."] if len(table) > SHOWN else []),
         *(["## Runs that did not complete", "\n".join(troubled)] if troubled else []),
         *(["## Warnings", "\n".join(f"- {_literal(text)}" for text in warnings)] if warnings else []),
