@@ -31,13 +31,14 @@ def values(optimizers: Sequence[Any], inputs: Sequence[str]) -> np.ndarray:
 class Argument:
     """A positive number a run in the place of an optimizer's Python float.
 
-    values: float64, [R, 1, 1] as stacked weights need it, or [] for a single run.
+    values: float64, in the shape that ``stacked.by_run`` gives.
     """
 
     dtype = "float32"  # what Keras' operations are to compute in
 
     def __init__(self, values: Any) -> None:
         self._values = values
+        self.shape = values.shape  # with one that is not [], Keras takes the rows of a sparse gradient
 
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         return tf.cast(self._values, dtype or tf.float32, name)

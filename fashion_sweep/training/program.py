@@ -30,10 +30,14 @@ class Program:
         self.runs, self._batch, self._noise = len(models), batch_size, Noise()
         self.model = stacked.stack(models, self._noise)
         self._learning_rate: Any = None
+        self._rates: Any = None  # of the step that is traced, [R]
         self._inputs, self._arguments = arguments.names(optimizer), np.empty((0, self.runs))
+        self._given: Any = None  # the arguments as tensors, float64 [inputs, R]
         optimizer._learning_rate = lambda: self._learning_rate  # a callable is read at every step
         optimizer.build(self.model.trainable_variables)
         self._optimizer = optimizer
+        if self.runs > 1 and any(map(stacked.is_table, self.model.trainable_variables)):
+            self._fit_numbers_to_each_variable()
         self._fresh = [variable.numpy() for variable in optimizer.variables]
         self._epoch = Traced(self._train_steps, models[0])
 
@@ -95,16 +99,15 @@ class Program:
 
         numbers: learning rates of the steps, [steps, R], and the optimizer's arguments, float64 [inputs, R].
         """
-        rates, given = numbers
-        for index, name in enumerate(self._inputs):
-            setattr(self._optimizer, name, arguments.Argument(self._by_run(given[index])))
+        rates, self._given = numbers
         self._noise.seeds, cuts, scaling = noise
         self._noise.thresholds, self._noise.scales = tf.unstack(cuts), tf.unstack(scaling)
         whole = xs[0].shape[0]
 
         def one(step: Any, sums: Any, x: Any, y: Any) -> Any:
             self._noise.step = first + tf.cast(step, tf.uint32)
-            self._learning_rate = self._by_run(rates[step])
+            self._rates = rates[step]
+            self._set_numbers()
             return [total + part for total, part in zip(sums, self._step(x, y), strict=True)]
 
         def body(step: Any, *sums: Any) -> Any:
@@ -114,9 +117,28 @@ class Program:
         _, *sums = tf.while_loop(lambda step, *_: step < whole, body, start, maximum_iterations=whole)
         return one(tf.constant(whole), sums, xs[1], ys[1]) if xs[1].shape[0] else sums
 
-    def _by_run(self, values: Any) -> Any:
-        """One number a run, [R], in the shape that fits stacked weights: [R, 1, 1], or [] for a single run."""
-        return values[0] if self.runs == 1 else values[:, None, None]
+    def _set_numbers(self, variable: Any = None) -> None:
+        """Give the optimizer its learning rate and arguments in the shape that fits a variable, most where None."""
+        self._learning_rate = stacked.by_run(self._rates, variable)
+        for index, name in enumerate(self._inputs):
+            setattr(self._optimizer, name, arguments.Argument(stacked.by_run(self._given[index], variable)))
+
+    def _fit_numbers_to_each_variable(self) -> None:
+        """Have the optimizer take its numbers anew for each variable: those of tables have another shape."""
+        decay, update = self._optimizer._apply_weight_decay, self._optimizer.update_step
+
+        def decay_each(variables: Sequence[Any]) -> None:
+            for variable in variables:
+                self._set_numbers(variable)
+                decay([variable])
+            self._set_numbers()
+
+        def update_one(gradient: Any, variable: Any, _learning_rate: Any) -> None:
+            self._set_numbers(variable)
+            update(gradient, variable, self._learning_rate)
+            self._set_numbers()
+
+        self._optimizer._apply_weight_decay, self._optimizer.update_step = decay_each, update_one
 
     def _step(self, x: Any, y: Any) -> Any:
         """One update of all runs. Returns summed loss and number of right answers of each run before it, [R] each."""

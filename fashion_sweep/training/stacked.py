@@ -1,8 +1,8 @@
 """From R Keras models of the same architecture to one model that computes them all.
 
 The stacked model is a clone of the first: the batches of all runs are merged into its batch axis, [R * B, ...]. Layers
-without weights do not notice; layers with weights are replaced by ones that hold the weights of all runs, always as
-[R, a, b], so that a learning rate of shape [R, 1, 1] fits every one of them.
+without weights do not notice; layers with weights are replaced by ones that hold the weights of all runs, as [R, a, b],
+so that a learning rate of shape [R, 1, 1] fits every one of them. Tables alone are [R * rows, b]: see ``by_run``.
 """
 
 from __future__ import annotations
@@ -75,16 +75,35 @@ def load(stacked: Sequence[Any], row: int, weights: Sequence[Any]) -> None:
         if tuple(variable.shape) == tuple(value.shape):
             variable.assign(value)
         else:
-            rows = tf.tensor_scatter_nd_update(
-                variable.value, [[row]], tf.reshape(tf.cast(value, variable.dtype), (1, *variable.shape[1:]))
-            )
-            variable.assign(rows)
+            every, one = tf.reshape(variable.value, (-1, value.shape.num_elements())), tf.cast(value, variable.dtype)
+            every = tf.tensor_scatter_nd_update(every, [[row]], tf.reshape(one, (1, -1)))
+            variable.assign(tf.reshape(every, variable.shape))
 
 
 def row_of(variable: Any, row: int, shape: Sequence[int]) -> Any:
     """The value of one run in a stacked variable, in the shape that it has in the run's own model."""
     value = variable.value
-    return value if tuple(value.shape) == tuple(shape) else tf.reshape(value[row], tuple(shape))
+    if tuple(value.shape) == tuple(shape):
+        return value
+    return tf.reshape(tf.reshape(value, (-1, math.prod(shape)))[row], tuple(shape))
+
+
+def is_table(variable: Any) -> bool:
+    """Whether a stacked variable holds the tables of R runs one below the other."""
+    return len(variable.shape) == 2  # noqa: PLR2004
+
+
+def by_run(values: Any, variable: Any = None) -> Any:
+    """One number a run, [R], in the shape that fits a stacked variable: [R, 1, 1], or [R * rows, 1] for a table.
+
+    For a single run, whose variables are as they were, it is [].
+    """
+    runs = values.shape[0]
+    if runs == 1:
+        return values[0]
+    if variable is None or not is_table(variable):
+        return values[:, None, None]
+    return tf.reshape(tf.tile(values[:, None], (1, variable.shape[0] // runs)), (-1, 1))
 
 
 def is_plain_dropout(layer: keras.layers.Layer) -> bool:
@@ -102,7 +121,7 @@ def _why_not(layer: keras.layers.Layer) -> str | None:
         return None
     if not type(layer).__module__.startswith("keras.") or isinstance(layer, keras.layers.Lambda):
         return f"layer {name} may mix the images of a batch"
-    if isinstance(layer, keras.layers.Masking):
+    if isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False):
         return f"layer {name} makes a mask"
     if hasattr(layer, "seed_generator") and getattr(layer, "rate", None) != 0:
         return f"layer {name} draws random numbers"
@@ -111,8 +130,6 @@ def _why_not(layer: keras.layers.Layer) -> str | None:
 
 def _why_not_with(layer: keras.layers.Layer, name: str) -> str | None:
     """Why a layer with weights cannot be stacked: it has no rule, or what its rule does not know."""
-    if isinstance(layer, keras.layers.Embedding):
-        return f"layer {name} has a sparse gradient, of which Keras' optimizers make other steps than of a stacked one"
     if type(layer) not in RULES:
         return f"there is no stacking rule for layer {name}"
     extras = [key for key in vars(layer) if key.endswith(("_regularizer", "_constraint")) and getattr(layer, key)]
@@ -140,11 +157,14 @@ class Stacked(keras.layers.Layer):  # type: ignore[misc]
         self._stacked = {
             variable.name: self.add_weight(
                 name=variable.name,
-                shape=(runs, math.prod(variable.shape[:-1]), variable.shape[-1]),
+                shape=self._stacked_shape(tuple(variable.shape)),
                 trainable=variable.trainable,
             )
             for variable in layer.weights
         }
+
+    def _stacked_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self._runs, math.prod(shape[:-1]), shape[-1]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[R * B, ...] as the layer of one run has it."""
@@ -220,14 +240,30 @@ class StackedLayerNormalization(Stacked):
         return self._merged(y + self._stacked["beta"] if "beta" in self._stacked else y)
 
 
+class StackedEmbedding(Stacked):
+    """Embedding, as one table with the rows of run after run.
+
+    So its gradient is as sparse as that of one run. Keras' optimizers square each entry of such a gradient before they
+    add up those of a row; of a dense one they square the sums.
+    """
+
+    def _stacked_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self._runs * shape[0], shape[1]
+
+    def call(self, x: Any) -> Any:
+        """x: [R * B, ...], whole numbers; negative ones count from the last row, as in Keras."""
+        rows = self._one["input_dim"]
+        chosen = tf.cast(tf.reshape(x, (self._runs, -1)), tf.int32)
+        chosen = tf.clip_by_value(tf.where(chosen < 0, chosen + rows, chosen), 0, rows - 1)  # no other run's rows
+        first = rows * tf.range(self._runs)[:, None]
+        return self._merged(tf.gather(self._stacked["embeddings"], chosen + first))
+
+
 RULES: dict[type, Callable[[keras.layers.Layer, int], Stacked]] = {
     keras.layers.Dense: StackedDense,
     keras.layers.Conv2D: StackedConv2D,
     keras.layers.BatchNormalization: StackedBatchNormalization,
     keras.layers.LayerNormalization: StackedLayerNormalization,
+    keras.layers.Embedding: StackedEmbedding,
 }
-"""Layers with weights that can be stacked. What a rule cannot do exactly, ``why_not`` refuses.
-
-Embedding has none: Keras' optimizers square the entries of its sparse gradient before they add up those of one row; the
-dense gradient of a stacked table would be squared after.
-"""
+"""Layers with weights that can be stacked. What a rule cannot do exactly, ``why_not`` refuses."""
