@@ -65,6 +65,7 @@ RULES = (
     Rule("hydra.launcher.pack_size", *_at_least(1)),
     Rule("hydra.launcher.threads_per_lane", *_at_least(1)),
     Rule("hydra.launcher.run_timeout_min", *_POSITIVE),
+    Rule("hydra.launcher.lane_memory_gib", *_POSITIVE),
     Rule("trainer.steps_per_execution", *_at_least(1)),
     Rule("trainer.folds", *_at_least(2)),
     Rule("trainer.jit_compile", "true, false or auto", lambda value: value in (True, False, "auto")),

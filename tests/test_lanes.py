@@ -66,7 +66,9 @@ def test_what_nvidia_smi_lists_is_understood(text: str, expected: list[str]) -> 
     assert _devices.gpus_listed(text) == expected
 
 
-@pytest.mark.parametrize("option", ["lanes=0", "pack_size=0", "threads_per_lane=0", "run_timeout_min=0"])
+@pytest.mark.parametrize(
+    "option", ["lanes=0", "pack_size=0", "threads_per_lane=0", "run_timeout_min=0", "lane_memory_gib=0"]
+)
 def test_numbers_that_are_too_small_are_refused(launch: Callable[..., Launch], option: str) -> None:
     with pytest.raises(Exception, match=option.replace("=", " is ")):
         launch(launcher_app.act, option)
@@ -197,6 +199,15 @@ def test_lanes_end_with_a_parent_that_is_killed(program: Callable[..., subproces
     process.kill()
     wait_until(lambda: not any(lives(pid) for pid in pids(tmp_path, 0, 1)), 6)
     assert lines(tmp_path, 0, "interrupted") == [""]
+
+
+@pytest.mark.parametrize(("limit", "lanes"), [("null", 1), ("0.001", 3)])
+def test_a_lane_that_holds_too_much_is_replaced(launch: Callable[..., Launch], limit: str, lanes: int) -> None:
+    batch = launch(launcher_app.act, "lanes=1", f"lane_memory_gib={limit}")
+    returns = batch("+do=pid", "+do=pid", "+do=pid")
+    assert errors(returns) == [None] * 3
+    assert len(set(values(returns))) == lanes
+    assert len(batch.launcher.lanes.running) == 1
 
 
 def test_a_launcher_that_never_launches_leaves_no_process(launch: Callable[..., Launch]) -> None:

@@ -40,6 +40,7 @@ class Rules:
     """What the config says about jobs that go wrong."""
 
     timeout_min: float | None  # minutes a run
+    lane_memory_gib: float  # beyond which a lane is replaced
     fail_fast: bool
 
 
@@ -86,10 +87,20 @@ class Dispatch:
                     lane.deadline, self.false_starts = None, 0
                     self._lose(lane, "gave no result")  # none is left, unless the stack or the memory ran out
                     lane.jobs.clear()
+                    if self._is_too_large(lane, message.memory_gib):
+                        self.lanes.retire(lane)
+                        return
                 elif isinstance(message, Broken):
                     self._give_up(f"a lane could not start:\n{message.traceback}")
         except EOFError:
             self._lose(lane, how_it_ended(self.lanes.bury(lane)))
+
+    def _is_too_large(self, lane: Lane, memory_gib: float) -> bool:
+        """Whether a fresh lane is to take over; one that has run nothing yet is as small as it can be."""
+        if not (lane.pack_size and self.queue and memory_gib > self.rules.lane_memory_gib):
+            return False
+        log.info("A lane holds %.1f GiB; a fresh one takes over", memory_gib)
+        return True
 
     def _check_time(self, lane: Lane) -> None:
         if lane.deadline is None or time.monotonic() < lane.deadline or not lane.jobs:

@@ -22,6 +22,7 @@ from hydra.types import HydraContext, TaskFunction
 
 from hydra_plugins.packed_launcher import _quick, _work
 from hydra_plugins.packed_launcher._errors import UnsendableError
+from hydra_plugins.packed_launcher._memory import memory_held_gib
 from hydra_plugins.packed_launcher._messages import Brief, Broken, Done, Free, RunPack, Start
 
 ORPHAN_GRACE_S = 3.0
@@ -63,7 +64,7 @@ def _serve(connection: Connection[Any, Any]) -> None:
         connection.send(Broken(traceback.format_exc()))
         return
     while True:
-        connection.send(Free())
+        connection.send(Free(memory_held_gib()))
         message = connection.recv()
         while isinstance(message, Brief):
             lane.brief(message.briefing)

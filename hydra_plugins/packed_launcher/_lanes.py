@@ -141,6 +141,10 @@ class Lanes:
             lane.process.wait(BURY_S)  # its connection ends a little before the process does
         return self.kill(lane)
 
+    def retire(self, lane: Lane) -> None:
+        """End a lane that has nothing to do; its slot is free for another."""
+        self._end([lane])
+
     def kill(self, lane: Lane) -> int:
         """End a lane at once. Returns its exit code, negative for a signal."""
         self.running.remove(lane)

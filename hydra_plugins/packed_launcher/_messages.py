@@ -40,6 +40,8 @@ class Done:
 class Free:
     """From a lane: it has warmed up, or all jobs of its pack have ended."""
 
+    memory_gib: float  # that it holds
+
 
 @dataclass(frozen=True)
 class Broken:

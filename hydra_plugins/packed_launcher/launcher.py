@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.packed_launcher import _packs, _planning
+from hydra_plugins.packed_launcher import _memory, _packs, _planning
 from hydra_plugins.packed_launcher._devices import slots
 from hydra_plugins.packed_launcher._dispatch import Dispatch, Rules
 from hydra_plugins.packed_launcher._jobs import PlannedJob
@@ -36,18 +36,21 @@ class PackedLauncher(Launcher):
 
     def __init__(
         self,
+        *,
         lanes: int | None,
         pack_size: int | None,
         threads_per_lane: int | None,
         run_timeout_min: float | None,
+        lane_memory_gib: float | None,
         fail_fast: bool,
     ) -> None:
-        for name, value in (("pack_size", pack_size), ("run_timeout_min", run_timeout_min)):
+        numbers = {"pack_size": pack_size, "run_timeout_min": run_timeout_min, "lane_memory_gib": lane_memory_gib}
+        for name, value in numbers.items():
             if value is not None and value <= 0:
                 raise ValueError(f"hydra.launcher.{name} is {value}, expected more than 0, or null")
         self.slots = slots(lanes, threads_per_lane)
         self.pack_size = _packs.size_of_packs(pack_size, self.slots)
-        self.rules = Rules(run_timeout_min, fail_fast)
+        self.rules = Rules(run_timeout_min, _memory.limit_gib(lane_memory_gib, len(self.slots)), fail_fast)
         self.context: HydraContext
         self.lane_context: HydraContext  # with Hydra's own loader, for lanes
         self.task: TaskFunction

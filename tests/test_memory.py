@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hydra_plugins.packed_launcher._memory import GIB, limit_gib, memory_gib, memory_held_gib
+
+
+def test_a_lane_may_hold_what_the_config_says_or_its_share():
+    assert limit_gib(2.5, 4) == 2.5
+    assert limit_gib(None, 4) == pytest.approx(0.75 * memory_gib() / 4)
+
+
+def test_a_process_holds_some_of_the_machines_memory():
+    assert 0.01 < memory_held_gib() < memory_gib()
+
+
+def test_the_smallest_limit_of_a_control_group_and_those_above_counts(tmp_path: Path):
+    groups, own = tmp_path / "groups", tmp_path / "own"
+    own.write_text("0::/batch/job\n")
+    (groups / "batch" / "job").mkdir(parents=True)
+    whole = memory_gib(groups, own)
+    (groups / "batch" / "job" / "memory.max").write_text("max\n")
+    assert memory_gib(groups, own) == whole
+    (groups / "batch" / "memory.max").write_text(f"{GIB // 8}\n")
+    assert memory_gib(groups, own) == 0.125
+    (tmp_path / "memory.max").write_text("1\n")  # outside
+    assert memory_gib(groups, own) == 0.125
+    own.write_text("no control groups")
+    assert memory_gib(groups, own) == whole
