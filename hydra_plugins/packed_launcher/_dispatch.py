@@ -20,6 +20,7 @@ from hydra_plugins.packed_launcher._errors import (
 )
 from hydra_plugins.packed_launcher._jobs import PlannedJob
 from hydra_plugins.packed_launcher._lanes import Lane, Lanes
+from hydra_plugins.packed_launcher._memory import limit_gib
 from hydra_plugins.packed_launcher._messages import Broken, Done, Free
 from hydra_plugins.packed_launcher._packs import Pack
 from hydra_plugins.packed_launcher._planning import failed
@@ -40,7 +41,7 @@ class Rules:
     """What the config says about jobs that go wrong."""
 
     timeout_min: float | None  # minutes a run
-    lane_memory_gib: float  # beyond which a lane is replaced
+    lane_memory_gib: float | None  # beyond which a lane is replaced; None: see _memory.limit_gib
     fail_fast: bool
 
 
@@ -97,7 +98,10 @@ class Dispatch:
 
     def _is_too_large(self, lane: Lane, memory_gib: float) -> bool:
         """Whether a fresh lane is to take over; one that has run nothing yet is as small as it can be."""
-        if not (lane.pack_size and self.queue and memory_gib > self.rules.lane_memory_gib):
+        if not (lane.pack_size and self.queue):
+            return False
+        lane.first_gib = lane.first_gib or memory_gib
+        if memory_gib <= limit_gib(self.rules.lane_memory_gib, len(self.lanes.slots), lane.first_gib):
             return False
         log.info("A lane holds %.1f GiB; a fresh one takes over", memory_gib)
         return True

@@ -38,6 +38,7 @@ class Lane:
         self.slot = slot
         self.jobs: dict[int, PlannedJob] = {}  # that have not ended, by index in the batch
         self.pack_size = 0  # of the pack that they came in
+        self.first_gib = 0.0  # memory that it held after its first pack
         self.deadline: float | None = None  # of the pack, as time.monotonic tells it
         self.is_free = False
         self.has_started = False

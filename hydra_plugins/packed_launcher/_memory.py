@@ -12,11 +12,16 @@ from pathlib import Path
 GIB = 2**30
 SHARE = 0.75
 """Of the machine's memory, for all lanes together, where the config leaves it open."""
+GROWTH = 1.5
+"""How many times the memory after its first pack a lane may hold all the same: a fresh one would not hold less."""
 
 
-def limit_gib(given: float | None, lanes: int) -> float:
-    """What one of so many lanes may hold. given: as in the config, None where it leaves it open."""
-    return given or SHARE * memory_gib() / lanes
+def limit_gib(given: float | None, lanes: int, first_gib: float) -> float:
+    """What one of so many lanes may hold.
+
+    given: as in the config, None where it leaves it open; first_gib: what the lane held after its first pack.
+    """
+    return given or max(SHARE * memory_gib() / lanes, GROWTH * first_gib)
 
 
 def memory_gib(control_groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:

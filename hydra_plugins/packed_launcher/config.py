@@ -19,7 +19,8 @@ class PackedLauncherConf:
     pack_size: Optional[int] = None  # most jobs that train together; null: 32 on a GPU, 1 on cores
     threads_per_lane: Optional[int] = None  # cores and threads of each lane; null: 1, GPU lanes unpinned
     run_timeout_min: Optional[float] = None  # minutes a run may take, a pack of n: n times as many; null: no limit
-    lane_memory_gib: Optional[float] = None  # replace a lane between packs once it holds more; null: its share of 3/4
+    lane_memory_gib: Optional[float] = None  # replace a lane between packs once it holds more; null: the larger of
+    # its share of 3/4 of the memory, and half as much again as after its first pack
     fail_fast: bool = False  # after the first failed job, start no further one
 
 

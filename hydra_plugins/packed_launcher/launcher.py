@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.packed_launcher import _memory, _packs, _planning
+from hydra_plugins.packed_launcher import _packs, _planning
 from hydra_plugins.packed_launcher._devices import slots
 from hydra_plugins.packed_launcher._dispatch import Dispatch, Rules
 from hydra_plugins.packed_launcher._jobs import PlannedJob
@@ -50,7 +50,7 @@ class PackedLauncher(Launcher):
                 raise ValueError(f"hydra.launcher.{name} is {value}, expected more than 0, or null")
         self.slots = slots(lanes, threads_per_lane)
         self.pack_size = _packs.size_of_packs(pack_size, self.slots)
-        self.rules = Rules(run_timeout_min, _memory.limit_gib(lane_memory_gib, len(self.slots)), fail_fast)
+        self.rules = Rules(run_timeout_min, lane_memory_gib, fail_fast)
         self.context: HydraContext
         self.lane_context: HydraContext  # with Hydra's own loader, for lanes
         self.task: TaskFunction
