@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from hydra.utils import get_method
-
 ASKED_FOR = "TF_CPP_MIN_LOG_LEVEL"
 """Set this environment variable, to any value, and TensorFlow's messages go to the terminal as they always did."""
 
@@ -64,6 +62,8 @@ def trainer(name: str, log: Path | None) -> Callable[..., Any]:
     TensorFlow's Python logger gives itself a handler where it finds none, as in a lane that has no job yet; it is taken
     away, so that its warnings go to the log of the run that they are about.
     """
+    from hydra.utils import get_method
+
     is_first = "tensorflow" not in sys.modules
     with native_output_to(log):
         found: Callable[..., Any] = get_method(name)

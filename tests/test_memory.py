@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from hydra_plugins.packed_launcher._memory import GIB, limit_gib, memory_gib, memory_held_gib
+from hydra_plugins.packed_launcher._memory import GIB, limit_gib, memory_gib, memory_held_gib, share_gib
 
 
 def test_a_lane_may_hold_what_the_config_says_or_its_share_or_what_it_needs():
-    assert limit_gib(2.5, 4, 5.0) == 2.5
-    assert limit_gib(None, 4, 0.01) == pytest.approx(0.75 * memory_gib() / 4)
-    assert limit_gib(None, 10**6, 1.0) == 1.5
+    assert share_gib(4) == pytest.approx(0.75 * memory_gib() / 4)
+    assert limit_gib(2.5, 4.0, 5.0) == 2.5
+    assert limit_gib(None, 4.0, 1.0) == 4.0
+    assert limit_gib(None, 0.1, 1.0) == 1.5
 
 
 def test_a_process_holds_some_of_the_machines_memory():

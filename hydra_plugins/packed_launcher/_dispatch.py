@@ -20,7 +20,7 @@ from hydra_plugins.packed_launcher._errors import (
 )
 from hydra_plugins.packed_launcher._jobs import PlannedJob
 from hydra_plugins.packed_launcher._lanes import Lane, Lanes
-from hydra_plugins.packed_launcher._memory import limit_gib
+from hydra_plugins.packed_launcher._memory import limit_gib, share_gib
 from hydra_plugins.packed_launcher._messages import Broken, Done, Free
 from hydra_plugins.packed_launcher._packs import Pack
 from hydra_plugins.packed_launcher._planning import failed
@@ -41,7 +41,7 @@ class Rules:
     """What the config says about jobs that go wrong."""
 
     timeout_min: float | None  # minutes a run
-    lane_memory_gib: float | None  # beyond which a lane is replaced; None: see _memory.limit_gib
+    lane_memory_gib: float | None  # beyond which a lane is replaced; None: see _memory
     fail_fast: bool
 
 
@@ -53,6 +53,7 @@ class Dispatch:
     ) -> None:
         self.lanes, self.rules, self.on_lost = lanes, rules, on_lost
         self.queue = deque(packs)
+        self.share_gib = share_gib(len(lanes.slots))
         self.returns: dict[int, JobReturn] = {}  # by index in the batch
         self.waiting = {job.index: job for pack in packs for job in pack}
         self.false_starts = 0
@@ -88,7 +89,10 @@ class Dispatch:
                     lane.deadline, self.false_starts = None, 0
                     self._lose(lane, "gave no result")  # none is left, unless the stack or the memory ran out
                     lane.jobs.clear()
-                    if self._is_too_large(lane, message.memory_gib):
+                    if lane.pack_size and not lane.first_gib:
+                        lane.first_gib = message.memory_gib
+                    if self.queue and self._is_too_large(lane, message.memory_gib):
+                        log.info("A lane holds %.1f GiB; a fresh one takes over", message.memory_gib)
                         self.lanes.retire(lane)
                         return
                 elif isinstance(message, Broken):
@@ -97,14 +101,9 @@ class Dispatch:
             self._lose(lane, how_it_ended(self.lanes.bury(lane)))
 
     def _is_too_large(self, lane: Lane, memory_gib: float) -> bool:
-        """Whether a fresh lane is to take over; one that has run nothing yet is as small as it can be."""
-        if not (lane.pack_size and self.queue):
-            return False
-        lane.first_gib = lane.first_gib or memory_gib
-        if memory_gib <= limit_gib(self.rules.lane_memory_gib, len(self.lanes.slots), lane.first_gib):
-            return False
-        log.info("A lane holds %.1f GiB; a fresh one takes over", memory_gib)
-        return True
+        """Whether a lane holds too much; one that has run nothing yet is as small as it can be."""
+        limit = limit_gib(self.rules.lane_memory_gib, self.share_gib, lane.first_gib)
+        return lane.pack_size > 0 and memory_gib > limit
 
     def _check_time(self, lane: Lane) -> None:
         if lane.deadline is None or time.monotonic() < lane.deadline or not lane.jobs:

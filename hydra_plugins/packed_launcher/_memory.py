@@ -16,12 +16,17 @@ GROWTH = 1.5
 """How many times the memory after its first pack a lane may hold all the same: a fresh one would not hold less."""
 
 
-def limit_gib(given: float | None, lanes: int, first_gib: float) -> float:
-    """What one of so many lanes may hold.
+def share_gib(lanes: int) -> float:
+    """What one of so many lanes may hold, where the config leaves it open."""
+    return SHARE * memory_gib() / lanes
 
-    given: as in the config, None where it leaves it open; first_gib: what the lane held after its first pack.
+
+def limit_gib(given: float | None, share: float, first: float) -> float:
+    """What a lane may hold.
+
+    given: as in the config, None where it leaves it open; share: see share_gib; first: held after the first pack.
     """
-    return given or max(SHARE * memory_gib() / lanes, GROWTH * first_gib)
+    return given or max(share, GROWTH * first)
 
 
 def memory_gib(control_groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
