@@ -8,11 +8,11 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from fault_table import fault
+from html_page import Page
 from sweeping import TINY, children, log_of, records, run, script, started, statuses, table, until
 
 from fashion_sweep.errors import ConfigError
@@ -192,9 +192,8 @@ def test_thousands_of_runs(tmp_path, seen):
     growth_kb = (many - few) / 1900
     assert growth_kb < 100
     assert out.splitlines()[-1].startswith("2000 runs: 2000 completed.")
-    page = Page()
-    page.feed((tmp_path / "many" / "s" / "report" / "index.html").read_text())
-    assert page.is_closed
+    page = Page((tmp_path / "many" / "s" / "report" / "index.html").read_text())
+    assert page.open == []
     assert "2,000 runs" in page.text or "2000 runs" in page.text
     assert len(table(tmp_path / "many" / "s")) == 2000
     seen(f"exit 0, 2,000 completed; {growth_kb:.0f} kB a run; the report's page opens, summary.csv has 2,000 rows")
@@ -213,17 +212,3 @@ def no_op_runs(folder: Path, count: int) -> tuple[float, str]:
         out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return kilobytes, out
-
-
-class Page(HTMLParser):
-    """The text of a page, and whether all of it is there."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text, self.is_closed = "", False
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def handle_endtag(self, tag: str) -> None:
-        self.is_closed = tag == "html"

@@ -1,19 +1,15 @@
 import base64
 import csv
 import io
-import os
 import re
 import shutil
-import subprocess
-import sys
 import unicodedata
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from analysis_folders import config, curve, grid, record, run_folder, write_run, write_samples, write_sweep
+from html_page import Page
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -21,7 +17,7 @@ from rich.console import Console
 from fashion_sweep.analysis import aggregate, table
 from fashion_sweep.analysis.collect import collect
 from fashion_sweep.analysis.page import render
-from fashion_sweep.analysis.report import Report, main, print_table, write_report
+from fashion_sweep.analysis.report import Report, print_table, write_report
 from fashion_sweep.analysis.settings import clean
 from fashion_sweep.errors import FolderError
 from fashion_sweep.run_dir import Status
@@ -31,34 +27,6 @@ FIGURES = ["accuracy.png", "train_vs_val.png", "val_loss.png", "val_loss.svg"]
 TEXTS = ["index.html", "summary.csv", "summary.md"]
 POINTS = grid(optimizer=["sgd", "adam"], model__dropout=[0, 0.3])
 ATTACK = "<script>alert(1)</script>"
-
-
-class Page(HTMLParser):
-    """What of a page the tests look at; void and unclosed elements are told apart by the closing tags."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open, self.text, self.rows = [], [], "", []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if not {"script", "style"} & set(self.open):
-            self.text += data
-        if self.open and self.open[-1] in ("td", "button"):
-            self.rows[-1].append(data)
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 def page(folder):
@@ -213,60 +181,6 @@ def test_the_terminal_gets_the_table_the_failures_and_the_warnings(written):
     assert f"failed {written.table['run'][0]}: ValueError: {ATTACK}" in text
     assert "warning " in text
     assert text.endswith(f"4 runs: 1 pending, 2 completed, 1 failed. Report: {written.page}\n")
-
-
-def report_command(*arguments, cwd):
-    script = Path(__file__).parents[1] / "scripts" / "report.py"
-    command = [sys.executable, "-X", "importtime", str(script), *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, check=False, env=os.environ | {"DISPLAY": ""}
-    )
-
-
-def test_the_script_reports_without_tensorflow(tmp_path):
-    write_sweep(tmp_path / "sweep", POINTS)
-    result = report_command("sweep", cwd=tmp_path)
-    assert result.returncode == 0
-    assert "4 runs: 4 completed. Report: sweep/report/index.html" in result.stdout
-    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert "seaborn" in imported
-    assert not {"tensorflow", "keras"} & imported
-    assert (tmp_path / "sweep" / "report" / "index.html").exists()
-
-
-def test_a_folder_that_is_no_sweep_exits_with_2_and_writes_nothing(tmp_path, capsys):
-    write_sweep(tmp_path / "sweep", [])
-    with pytest.raises(SystemExit) as exited:
-        main([str(tmp_path / "sweep"), str(tmp_path)[:-1] + "gone"])
-    assert exited.value.code == 2
-    captured = capsys.readouterr()
-    assert (
-        captured.err == f"error: {str(tmp_path)[:-1]}gone: no such folder. Give the folder of a sweep or of one run.\n"
-    )
-    assert captured.out == ""
-    assert not (tmp_path / "sweep" / "report").exists()
-
-
-def test_strict_turns_a_warning_into_1(tmp_path):
-    folder = write_run(tmp_path / "run", {}, [])
-    main([str(tmp_path / "run"), "--strict"])
-    folder.history.write_text("epoch\nfirst\n")
-    main([str(tmp_path / "run")])
-    with pytest.raises(SystemExit) as exited:
-        main([str(tmp_path / "run"), "--strict"])
-    assert exited.value.code == 1
-
-
-def test_each_folder_gets_its_report_or_all_of_them_one(tmp_path, capsys):
-    for name in ("first", "second"):
-        write_sweep(tmp_path / name, [])
-    main([str(tmp_path / "first"), str(tmp_path / "second")])
-    assert capsys.readouterr().out.count("Report: ") == 2
-    assert (tmp_path / "first" / "report" / "index.html").exists()
-    assert (tmp_path / "second" / "report" / "index.html").exists()
-    main([str(tmp_path / "first"), str(tmp_path / "second"), "--output", str(tmp_path / "both")])
-    assert capsys.readouterr().out.count("Report: ") == 1
-    assert (tmp_path / "both" / "index.html").exists()
 
 
 def test_provenance_lists_what_differs(tmp_path):
