@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from fashion_sweep.run_dir import RunDir
-from fashion_sweep.training import kept
+from fashion_sweep.run_dir import RunDir, Status
+from fashion_sweep.training import compiled, kept, packing
 from fashion_sweep.training.train import train
 
 TINY = ("trainer=compiled", "model.hidden_units=[20]", "epochs=1", "save=none", "callbacks=none")
@@ -55,3 +57,107 @@ def test_one_validation_serves_all_optimizers_of_a_model(make_spec):
         train([spec])
     assert len(kept.programs) == 2
     assert len(kept.validations) == 1
+
+
+def test_a_schedule_and_a_constant_rate_never_share_a_program(make_spec):
+    """Keras keeps the learning rate in a variable in one case and not in the other."""
+    kept.forget()
+    names = ("constant", "cosine")
+    one_by_one = [make_spec(*TINY, f"schedule={name}", folder=name) for name in names]
+    together = [make_spec(*TINY, f"schedule={name}", folder=f"pack_{name}") for name in names]
+    assert {record.status for spec in one_by_one for record in train([spec])} == {Status.COMPLETED}
+    assert [(record.status, record.pack) for record in train(together)] == [(Status.COMPLETED, 1)] * 2
+    assert [first_loss(spec) for spec in one_by_one] == [first_loss(spec) for spec in together]
+
+
+OWN = """
+import keras
+from keras import layers
+
+@keras.saving.register_keras_serializable("own_layers")
+class Leak(layers.Layer):
+    def __init__(self, rate, **arguments):
+        super().__init__(**arguments)
+        self.rate = rate
+    def call(self, x):
+        return keras.ops.where(x > 0, x, self.rate * x)
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate}
+
+class Block(layers.Layer):
+    def __init__(self, rate, **arguments):
+        super().__init__(**arguments)
+        self.rate, self.dense, self.drop = rate, layers.Dense(16, "relu"), layers.Dropout(rate)
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate}
+    def build(self, shape):
+        self.dense.build(shape)
+    def call(self, x, training=False):
+        return self.drop(self.dense(x), training=training)
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], 16)
+
+def net(input_shape, num_classes, *between):
+    return keras.Sequential([keras.Input(input_shape), layers.Flatten(), layers.Dense(16), *between,
+                             layers.Dense(num_classes, "softmax")])
+
+def leak(input_shape, num_classes, p):
+    return net(input_shape, num_classes, Leak(p))
+
+def block(input_shape, num_classes, p):
+    return net(input_shape, num_classes, Block(p))
+
+def nested(input_shape, num_classes, p):
+    inner = keras.Sequential([keras.Input((16,)), layers.Dropout(p), layers.Dense(16)], name="inner")
+    return net(input_shape, num_classes, layers.Dropout(0.5), inner)
+
+def rescaled(input_shape, num_classes, dropout):
+    return net(input_shape, num_classes, layers.Rescaling(1 - dropout))
+"""
+
+
+@pytest.fixture
+def own_nets(tmp_path, monkeypatch):
+    (tmp_path / "kept_nets.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield lambda name, key, value: ("~model", f"+model={{_target_: kept_nets.{name}, {key}: {value}}}")
+    sys.modules.pop("kept_nets", None)
+
+
+@pytest.mark.parametrize("name", ["leak", "block", "nested"])
+def test_a_run_does_not_train_with_values_of_the_run_before_it(make_spec, own_nets, name):
+    def spec(value, folder):
+        return make_spec(*TINY[:1], *TINY[2:], *own_nets(name, "p", value), folder=folder)
+
+    kept.forget()
+    first, second = spec(0.1, "first"), spec(0.9, "second")
+    for each in (first, second):
+        train([each])
+    kept.forget()
+    alone = spec(0.9, "alone")
+    train([alone])
+    assert first_loss(second) == first_loss(alone) != first_loss(first)
+
+
+def test_a_key_named_dropout_of_a_model_of_ones_own_is_no_dropout_rate(make_spec, own_nets):
+    specs = [
+        make_spec(*TINY[:1], *TINY[2:], *own_nets("rescaled", "dropout", value), folder=str(value))
+        for value in (0.1, 0.9)
+    ]
+    assert len({packing.pack_key(spec.config) for spec in specs}) == 2
+    losses = [(train([spec]), first_loss(spec))[1] for spec in specs]
+    assert losses[0] != losses[1]
+
+
+def test_every_member_of_a_pack_is_compared_not_the_first_alone(make_spec, own_nets, monkeypatch, caplog):
+    """Whatever the plan takes for one architecture: what one program cannot train is not trained by one."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(compiled, "pack_key", lambda _config: "all")
+    values = (0.1, 0.9)
+    pack = [make_spec(*TINY[:1], *TINY[2:], *own_nets("rescaled", "dropout", v), folder=f"pack{v}") for v in values]
+    assert [record.pack for record in train(pack)] == [1, 1]
+    assert "2 runs are trained in 2 parts" in caplog.text
+    alone = [make_spec(*TINY[:1], *TINY[2:], *own_nets("rescaled", "dropout", v), folder=f"alone{v}") for v in values]
+    for spec in alone:
+        train([spec])
+    assert list(map(first_loss, pack)) == list(map(first_loss, alone))

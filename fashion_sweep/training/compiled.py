@@ -107,14 +107,17 @@ class _Run:
 
 def _train(jobs: Sequence[Job]) -> None:
     runs = [_begun(row, job, len(jobs)) for row, job in enumerate(jobs)]
-    starts = {run.start for run in runs}
-    if len(starts) > 1:
-        for start in starts:
-            _train([run.job for run in runs if run.start == start])
+    parts: dict[tuple[int, str], list[Job]] = {}
+    for run in runs:
+        parts.setdefault((run.start, kept.program_key(run.model, run.job.config)), []).append(run.job)
+    if len(parts) > 1:
+        log.info("The %d runs are trained in %d parts: one program cannot train them all", len(runs), len(parts))
+        for part in parts.values():
+            _train(part)
         return
     config, split = jobs[0].config, jobs[0].split
     models = [run.model for run in runs]
-    program, validation = kept.program(models, config, split), kept.validation(models, split)
+    program, validation = kept.program(models, config, split), kept.validation(models, config, split)
     program.load(models)
     arrays, steps = _arrays(split), building.steps_per_epoch(jobs[0])
     pace = state.Pace()

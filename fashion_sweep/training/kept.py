@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -24,19 +24,33 @@ validations: OrderedDict[str, Validation] = OrderedDict()
 
 
 def program(models: Sequence[keras.Model], config: Mapping[str, Any], split: data.Split) -> Program:
-    """One that trains R models of one architecture as the config says: kept from before, or new."""
-    optimizer = optimizers.build(config, 1)
-    inputs = ("learning_rate", "name", *arguments.names(optimizer))
-    settings = {key: value for key, value in optimizer.get_config().items() if key not in inputs}
+    """One that trains R models with equal ``program_key`` as the config says: kept from before, or new."""
     shapes = [split.x_train.shape, str(split.x_train.dtype), config["batch_size"], len(models)]
-    key = [_architecture(models[0]), type(optimizer).__name__, settings, shapes]
+    optimizer = optimizers.build(config, 1)
+    key = [program_key(models[0], config), shapes]
     return _kept(programs, key, lambda: Program(models, optimizer, config["batch_size"]))
 
 
-def validation(models: Sequence[keras.Model], split: data.Split) -> Validation:
-    """One that measures R models of one architecture, however they are trained: kept from before, or new."""
-    key = [_architecture(models[0]), split.x_val.shape, str(split.x_val.dtype), len(models)]
+def validation(models: Sequence[keras.Model], config: Mapping[str, Any], split: data.Split) -> Validation:
+    """One that measures R models with equal ``program_key``, however they are trained: kept from before, or new."""
+    key = [_architecture(models[0], config), split.x_val.shape, str(split.x_val.dtype), len(models)]
     return _kept(validations, key, lambda: Validation(models))
+
+
+def program_key(model: keras.Model, config: Mapping[str, Any]) -> str:
+    """Equal for runs that one program can train, apart from the shapes of their data.
+
+    Whatever is not an input of the program has to be equal: the whole model but for the rates of the Dropout layers
+    that are replaced, the optimizer but for its inputs, and whether there is a schedule, with which Keras keeps the
+    learning rate elsewhere.
+    """
+    optimizer = model.optimizer
+    inputs = ("learning_rate", "name", *arguments.names(optimizer))
+    settings = {key: value for key, value in optimizer.get_config().items() if key not in inputs}
+    is_known = type(optimizer).__module__.startswith("keras.")
+    own = None if is_known else {key: value for key, value in config["optimizer"].items() if key != "learning_rate"}
+    kind = [type(optimizer).__module__, type(optimizer).__qualname__, settings, own, bool(config["schedule"])]
+    return json.dumps([_architecture(model, config), kind], default=str)
 
 
 def forget() -> None:
@@ -55,19 +69,25 @@ def _kept(found: OrderedDict[str, _Kind], key: Sequence[Any], make: Callable[[],
     return found[text]
 
 
-def _architecture(model: keras.Model) -> Any:
-    """The model's config without its dropout rates, which are inputs.
+def _architecture(model: keras.Model, config: Mapping[str, Any]) -> Any:
+    """The model's config without the rates of its replaced Dropout layers, which are inputs.
 
-    A program is not kept for another run where the model has no config to compare, or draws random numbers of its own,
+    Layers of a user's own may hold more than their config says: then the node of the run's config counts as well. A
+    program is not kept for another run where the model has no config to compare, or draws random numbers of its own,
     whose rate and stream are part of the program: then this is like no other.
     """
     if not stacked.is_function_of_inputs(model):
         return uuid.uuid4().hex
-    return _without_rates(model.get_config())
+    replaced = {layer.name for layer in stacked.replaced_dropouts(model)}
+    node = None if stacked.is_all_keras(model) else config["model"]
+    return [_without_rates(model.get_config(), replaced), node]
 
 
-def _without_rates(node: Any) -> Any:
+def _without_rates(node: Any, replaced: Collection[str]) -> Any:
+    """A serialized model without rate and seed of its Dropout layers of these names, as far as they drop anything."""
     if isinstance(node, Mapping):
-        dropped = ("rate", "seed") if node.get("rate") else ("seed",)
-        return {key: _without_rates(value) for key, value in node.items() if key not in dropped}
-    return [_without_rates(item) for item in node] if isinstance(node, (list, tuple)) else node
+        config: Any = node.get("config")
+        if node.get("class_name") == "Dropout" and config["name"] in replaced and 0 < config["rate"] < 1:
+            return [node["class_name"], {key: value for key, value in config.items() if key not in ("rate", "seed")}]
+        return {key: _without_rates(value, replaced) for key, value in node.items()}
+    return [_without_rates(item, replaced) for item in node] if isinstance(node, (list, tuple)) else node

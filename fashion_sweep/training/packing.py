@@ -36,16 +36,19 @@ def _is_positive(value: Any) -> bool:
 def pack_key(config: Mapping[str, Any]) -> str | None:
     """Runs with equal keys are of one architecture, optimizer and data, and differ in what is an input of a program.
 
-    Those inputs are the seed, the learning rate and its schedule, the dropout rate, and the optimizer's INPUTS.
-    Callbacks and what is saved may differ too. None where a run must be trained alone.
+    Those inputs are the seed, the learning rate and its schedule, the optimizer's INPUTS, and the dropout rate of our
+    own models: what a key named dropout does to others is not known. Callbacks and what is saved may differ too. None
+    where a run must be trained alone.
     """
     if any(config["optimizer"].get(key) for key in MIXING):
         return None
-    model = {**config["model"], "dropout": bool(config["model"].get("dropout"))}
+    model = dict(config["model"])
+    if str(model.get("_target_")).startswith("fashion_sweep.models."):
+        model["dropout"] = bool(model.get("dropout"))
     inputs = inputs_among(str(config["optimizer"]["_target_"]).removeprefix("keras.optimizers."), config["optimizer"])
     optimizer = config["optimizer"] | dict.fromkeys(["learning_rate", *inputs], "input")
     rest = {key: config[key] for key in ("data", "trainer", "epochs", "batch_size")}
-    return json.dumps([model, optimizer, rest], sort_keys=True)
+    return json.dumps([model, optimizer, bool(config.get("schedule")), rest], sort_keys=True)
 
 
 def cost(config: Mapping[str, Any]) -> float:

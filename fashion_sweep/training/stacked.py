@@ -8,7 +8,7 @@ so that a learning rate of shape [R, 1, 1] fits every one of them. Tables alone 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -32,13 +32,12 @@ def stack(models: Sequence[keras.Model], noise: Noise) -> keras.Model:
     Takes [R * B, ...], run after run, and returns [R * B, classes]. Its Dropout layers read ``noise``. Weights are not
     copied: see ``load``.
     """
-    runs, dropouts = len(models), 0
+    runs = len(models)
+    numbers = {id(layer): number for number, layer in enumerate(replaced_dropouts(models[0]))}
 
     def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
-        nonlocal dropouts
-        if is_plain_dropout(layer):
-            dropouts += 1
-            return CounterDropout(noise, dropouts - 1, runs)
+        if id(layer) in numbers:
+            return CounterDropout(noise, numbers[id(layer)], runs)
         if runs == 1 or not layer.weights:
             return layer.__class__.from_config(layer.get_config())
         return RULES[type(layer)](layer, runs)
@@ -52,8 +51,9 @@ def is_function_of_inputs(model: keras.Model) -> bool:
     """Whether all that is random in the stacked model are its CounterDropout layers, whose rates are inputs."""
     if not _is_clonable(model):
         return False
-    leaves = model._flatten_layers(include_self=False)
-    return all(is_plain_dropout(layer) or not hasattr(layer, "seed_generator") for layer in leaves)
+    replaced = {id(layer) for layer in replaced_dropouts(model)}
+    every = model._flatten_layers(include_self=False)
+    return all(id(layer) in replaced or not hasattr(layer, "seed_generator") for layer in every)
 
 
 def has_convolutions(model: keras.Model) -> bool:
@@ -63,10 +63,35 @@ def has_convolutions(model: keras.Model) -> bool:
 
 def dropout_rates(model: keras.Model) -> list[float]:
     """The rates of the layers that ``stack`` replaces by CounterDropout, in its order."""
-    if not _is_clonable(model):
-        return []
-    leaves = model._flatten_layers(include_self=False)
-    return [float(layer.rate) for layer in leaves if is_plain_dropout(layer)]
+    return [float(layer.rate) for layer in replaced_dropouts(model)]
+
+
+def replaced_dropouts(model: keras.Model) -> list[keras.layers.Layer]:
+    """The Dropout layers that ``stack`` replaces, each once: those of the model and of the models nested in it.
+
+    One inside another layer, such as a block of a user's own, is out of reach of the clone.
+    """
+    leaves = _leaves(model) if _is_clonable(model) else ()
+    return list({id(layer): layer for layer in leaves if is_plain_dropout(layer)}.values())
+
+
+def is_all_keras(model: keras.Model) -> bool:
+    """Whether every layer is one of Keras' own, whose config says all that there is to know of it."""
+    every = model._flatten_layers()
+    return all(type(layer).__module__.startswith("keras.") and not _is_lambda(layer) for layer in every)
+
+
+def _leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers that clone_model hands to its clone function: nested models are entered, other layers are not."""
+    for layer in model.layers:
+        if any(kind.__name__ in ("Sequential", "Functional") for kind in type(layer).__mro__):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _is_lambda(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.Lambda)
 
 
 def load(stacked: Sequence[Any], row: int, weights: Sequence[Any]) -> None:
@@ -119,7 +144,7 @@ def _why_not(layer: keras.layers.Layer) -> str | None:
     name = f"{type(layer).__name__} {layer.name}"
     if isinstance(layer, keras.Model) or is_plain_dropout(layer):
         return None
-    if not type(layer).__module__.startswith("keras.") or isinstance(layer, keras.layers.Lambda):
+    if not type(layer).__module__.startswith("keras.") or _is_lambda(layer):
         return f"layer {name} may mix the images of a batch"
     if isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False):
         return f"layer {name} makes a mask"
