@@ -1,6 +1,6 @@
 """What Hydra calls for each run, under any launcher, and what it offers to the packed one.
 
-The methods besides ``__call__`` are those of hydra_plugins.packed_launcher.PackTask; other launchers do not look at
+The methods besides ``__call__`` are those of packed_jobs.PackTask; other launchers do not look at
 them.
 """
 
@@ -17,15 +17,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_sweep import plan, quiet
-from fashion_sweep.provenance import Code
-from fashion_sweep.redaction import Redaction
-from fashion_sweep.run_dir import RunRecord, Status
-from fashion_sweep.training import packing
+from fashion_sweep.config.redaction import Redaction
+from fashion_sweep.planning import run_spec
+from fashion_sweep.storage.provenance import Code
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.training import native_output, packing
 
 if TYPE_CHECKING:
-    from fashion_sweep.training.job import RunSpec
-    from hydra_plugins.packed_launcher import Job
+    from fashion_sweep.config.run_spec import RunSpec
+    from packed_jobs import Job
 
 
 class RunFailedError(CompactHydraException):
@@ -70,15 +70,15 @@ class Task:
     def warm_up(self) -> None:
         """Import what takes seconds, while the command line still composes the grid."""
         for name in self.trainers or ["fashion_sweep.training.compiled.compiled"]:
-            quiet.trainer(name, None)
+            native_output.trainer(name, None)
 
     def pack_key(self, config: DictConfig) -> Hashable | None:
         """Runs with equal keys may train together."""
-        return packing.pack_key(plan.resolved(config)) if "compiled" in str(config.trainer._target_) else None
+        return packing.pack_key(run_spec.resolved(config)) if "compiled" in str(config.trainer._target_) else None
 
     def cost(self, config: DictConfig) -> float:
         """How long a run may take, relative to others of the sweep."""
-        return packing.cost(plan.resolved(config))
+        return packing.cost(run_spec.resolved(config))
 
     def run_pack(self, jobs: Sequence[Job]) -> list[float | RunFailedError]:
         """Train several runs together."""
@@ -102,11 +102,11 @@ class Task:
     def _spec(
         self, config: DictConfig, hydra: Any, own_log: Callable[[], AbstractContextManager[None]] = nullcontext
     ) -> RunSpec:
-        from fashion_sweep.training.job import RunSpec
+        from fashion_sweep.config.run_spec import RunSpec
 
-        resolved = plan.resolved(config)
+        resolved = run_spec.resolved(config)
         overrides = cast("list[str]", OmegaConf.to_container(hydra.overrides.task))  # as typed: interpolations stay
-        choices, identity = plan.group_choices(hydra, resolved), plan.identity(resolved)
+        choices, identity = run_spec.group_choices(hydra, resolved), run_spec.identity_of(resolved)
         folder, hidden = Path(hydra.runtime.output_dir), Redaction.of(config)
         return RunSpec(folder, resolved, choices, overrides, identity, own_log, self.code, hidden)
 

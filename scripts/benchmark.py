@@ -21,7 +21,7 @@ from benchmarks.results import Results, Sample, number
 from benchmarks.tables import Benchmark, csv_text, markdown
 
 from fashion_sweep.errors import UserError
-from fashion_sweep.run_dir import write_text
+from fashion_sweep.storage.atomic import write_text
 
 SECTIONS = (*contestants.WHAT, "floor", "overhead", "gpu")
 REHEARSAL = Settings(1, 500)

@@ -15,8 +15,8 @@ from pathlib import Path
 from notes.rows import EXPERIMENTS, RESTORED, Experiment
 
 from fashion_sweep.errors import UserError
-from fashion_sweep.quiet import native_output_to
-from fashion_sweep.run_dir import write_text
+from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.training.native_output import native_output_to
 
 DESCRIPTION = """\
 Train every experiment of the lecture notes with several seeds, as sweeps, and write a table of the notes' numbers

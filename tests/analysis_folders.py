@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashion_sweep.run_dir import METRICS, RunDir, RunRecord, Status
-from fashion_sweep.sweep_dir import PlannedRun, SweepDir, identity, run_name
+from fashion_sweep.storage.identity import identity, run_name
+from fashion_sweep.storage.record import METRICS, RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import PlannedRun, SweepDir
 
 FINGERPRINT = "f" * 64
 RATES = {"sgd": 0.01, "momentum": 0.01, "nesterov": 0.01, "adam": 0.001, "rmsprop": 0.001, "adagrad": 0.001}

@@ -18,10 +18,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from fashion_sweep import app, fashion_mnist, plan
+from fashion_sweep import app
+from fashion_sweep.data import fashion_mnist
+from fashion_sweep.planning import run_spec
 from fashion_sweep.training.train import RunSpec
-from hydra_plugins.packed_launcher._devices import available_cores
-from hydra_plugins.packed_launcher.composing import fast_loader
+from packed_jobs.hydra_internals.config_loader import fast_loader
+from packed_jobs.local.devices import available_cores
 
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -105,9 +107,9 @@ def make_spec(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[.
     def make(*overrides: str, folder: str = "run") -> RunSpec:
         lines = [*TINY, *overrides]
         config = composed(*lines)
-        resolved = plan.resolved(config)
-        choices = plan.group_choices(config.hydra, resolved)
-        return RunSpec(tmp_path / folder, resolved, choices, lines, plan.identity(resolved))
+        resolved = run_spec.resolved(config)
+        choices = run_spec.group_choices(config.hydra, resolved)
+        return RunSpec(tmp_path / folder, resolved, choices, lines, run_spec.identity_of(resolved))
 
     return make
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import keras
 
-from fashion_sweep.run_dir import RunDir, Status
-from fashion_sweep.training import recording
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training import recorder
 
 
 class AtEpoch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -121,7 +122,7 @@ class ClockSetBack(AtEpoch):
 
     def act(self) -> None:
         earlier = datetime.now(timezone.utc) - timedelta(hours=1)
-        recording._now = lambda: earlier.isoformat(timespec="milliseconds")
+        recorder._now = lambda: earlier.isoformat(timespec="milliseconds")
 
 
 class Note(keras.callbacks.Callback):  # type: ignore[misc]

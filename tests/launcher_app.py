@@ -18,7 +18,7 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from hydra_plugins.packed_launcher import Job, _work
+from packed_jobs import Job, run
 
 log = logging.getLogger("launcher_app")
 state: list[Any] = []
@@ -158,7 +158,7 @@ class Noting(Callback):
 
 def overflow() -> None:
     """Let packs run out of stack."""
-    _work.FRAMES_A_JOB = 0
+    run.FRAMES_A_JOB = 0
     sys.setrecursionlimit(400)
 
 

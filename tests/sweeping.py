@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from fashion_sweep.run_dir import RunDir, RunRecord
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.storage.record import RunRecord
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
 
 TINY = ("data=synthetic", "data.samples=320", "data.image_size=8")
 HERE = Path(__file__).parent

@@ -6,9 +6,10 @@ from analysis_folders import grid, write_run, write_sweep
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_sweep.analysis import aggregate
-from fashion_sweep.analysis.collect import collect
-from fashion_sweep.run_dir import Status
+from fashion_sweep.analysis import summary
+from fashion_sweep.analysis.load import collect
+from fashion_sweep.reporting import labels
+from fashion_sweep.storage.record import Status
 
 NAN, INF = math.nan, math.inf
 
@@ -20,9 +21,9 @@ def rows(*val_losses):
     ]
 
 
-def summary(folder):
+def summarized(folder):
     collected = collect([folder])
-    return aggregate.summarize(collected.runs, collected.histories)
+    return summary.summarize(collected.runs, collected.histories)
 
 
 def table(*runs):
@@ -34,7 +35,7 @@ def table(*runs):
 
 def test_the_best_epoch_has_the_lowest_finite_validation_loss(tmp_path):
     write_run(tmp_path / "run", {}, rows(0.9, NAN, 0.4, 0.4, -INF, 0.6))
-    row = summary(tmp_path).iloc[0]
+    row = summarized(tmp_path).iloc[0]
     assert (row["best_epoch"], row["best_val_loss"], row["best_val_accuracy"]) == (3, 0.4, 0.3)
     assert (row["last_loss"], row["last_accuracy"], row["last_val_loss"], row["last_val_accuracy"]) == (
         0.5,
@@ -50,7 +51,7 @@ def test_a_history_counts_more_than_the_record_and_the_record_more_than_nothing(
     write_run(tmp_path / "b", {}, [], best=stale, last=stale)
     write_run(tmp_path / "c", {}, rows(NAN), status=Status.DIVERGED, best=stale, last=stale)
     write_run(tmp_path / "d", {}, [])
-    found = summary(tmp_path)
+    found = summarized(tmp_path)
     assert found["best_val_loss"].tolist()[:2] == [0.5, 9.0]
     assert found["last_val_loss"].tolist()[:2] == [0.5, 9.0]
     assert found[["best_val_loss", "last_val_loss"]].iloc[2:].isna().all(axis=None)
@@ -60,14 +61,14 @@ def test_a_history_counts_more_than_the_record_and_the_record_more_than_nothing(
 def test_the_summary_keeps_columns_types_and_order(tmp_path):
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam"], batch_size=[32, 64]))
     collected = collect([tmp_path])
-    found = aggregate.summarize(collected.runs, collected.histories)
+    found = summary.summarize(collected.runs, collected.histories)
     assert found.columns.tolist() == collected.runs.columns.tolist()
     assert found.dtypes.tolist() == collected.runs.dtypes.tolist()
     assert found["run"].tolist() == collected.runs["run"].tolist()
 
 
 def test_runs_that_count_come_first_and_the_best_of_them_first():
-    found = aggregate.ranked(
+    found = summary.ranked(
         table(
             ("pending", NAN),
             ("failed", 0.1),
@@ -83,8 +84,8 @@ def test_runs_that_count_come_first_and_the_best_of_them_first():
 
 
 def test_a_diverged_run_is_never_the_best():
-    assert aggregate.best_run(table(("diverged", 0.1), ("failed", 0.2), ("pending", NAN))) is None
-    assert aggregate.best_run(table(("diverged", 0.1), ("completed", 9.0))) == "run1"
+    assert summary.best_run(table(("diverged", 0.1), ("failed", 0.2), ("pending", NAN))) is None
+    assert summary.best_run(table(("diverged", 0.1), ("completed", 9.0))) == "run1"
 
 
 RUNS = st.lists(st.tuples(st.sampled_from([s.value for s in Status]), st.floats()), min_size=1, max_size=12)
@@ -93,28 +94,28 @@ RUNS = st.lists(st.tuples(st.sampled_from([s.value for s in Status]), st.floats(
 @given(RUNS)
 def test_ranking_loses_no_run_and_starts_with_the_lowest(runs):
     before = table(*runs)
-    after = aggregate.ranked(before)
+    after = summary.ranked(before)
     assert sorted(after["run"]) == sorted(before["run"])
     counting = [v for s, v in runs if s in ("completed", "running", "interrupted") and math.isfinite(v)]
     assert after["best_val_loss"].tolist()[: len(counting)] == sorted(counting)
-    assert (aggregate.best_run(before) is None) == (not counting)
+    assert (summary.best_run(before) is None) == (not counting)
 
 
 def test_statuses_are_counted_in_their_order():
-    counts = aggregate.status_counts(table(("failed", NAN), ("completed", 1), ("pending", NAN), ("completed", 1)))
+    counts = summary.status_counts(table(("failed", NAN), ("completed", 1), ("pending", NAN), ("completed", 1)))
     assert list(counts.items()) == [("pending", 1), ("completed", 2), ("failed", 1)]
 
 
 def test_levels_are_sorted_numbers_then_none():
-    assert aggregate.levels(pd.Series([0.3, None, 0, 0.05], dtype=object)) == ["0", "0.05", "0.3", "none"]
-    assert aggregate.levels(pd.Series(["sgd", None, "adam", "sgd"], dtype=object)) == ["sgd", "adam", "none"]
-    assert aggregate.levels(pd.Series([10, "Decay(x=1)", 2], dtype=object)) == ["10", "Decay(x=1)", "2"]
+    assert labels.levels(pd.Series([0.3, None, 0, 0.05], dtype=object)) == ["0", "0.05", "0.3", "none"]
+    assert labels.levels(pd.Series(["sgd", None, "adam", "sgd"], dtype=object)) == ["sgd", "adam", "none"]
+    assert labels.levels(pd.Series([10, "Decay(x=1)", 2], dtype=object)) == ["10", "Decay(x=1)", "2"]
 
 
 def factors(folder, points):
     write_sweep(folder, points)
     collected = collect([folder])
-    return aggregate.panel_factors(collected.runs, collected.swept)
+    return labels.panel_factors(collected.runs, collected.swept)
 
 
 def test_default_rates_that_differ_by_optimizer_make_no_panels(tmp_path):
@@ -130,8 +131,8 @@ def test_a_run_that_has_not_begun_makes_no_panel(tmp_path):
     sweep = write_sweep(tmp_path, grid(optimizer=["sgd", "adam"]))
     sweep.path.joinpath(collect([tmp_path]).runs["run"][1], "run.json").unlink()
     collected = collect([tmp_path])
-    assert aggregate.panel_factors(collected.runs, collected.swept) == []
-    assert aggregate.constant_factors(collected.runs)["model"] == "mlp"
+    assert labels.panel_factors(collected.runs, collected.swept) == []
+    assert labels.constant_factors(collected.runs)["model"] == "mlp"
 
 
 def test_a_label_says_what_sets_a_run_apart(tmp_path):
@@ -139,7 +140,7 @@ def test_a_label_says_what_sets_a_run_apart(tmp_path):
         tmp_path / "a", grid(optimizer=["sgd", "adam"], model__dropout=[0.3], model__hidden_units=[[100], [50]])
     )
     collected = collect([tmp_path / "a"])
-    assert list(aggregate.run_labels(collected.runs, collected.swept).values()) == [
+    assert list(labels.run_labels(collected.runs, collected.swept).values()) == [
         "sgd, hidden units [100]",
         "sgd, hidden units [50]",
         "adam, hidden units [100]",
@@ -147,7 +148,7 @@ def test_a_label_says_what_sets_a_run_apart(tmp_path):
     ]
     write_run(tmp_path / "b", {}, [])
     alone = collect([tmp_path / "b"])
-    assert aggregate.run_labels(alone.runs, alone.swept) == {"b": "b"}
+    assert labels.run_labels(alone.runs, alone.swept) == {"b": "b"}
 
 
 def curves(**runs):
@@ -164,11 +165,11 @@ def curves(**runs):
     ],
 )
 def test_far_losses_do_not_stretch_the_axis(runs, expected):
-    assert aggregate.inner_range(curves(**runs), "high") == expected
+    assert labels.inner_range(curves(**runs), "high") == expected
 
 
 def test_far_accuracies_do_not_either():
-    assert aggregate.inner_range(curves(a=[0.8, 0.87, 0.88], b=[0.7, 0.85, 0.86], c=[0.1, 0.1]), "low") == (0.7, 0.88)
+    assert labels.inner_range(curves(a=[0.8, 0.87, 0.88], b=[0.7, 0.85, 0.86], c=[0.1, 0.1]), "low") == (0.7, 0.88)
 
 
 @given(
@@ -176,7 +177,7 @@ def test_far_accuracies_do_not_either():
     st.sampled_from(["low", "high"]),
 )
 def test_an_axis_always_reaches_the_best_value(runs, bad_end):
-    low, high = aggregate.inner_range(curves(**runs), bad_end)
+    low, high = labels.inner_range(curves(**runs), bad_end)
     values = [value for run in runs.values() for value in run]
     assert low <= high
     assert (low == min(values)) if bad_end == "high" else (high == max(values))

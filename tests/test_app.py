@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from fashion_sweep.run_dir import RunDir, Status
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
 
 TINY = ("data=synthetic", "data.samples=320", "data.image_size=8")
 ROOT = Path(__file__).parents[1]
@@ -159,7 +160,7 @@ def test_a_wheel_holds_the_config_and_runs_outside_the_checkout(tmp_path):
     assert not (site / "hydra_plugins" / "__init__.py").exists()
     entry = (next(site.glob("*.dist-info")) / "entry_points.txt").read_text()
     assert "fashion-sweep = fashion_sweep.app:main" in entry
-    assert "fashion-sweep-report = fashion_sweep.analysis.report:main" in entry
+    assert "fashion-sweep-report = fashion_sweep.cli.report:main" in entry
     code = "import sys; sys.argv[0] = 'fashion-sweep'; from fashion_sweep import app; print(app.CONF); app.main()"
     words = [sys.executable, "-c", code, *TINY, "epochs=1"]
     environment = os.environ | {"PYTHONPATH": str(site)}

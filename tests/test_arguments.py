@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_sweep.training import arguments, packing
+from fashion_sweep.training import packing
+from fashion_sweep.training.engines.tensorflow import hyperparameters
 
 WEIGHTS, STEPS = (4, 3), 5
 
@@ -45,10 +46,10 @@ def test_a_step_with_arguments_is_the_step_with_their_numbers(name, options, val
     own = [make(0.1, **options, **{key: pair[run] for key, pair in values.items()}) for run in (0, 1)]
     expected = [moved(optimizer, weights[run], gradients[:, run]) for run, optimizer in enumerate(own)]
     both = make(0.1, **options, **{key: pair[0] for key, pair in values.items()})
-    names = arguments.names(both)
+    names = hyperparameters.names(both)
     assert set(values) <= set(names)
-    for key, given in zip(names, arguments.values(own, names), strict=True):
-        setattr(both, key, arguments.Argument(tf.constant(given)[:, None, None]))
+    for key, given in zip(names, hyperparameters.values(own, names), strict=True):
+        setattr(both, key, hyperparameters.TracedHyperparameter(tf.constant(given)[:, None, None]))
     np.testing.assert_array_equal(moved(both, weights, gradients), expected)
 
 
@@ -56,9 +57,9 @@ def test_a_step_with_arguments_is_the_step_with_their_numbers(name, options, val
 def test_a_sparse_gradient_is_as_good(name, options, values):
     make = getattr(keras.optimizers, name)
     one, other = (make(0.1, **options, **{key: pair[1] for key, pair in values.items()}) for _ in range(2))
-    names = arguments.names(one)
-    for key, given in zip(names, arguments.values([one], names), strict=True):
-        setattr(one, key, arguments.Argument(tf.constant(given[0])))
+    names = hyperparameters.names(one)
+    for key, given in zip(names, hyperparameters.values([one], names), strict=True):
+        setattr(one, key, hyperparameters.TracedHyperparameter(tf.constant(given[0])))
     weights = np.random.default_rng(0).normal(size=WEIGHTS).astype("float32")
     gradient = tf.IndexedSlices(tf.constant(weights[:2] + 1), tf.constant([3, 1]), tf.constant(WEIGHTS))
     np.testing.assert_array_equal(moved(one, weights, [gradient] * STEPS), moved(other, weights, [gradient] * STEPS))
@@ -85,5 +86,5 @@ def test_an_optimizer_that_is_not_keras_own_has_no_inputs():
     class SGD(keras.optimizers.SGD):
         """Only its name is that of Keras' own."""
 
-    assert arguments.names(keras.optimizers.SGD(momentum=0.9)) == ["momentum"]
-    assert arguments.names(SGD(momentum=0.9)) == []
+    assert hyperparameters.names(keras.optimizers.SGD(momentum=0.9)) == ["momentum"]
+    assert hyperparameters.names(SGD(momentum=0.9)) == []

@@ -13,13 +13,18 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
-from fashion_sweep import app, baseline, data, plan
-from fashion_sweep.analysis import aggregate, table
-from fashion_sweep.analysis.collect import collect
-from fashion_sweep.command import Command
+from fashion_sweep import app
+from fashion_sweep.analysis import summary
+from fashion_sweep.analysis.load import collect
+from fashion_sweep.data import loading
 from fashion_sweep.errors import UserError
-from fashion_sweep.run_dir import METRICS, RunDir, Status
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.planning import plan
+from fashion_sweep.planning.request import Request
+from fashion_sweep.reporting import table
+from fashion_sweep.storage.record import METRICS, Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
+from fashion_sweep.training import cross_validation
 from fashion_sweep.training.train import RunSpec, train
 
 TINY = ("data=synthetic", "data.samples=320", "data.image_size=8")
@@ -34,7 +39,7 @@ def specs(folder: Path, *overrides: str) -> list[RunSpec]:
 
 
 def planned(*overrides: str, images: tuple[str, ...] = TINY, multirun: bool = True) -> plan.Plan:
-    return plan.make_plan(Command([*images, *overrides], app.CONF, "config", None, multirun))
+    return plan.make_plan(Request([*images, *overrides], app.CONF, "config", None, multirun))
 
 
 def problem(*overrides: str) -> str:
@@ -50,7 +55,7 @@ def folds_of(run: RunDir) -> list[dict[str, float]]:
 
 def by_hand(config, fold: int) -> dict[str, float]:
     """A fold's scores, without cross_validate."""
-    dataset = data.load(config["data"])
+    dataset = loading.load(config["data"])
     x, y = dataset.images.reshape(320, 64) / 255.0, dataset.labels
     train_rows, held_out = list(StratifiedKFold(5).split(x, y))[fold]
     fitted = SGDClassifier(loss="log_loss", max_iter=9, random_state=42).fit(x[train_rows], y[train_rows])
@@ -105,8 +110,8 @@ def test_limit_and_folds_say_what_is_trained_on(tmp_path):
 
 def test_float_images_are_taken_as_they_are_and_integers_divided_by_255():
     images = np.array([[[0, 255], [51, 102]]], "uint8")
-    assert baseline._pixels(images).tolist() == [[0.0, 1.0, 0.2, 0.4]]
-    assert baseline._pixels(images.astype("float32")).tolist() == [[0.0, 255.0, 51.0, 102.0]]
+    assert cross_validation._pixels(images).tolist() == [[0.0, 1.0, 0.2, 0.4]]
+    assert cross_validation._pixels(images.astype("float32")).tolist() == [[0.0, 255.0, 51.0, 102.0]]
 
 
 def test_settings_of_networks_are_no_part_of_a_run():
@@ -167,7 +172,7 @@ def test_any_other_classifier_of_scikit_learn_can_be_named(tmp_path):
         "defaults:\n  - override /trainer@_global_.trainer: cross_validation\n"
         "_target_: sklearn.tree.DecisionTreeClassifier\nmax_depth: 3\n"
     )
-    grid = plan.make_plan(Command([*TINY, "model=tree"], app.CONF, "config", tmp_path / "conf", False))
+    grid = plan.make_plan(Request([*TINY, "model=tree"], app.CONF, "config", tmp_path / "conf", False))
     [point] = grid.points
     [record] = train([RunSpec(tmp_path / "run", point.config, point.choices, point.overrides, point.identity)])
     assert (record.status, record.parameters) == (Status.COMPLETED, None)
@@ -214,7 +219,7 @@ def test_a_sweep_of_nothing_else_has_a_report(command, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     collected = collect([tmp_path / "s"])
     assert collected.warnings == []
-    runs = aggregate.summarize(collected.runs, collected.histories)
+    runs = summary.summarize(collected.runs, collected.histories)
     assert [(row["status"], row["model.max_iter"]) for row in runs.to_dict("records")] == [
         ("completed", 5),
         ("completed", 9),

@@ -12,12 +12,12 @@ from analysis_folders import config, curve, grid, record, run_folder, write_run,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fashion_sweep.analysis.aggregate import summarize
-from fashion_sweep.analysis.collect import collect
+from fashion_sweep.analysis.load import collect
+from fashion_sweep.analysis.summary import summarize
 from fashion_sweep.errors import FolderError
-from fashion_sweep.ownership import owned
-from fashion_sweep.run_dir import Status
-from fashion_sweep.sweep_dir import PlannedRun, SweepDir
+from fashion_sweep.storage.lease import owned
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.sweep_dir import PlannedRun, SweepDir
 
 POINTS = grid(optimizer=["sgd", "adam"], model__dropout=[0, 0.3])
 
@@ -287,7 +287,7 @@ def test_metrics_arrive_as_they_were_written(tmp_path, values):
 def test_a_folder_that_may_not_be_looked_into_is_passed_over(tmp_path):
     write_sweep(tmp_path, POINTS[:1])
     (tmp_path / "lost+found").mkdir(mode=0)
-    code = "from fashion_sweep.analysis.collect import *; import sys; print(len(collect([Path(sys.argv[1])]).runs))"
+    code = "from fashion_sweep.analysis.load import *; import sys; print(len(collect([Path(sys.argv[1])]).runs))"
     without = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
     done = subprocess.run([*without, sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("1\n", "")

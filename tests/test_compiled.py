@@ -9,11 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_sweep import data, optimizers
-from fashion_sweep.run_dir import METRICS, RunDir, Status
-from fashion_sweep.training import building, kept, stacked
-from fashion_sweep.training.job import Job, RunSpec
-from fashion_sweep.training.noise import Noise, scales, thresholds
+from fashion_sweep.config.run_spec import RunSpec
+from fashion_sweep.data import loading
+from fashion_sweep.data import split as data_split
+from fashion_sweep.models import optimizers
+from fashion_sweep.storage.record import METRICS, Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training import model_setup
+from fashion_sweep.training.engines import program_cache
+from fashion_sweep.training.engines.tensorflow import stacking
+from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs, scales, thresholds
+from fashion_sweep.training.job import Job
 from fashion_sweep.training.train import train
 
 EPOCHS = 3
@@ -27,19 +33,22 @@ def plain_keras(spec: RunSpec) -> tuple[list[dict[str, float]], list[np.ndarray]
     """History and final weights of train_on_batch over the batches that the compiled trainer uses."""
     job = Job(spec)
     config, split = job.config, job.split
-    initial = building.compiled_model(job)
-    noise, steps = Noise(), building.steps_per_epoch(job)
-    model = stacked.stack([initial], noise)
+    initial = model_setup.compiled_model(job)
+    noise, steps = DropoutInputs(), model_setup.steps_per_epoch(job)
+    model = stacking.stack([initial], noise)
     model.set_weights(initial.get_weights())
     model.compile(
-        optimizers.build(config, steps * config["epochs"]), building.LOSS, metrics=["accuracy"], run_eagerly=True
+        optimizers.build_optimizer(config, steps * config["epochs"]),
+        model_setup.LOSS,
+        metrics=["accuracy"],
+        run_eagerly=True,
     )
-    rates = np.array(stacked.dropout_rates(initial))[:, None]
+    rates = np.array(stacking.dropout_rates(initial))[:, None]
     noise.seeds, noise.step = tf.constant([config["seed"]], tf.uint32), tf.Variable(0, dtype=tf.uint32, trainable=False)
     noise.thresholds, noise.scales = list(tf.constant(thresholds(rates))), list(tf.constant(scales(rates)))
-    x, x_val, history = data.scale(split.x_train), data.scale(split.x_val), []
+    x, x_val, history = data_split.scale(split.x_train), data_split.scale(split.x_val), []
     for epoch in range(config["epochs"]):
-        order = building.order(job, epoch)
+        order = model_setup.order(job, epoch)
         logs = dict.fromkeys(("loss", "accuracy"), 0.0)
         for step in range(steps):
             batch = order[step * config["batch_size"] : (step + 1) * config["batch_size"]]
@@ -123,7 +132,7 @@ def test_without_dropout_model_fit_gives_the_same_numbers(make_spec, optimizer):
     model = keras.models.load_model(RunDir(keras_own.folder).last_model)
     history = [{key: row[key] for key in METRICS} for row in RunDir(keras_own.folder).read_history()]
     assert_close(ours, (history, model.get_weights()), TOLERANCE["default"])
-    batches = [building.order(Job(ours), epoch).tolist() for epoch in range(3)]
+    batches = [model_setup.order(Job(ours), epoch).tolist() for epoch in range(3)]
     assert batches[0] != batches[1] != batches[2]
     assert [sorted(batch) for batch in batches] == [list(range(256))] * 3
 
@@ -268,8 +277,8 @@ def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec):
     best, last = (keras.models.load_model(folder / name) for name in ("best.keras", "last.keras"))
     for one, two in zip(best.get_weights(), last.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
-    _, split = data.load_split(make_spec(*words).config["data"])
-    loss, _ = best.evaluate(data.scale(split.x_val), split.y_val, verbose=0)
+    _, split = loading.load_split(make_spec(*words).config["data"])
+    loss, _ = best.evaluate(data_split.scale(split.x_val), split.y_val, verbose=0)
     assert loss == pytest.approx(early[1].best["val_loss"], rel=1e-5)
 
 
@@ -280,7 +289,7 @@ def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec)
     )
     for spec in (first, other, again):
         train([spec])
-    kept.forget()
+    program_cache.forget()
     anew = make_spec(*words, "seed=1", folder="d")
     train([anew])
     assert rows(first) == rows(again) == rows(anew) != rows(other)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from fashion_sweep.run_dir import RunDir, Status
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training.train import train
 
 

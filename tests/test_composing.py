@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from omegaconf import MISSING, Container, DictConfig, ListConfig, OmegaConf
 
 from fashion_sweep import app
-from hydra_plugins.packed_launcher import _cloning, _quick, _yaml, composing
+from packed_jobs.hydra_internals import clone, config_loader, run_job, yaml
 
 GROUPS = {path.name: sorted(f.stem for f in path.iterdir()) for path in sorted(app.CONF.iterdir()) if path.is_dir()}
 CHOICES = [f"{group}={choice}" for group, choices in GROUPS.items() for choice in choices if group != "experiment"]
@@ -39,9 +39,9 @@ def loader() -> Iterator[ConfigLoaderImpl]:
 
 
 @pytest.fixture(scope="module")
-def fast(loader: ConfigLoaderImpl) -> composing.FastConfigLoader:
-    made = composing.fast_loader(loader)
-    assert isinstance(made, composing.FastConfigLoader)
+def fast(loader: ConfigLoaderImpl) -> config_loader.FastConfigLoader:
+    made = config_loader.fast_loader(loader)
+    assert isinstance(made, config_loader.FastConfigLoader)
     return made
 
 
@@ -73,7 +73,7 @@ def assert_equal(loader: ConfigLoaderImpl, fast: ConfigLoaderImpl, lines: list[s
 
 @pytest.mark.parametrize("line", ["", *CHOICES, "+experiment=smoke", "experiment=smoke"])
 def test_every_choice_is_composed_as_hydra_does(
-    loader: ConfigLoaderImpl, fast: composing.FastConfigLoader, line: str
+    loader: ConfigLoaderImpl, fast: config_loader.FastConfigLoader, line: str
 ) -> None:
     lines = [line] if line else []
     assert_equal(loader, fast, lines)
@@ -103,7 +103,7 @@ LINES = [
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(LINES), max_size=6))
 def test_any_overrides_give_what_hydra_gives(
-    loader: ConfigLoaderImpl, fast: composing.FastConfigLoader, lines: list[str]
+    loader: ConfigLoaderImpl, fast: config_loader.FastConfigLoader, lines: list[str]
 ) -> None:
     assert_equal(loader, fast, lines)
 
@@ -112,7 +112,7 @@ def test_any_overrides_give_what_hydra_gives(
 @pytest.mark.filterwarnings("ignore:provider=hydra.searchpath")
 @pytest.mark.parametrize("line", LINES)
 def test_any_override_gives_what_hydra_gives(
-    loader: ConfigLoaderImpl, fast: composing.FastConfigLoader, line: str
+    loader: ConfigLoaderImpl, fast: config_loader.FastConfigLoader, line: str
 ) -> None:
     assert_equal(loader, fast, [line])
     assert_equal(loader, fast, [line, "seed=9", "optimizer=sgd"])
@@ -130,12 +130,12 @@ def test_any_override_gives_what_hydra_gives(
     ],
 )
 def test_the_last_of_several_counts_as_in_hydra(
-    loader: ConfigLoaderImpl, fast: composing.FastConfigLoader, lines: list[str]
+    loader: ConfigLoaderImpl, fast: config_loader.FastConfigLoader, lines: list[str]
 ) -> None:
     assert_equal(loader, fast, lines)
 
 
-def test_a_job_of_a_sweep_has_the_sweeps_clock(loader: ConfigLoaderImpl, fast: composing.FastConfigLoader) -> None:
+def test_a_job_of_a_sweep_has_the_sweeps_clock(loader: ConfigLoaderImpl, fast: config_loader.FastConfigLoader) -> None:
     master = loader.load_configuration("config", ["hydra.sweep.dir=${now:%f}", "seed=1,2"], RunMode.MULTIRUN)
     clock = master.hydra.sweep.dir
     expected = loader.load_sweep_config(master, ["seed=1"])
@@ -145,7 +145,7 @@ def test_a_job_of_a_sweep_has_the_sweeps_clock(loader: ConfigLoaderImpl, fast: c
     assert OmegaConf.get_cache(job) == OmegaConf.get_cache(expected)
 
 
-def test_configs_are_copies(fast: composing.FastConfigLoader) -> None:
+def test_configs_are_copies(fast: config_loader.FastConfigLoader) -> None:
     first = fast.load_configuration("config", ["seed=1"], RunMode.RUN)
     first.model.dropout = 0.7
     second = fast.load_configuration("config", ["seed=2"], RunMode.RUN)
@@ -154,7 +154,7 @@ def test_configs_are_copies(fast: composing.FastConfigLoader) -> None:
     assert second.hydra.job.override_dirname == "seed=2"
 
 
-def test_the_yaml_files_are_read_once(fast: composing.FastConfigLoader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_yaml_files_are_read_once(fast: config_loader.FastConfigLoader, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["optimizer=nadam", "model=cnn"]
     fast.load_configuration("config", lines, RunMode.RUN)
     monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", None)
@@ -163,7 +163,7 @@ def test_the_yaml_files_are_read_once(fast: composing.FastConfigLoader, monkeypa
 
 
 def test_values_read_when_hydra_reads_them(
-    fast: composing.FastConfigLoader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fast: config_loader.FastConfigLoader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     lines = ["hydra.job.env_copy=[FASHION]"]
     for value in ("1", "2"):
@@ -174,7 +174,7 @@ def test_values_read_when_hydra_reads_them(
     assert fast.load_configuration("config", lines, RunMode.RUN).hydra.runtime.cwd == str(tmp_path)
 
 
-def test_multirun_configs_are_left_to_hydra(loader: ConfigLoaderImpl, fast: composing.FastConfigLoader) -> None:
+def test_multirun_configs_are_left_to_hydra(loader: ConfigLoaderImpl, fast: config_loader.FastConfigLoader) -> None:
     lines = ["seed=1,2", "hydra.mode=MULTIRUN"]
     expected = loader.load_configuration("config", lines, RunMode.MULTIRUN)
     assert everything(fast.load_configuration("config", lines, RunMode.MULTIRUN)) == everything(expected)
@@ -184,9 +184,9 @@ def test_compose_is_fast_where_it_is_asked_to_be(loader: ConfigLoaderImpl) -> No
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
     expected = compose("config", ["seed=5"], return_hydra_config=True)
-    composing.speed_up_compose()
+    config_loader.speed_up_compose()
     try:
-        assert isinstance(GlobalHydra.instance().config_loader(), composing.FastConfigLoader)
+        assert isinstance(GlobalHydra.instance().config_loader(), config_loader.FastConfigLoader)
         assert everything(compose("config", ["seed=5"], return_hydra_config=True)) == everything(expected)
         with pytest.raises(ConfigCompositionException, match="Could not override 'none'"):
             compose("config", ["none=1"])
@@ -212,7 +212,7 @@ def test_a_lane_makes_of_configs_what_hydra_makes(
             )
             for owner, name in replaced:
                 monkeypatch.setattr(owner, name, getattr(owner, name))  # so that it comes back after the test
-            _quick.speed_up_run_job()
+            run_job.speed_up_run_job()
         config.hydra.sweep.dir = str(tmp_path)
         mine = copy.deepcopy(config)
         held = []
@@ -251,15 +251,15 @@ def test_yaml_is_that_of_omegaconf(value: Any) -> None:
     typed = OmegaConf.structured(Typed)
     for content in (nested, {"job": nested, "runtime": {"deep": {"deeper": nested}}, "typed": typed}, {}, value):
         for config in (OmegaConf.create({"hydra": content}), OmegaConf.create({"hydra": content, "other": 1})):
-            assert _yaml.as_yaml(config) == OmegaConf.to_yaml(config)
-    assert _yaml.as_yaml(OmegaConf.create([value])) == OmegaConf.to_yaml(OmegaConf.create([value]))
+            assert yaml.as_yaml(config) == OmegaConf.to_yaml(config)
+    assert yaml.as_yaml(OmegaConf.create([value])) == OmegaConf.to_yaml(OmegaConf.create([value]))
 
 
-def test_a_clone_is_a_copy_of_its_own(fast: composing.FastConfigLoader) -> None:
+def test_a_clone_is_a_copy_of_its_own(fast: config_loader.FastConfigLoader) -> None:
     value = object()
     config = OmegaConf.create({"a": {"b": [1, {"c": 2}]}, "d": "${a.b}", "n": None}, flags={"allow_objects": True})
     config.o = value
-    new = _cloning.clone(config)
+    new = clone.clone(config)
     assert everything(new) == everything(copy.deepcopy(config))
     OmegaConf.set_readonly(config.a, True)
     new.a.b[1].c = 3

@@ -10,7 +10,9 @@ import keras
 import pytest
 from omegaconf import OmegaConf
 
-from fashion_sweep import app, checks, plan, targets
+from fashion_sweep import app
+from fashion_sweep.config import targets
+from fashion_sweep.planning import run_spec, validation
 
 FILES = sorted(path.relative_to(app.CONF) for path in app.CONF.glob("**/*.yaml"))
 CHOICES = [(path.parts[0], path.stem) for path in FILES if len(path.parts) == 2]
@@ -45,8 +47,8 @@ def test_every_choice_composes_and_passes_the_checks(composed, group, name, tmp_
         extra = [f"data.path={tmp_path / 'a.npz'}"]
     config = composed(f"{group}={name}", *extra)
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    checks.check(own, plan.resolved(config))
-    assert plan.group_choices(config.hydra, plan.resolved(config))[group] == name
+    validation.check(own, run_spec.resolved(config))
+    assert run_spec.group_choices(config.hydra, run_spec.resolved(config))[group] == name
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
@@ -67,7 +69,7 @@ def test_every_file_says_what_it_is_and_every_field_has_a_comment(path: Path):
 
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "optimizer"])
 def test_optimizers_have_the_default_values_of_keras(composed, name):
-    node = plan.resolved(composed(f"optimizer={name}", "data=synthetic"))["optimizer"]
+    node = run_spec.resolved(composed(f"optimizer={name}", "data=synthetic"))["optimizer"]
     cls = getattr(keras.optimizers, node["_target_"].rpartition(".")[2])
     defaults = {key: p.default for key, p in inspect.signature(cls).parameters.items()}
     own = {"momentum": ("momentum",), "nesterov": ("momentum", "nesterov"), "sgd_high_rate": ("learning_rate",)}
@@ -80,12 +82,12 @@ def test_optimizers_have_the_default_values_of_keras(composed, name):
 
 @pytest.mark.parametrize("name", ["early_stopping", "checkpoint"])
 def test_callbacks_can_be_made(composed, name):
-    node = plan.resolved(composed(f"callbacks={name}", "data=synthetic"))["callbacks"][name]
+    node = run_spec.resolved(composed(f"callbacks={name}", "data=synthetic"))["callbacks"][name]
     assert isinstance(targets.call(node), keras.callbacks.Callback)
 
 
 def test_the_default_run_is_the_documented_one(composed):
-    config = plan.resolved(composed())
+    config = run_spec.resolved(composed())
     assert (config["epochs"], config["batch_size"], config["seed"], config["save"]) == (20, 32, 0, "model")
     assert config["model"]["hidden_units"] == [100]
     assert config["model"]["dropout"] == 0.0
@@ -96,7 +98,7 @@ def test_the_default_run_is_the_documented_one(composed):
         "split_seed": 42,
         "limit": None,
     }
-    assert plan.group_choices(composed().hydra, config) == {
+    assert run_spec.group_choices(composed().hydra, config) == {
         "model": "mlp",
         "optimizer": "adam",
         "schedule": "constant",

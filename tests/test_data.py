@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fashion_sweep import data
+from fashion_sweep.data import loading, synthetic_images
+from fashion_sweep.data import split as data_split
 from fashion_sweep.errors import ConfigError, DataError
 
 SYNTHETIC = {"samples": 200, "image_size": 8, "classes": 10, "noise": 1.0, "seed": 0}
@@ -19,15 +20,15 @@ def node(target, **keys):
 
 
 def dataset_of(count):
-    return data.Dataset(np.arange(count).reshape(count, 1), np.zeros(count, np.int64), ("0",))
+    return loading.Dataset(np.arange(count).reshape(count, 1), np.zeros(count, np.int64), ("0",))
 
 
 class TestImport:
     def test_loading_and_checking_data_imports_neither_tensorflow_nor_scikit_learn(self):
         code = (
-            "import sys, fashion_sweep.data as d\n"
+            "import sys, fashion_sweep.data.loading as d, fashion_sweep.data.split as split\n"
             f"data = d.load({node('fashion_sweep.data.synthetic', **SYNTHETIC)!r})\n"
-            "d.check_size(data, 0.2, None); data.fingerprint; d.samples(data)\n"
+            "split.check_size(data, 0.2, None); data.fingerprint; d.samples(data)\n"
             "print([m for m in ('tensorflow', 'keras', 'sklearn', 'pandas') if m in sys.modules])"
         )
         ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -36,25 +37,25 @@ class TestImport:
 
 class TestScale:
     def test_integers_become_zero_to_one(self):
-        scaled = data.scale(np.array([[0, 51, 255]], np.uint8))
+        scaled = data_split.scale(np.array([[0, 51, 255]], np.uint8))
         assert scaled.dtype == np.float32
         assert scaled.tolist() == [[0.0, np.float32(51) / np.float32(255), 1.0]]
 
     def test_floats_keep_their_values(self):
-        scaled = data.scale(np.array([[-3.5, 0.25]], np.float64))
+        scaled = data_split.scale(np.array([[-3.5, 0.25]], np.float64))
         assert scaled.dtype == np.float32
         assert scaled.tolist() == [[-3.5, 0.25]]
 
     def test_leaves_its_argument_alone(self):
         images = np.array([[255]], np.uint8)
-        data.scale(images)
+        data_split.scale(images)
         floats = np.array([[2.0]], np.float32)
-        data.scale(floats)[0] = 7
+        data_split.scale(floats)[0] = 7
         assert (images[0, 0], floats[0, 0]) == (255, 2.0)
 
     @given(hnp.arrays(st.sampled_from([np.uint8, np.int64]), (3, 4), elements=st.integers(0, 255)))
     def test_lies_in_zero_to_one_and_can_be_undone(self, images):
-        scaled = data.scale(images)
+        scaled = data_split.scale(images)
         assert ((scaled >= 0) & (scaled <= 1)).all()
         assert (np.rint(scaled * 255) == images).all()
 
@@ -72,17 +73,17 @@ class TestSplit:
         used = count if limit is None else min(count, limit)
         if int(np.ceil(fraction * used)) >= used:
             with pytest.raises(DataError, match=f"^{used} images are too few"):
-                data.split(dataset, validation_fraction=fraction, split_seed=seed, limit=limit)
+                data_split.split(dataset, validation_fraction=fraction, split_seed=seed, limit=limit)
             return
-        split = data.split(dataset, validation_fraction=fraction, split_seed=seed, limit=limit)
+        split = data_split.split(dataset, validation_fraction=fraction, split_seed=seed, limit=limit)
         sides = np.concatenate([split.x_train[:, 0], split.x_val[:, 0]])
         assert sorted(sides) == list(range(used))
         assert len(split.x_val) == int(np.ceil(fraction * used)) == len(split.y_val)
 
     def test_is_scikit_learns_with_labels_beside_their_images(self):
         images, labels = np.arange(10, dtype=np.uint8).reshape(10, 1, 1), np.arange(10)
-        dataset = data.Dataset(images, labels, tuple("abcdefghij"))
-        split = data.split(dataset, **SPLIT)
+        dataset = loading.Dataset(images, labels, tuple("abcdefghij"))
+        split = data_split.split(dataset, **SPLIT)
         assert split.y_train.tolist() == [5, 0, 7, 2, 9, 4, 3, 6]
         assert split.y_val.tolist() == [8, 1]
         assert split.x_train.ravel().tolist() == split.y_train.tolist()
@@ -92,8 +93,8 @@ class TestSplit:
 
     def test_is_made_once_and_cannot_be_written_to(self):
         dataset = dataset_of(10)
-        split = data.split(dataset, **SPLIT)
-        assert data.split(dataset, **SPLIT) is split
+        split = data_split.split(dataset, **SPLIT)
+        assert data_split.split(dataset, **SPLIT) is split
         for array in (split.x_train, split.y_train, split.x_val, split.y_val):
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = 1
@@ -104,7 +105,7 @@ class TestSplit:
             r"with data\.validation_fraction=0\.9 and data\.limit=2$"
         )
         with pytest.raises(DataError, match=expected):
-            data.split(dataset_of(5), validation_fraction=0.9, split_seed=42, limit=2)
+            data_split.split(dataset_of(5), validation_fraction=0.9, split_seed=42, limit=2)
 
     @pytest.mark.parametrize(
         ("key", "value", "message"),
@@ -117,19 +118,19 @@ class TestSplit:
     )
     def test_wrong_values(self, key, value, message):
         with pytest.raises(ConfigError, match=message):
-            data.split(dataset_of(10), **SPLIT | {key: value})
+            data_split.split(dataset_of(10), **SPLIT | {key: value})
 
 
 class TestSynthetic:
     def test_is_the_same_everywhere(self):
-        made = data.synthetic(**SYNTHETIC)
+        made = synthetic_images.synthetic(**SYNTHETIC)
         assert made.images.dtype == np.uint8
         assert made.images.shape == (200, 8, 8)
         assert made.images[0, 0].tolist() == [156, 52, 135, 255, 168, 109, 83, 255]
         assert made.labels[:12].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
         assert made.class_names == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-        assert data.synthetic(**SYNTHETIC).fingerprint == made.fingerprint
-        assert data.synthetic(**SYNTHETIC | {"seed": 1}).fingerprint != made.fingerprint
+        assert synthetic_images.synthetic(**SYNTHETIC).fingerprint == made.fingerprint
+        assert synthetic_images.synthetic(**SYNTHETIC | {"seed": 1}).fingerprint != made.fingerprint
 
     def test_can_be_learned_and_noise_makes_it_harder(self):
         assert [self.accuracy(noise) > least for noise, least in [(0.0, 0.99), (1.0, 0.75)]] == [True, True]
@@ -137,15 +138,15 @@ class TestSynthetic:
 
     def accuracy(self, noise):
         """Of the nearest class mean: what the simplest of models makes of it."""
-        made = data.synthetic(samples=2000, image_size=28, classes=10, noise=noise, seed=0)
-        split = data.split(made, **SPLIT)
-        means = [data.scale(split.x_train[split.y_train == label]).mean(0) for label in range(10)]
-        far = [((data.scale(split.x_val) - mean) ** 2).sum((1, 2)) for mean in means]
+        made = synthetic_images.synthetic(samples=2000, image_size=28, classes=10, noise=noise, seed=0)
+        split = data_split.split(made, **SPLIT)
+        means = [data_split.scale(split.x_train[split.y_train == label]).mean(0) for label in range(10)]
+        far = [((data_split.scale(split.x_val) - mean) ** 2).sum((1, 2)) for mean in means]
         return float((np.argmin(far, 0) == split.y_val).mean())
 
     @pytest.mark.parametrize("image_size", [1, 2, 7, 9, 33])
     def test_any_size(self, image_size):
-        made = data.synthetic(samples=3, image_size=image_size, classes=2, noise=0, seed=0)
+        made = synthetic_images.synthetic(samples=3, image_size=image_size, classes=2, noise=0, seed=0)
         assert made.images.shape == (3, image_size, image_size)
 
     @pytest.mark.parametrize(
@@ -161,23 +162,23 @@ class TestSynthetic:
     )
     def test_wrong_values(self, key, value, message):
         with pytest.raises(ConfigError, match=message):
-            data.synthetic(**SYNTHETIC | {key: value})
+            synthetic_images.synthetic(**SYNTHETIC | {key: value})
 
 
 class TestSamples:
     def test_first_of_each_class_then_second(self):
         labels = np.array([2, 2, 0, 2, 0, 2, 2])
-        dataset = data.Dataset(np.arange(7).reshape(7, 1), labels, ("a", "b", "c"))
-        images, shown = data.samples(dataset)
+        dataset = loading.Dataset(np.arange(7).reshape(7, 1), labels, ("a", "b", "c"))
+        images, shown = loading.samples(dataset)
         assert shown.tolist() == [0, 2, 0, 2, 0, 2, 0, 2, 0, 2]
         assert images[:, 0].tolist() == [2, 0, 4, 1, 2, 3, 4, 5, 2, 6]
 
     def test_ten_of_more_than_ten_classes(self):
-        dataset = data.Dataset(np.arange(24).reshape(24, 1), np.arange(24) % 12, tuple("abcdefghijkl"))
-        assert data.samples(dataset)[1].tolist() == list(range(10))
+        dataset = loading.Dataset(np.arange(24).reshape(24, 1), np.arange(24) % 12, tuple("abcdefghijkl"))
+        assert loading.samples(dataset)[1].tolist() == list(range(10))
 
     def test_ten_of_one_image(self):
-        assert data.samples(dataset_of(1))[0].tolist() == [[0]] * 10
+        assert loading.samples(dataset_of(1))[0].tolist() == [[0]] * 10
 
 
 def returns_pair():
@@ -193,11 +194,11 @@ def returns_named(name):
 
 
 def returns_dataset():
-    return data.Dataset(np.zeros((2, 2), np.uint8), np.array([0, 1], np.uint8), ("no", "yes"))
+    return loading.Dataset(np.zeros((2, 2), np.uint8), np.array([0, 1], np.uint8), ("no", "yes"))
 
 
 def returns_wrong_dataset():
-    return data.Dataset(np.zeros((2, 2), np.uint8), np.array([0, 2]), ("no", "yes"))
+    return loading.Dataset(np.zeros((2, 2), np.uint8), np.array([0, 2]), ("no", "yes"))
 
 
 def returns_text():
@@ -227,36 +228,38 @@ not_callable = 3
 
 class TestLoad:
     def test_common_keys_do_not_reach_the_source(self):
-        made = data.load(node("fashion_sweep.data.synthetic", **SYNTHETIC))
-        assert made.fingerprint == data.synthetic(**SYNTHETIC).fingerprint
+        made = loading.load(node("fashion_sweep.data.synthetic", **SYNTHETIC))
+        assert made.fingerprint == synthetic_images.synthetic(**SYNTHETIC).fingerprint
 
     def test_loads_once_whatever_the_split(self):
         config = node("fashion_sweep.data.synthetic", **SYNTHETIC)
-        dataset, split = data.load_split(config)
-        assert data.load(config | {"split_seed": 1, "limit": 50}) is dataset
-        assert data.load_split(config)[1] is split
-        assert len(data.load_split(config | {"limit": 50})[1].x_val) == 10
+        dataset, split = loading.load_split(config)
+        assert loading.load(config | {"split_seed": 1, "limit": 50}) is dataset
+        assert loading.load_split(config)[1] is split
+        assert len(loading.load_split(config | {"limit": 50})[1].x_val) == 10
 
     def test_missing_split_key(self):
         with pytest.raises(ConfigError, match=r"^data\.limit: missing from the config$"):
-            data.load_split({key: value for key, value in node(f"{__name__}.returns_pair").items() if key != "limit"})
+            loading.load_split(
+                {key: value for key, value in node(f"{__name__}.returns_pair").items() if key != "limit"}
+            )
 
     def test_a_users_function_returns_a_pair(self):
-        made = data.load(node(f"{__name__}.returns_pair"))
+        made = loading.load(node(f"{__name__}.returns_pair"))
         assert (made.images.shape, made.labels.tolist(), made.class_names) == ((4, 2, 2), [0, 1, 1, 0], ("0", "1"))
         assert not made.images.flags.writeable
         assert not made.labels.flags.writeable
 
     def test_a_users_function_returns_a_triple(self):
-        assert data.load(node(f"{__name__}.returns_triple")).class_names == ("no", "yes")
+        assert loading.load(node(f"{__name__}.returns_triple")).class_names == ("no", "yes")
 
     def test_a_users_function_returns_a_dataset(self):
-        made = data.load(node(f"{__name__}.returns_dataset"))
+        made = loading.load(node(f"{__name__}.returns_dataset"))
         assert made.labels.dtype == np.int64
         assert made.class_names == ("no", "yes")
 
     def test_a_users_function_gets_plain_values(self):
-        made = data.load(node(f"{__name__}.takes_options", options={"sizes": [1, 0]}))
+        made = loading.load(node(f"{__name__}.takes_options", options={"sizes": [1, 0]}))
         assert made.labels.tolist() == [1, 0]
 
     @pytest.mark.parametrize(
@@ -282,17 +285,17 @@ class TestLoad:
     )
     def test_what_is_wrong_is_said_in_one_line(self, target, kind, message):
         with pytest.raises(kind, match=message) as caught:
-            data.load(node(target))
+            loading.load(node(target))
         assert "\n" not in str(caught.value)
 
     def test_unknown_argument(self):
         with pytest.raises(ConfigError, match=r"has_a_bug.* got an unexpected keyword argument 'sacle'$"):
-            data.load(node(f"{__name__}.has_a_bug", sacle=2))
+            loading.load(node(f"{__name__}.has_a_bug", sacle=2))
 
     @pytest.mark.parametrize("text", ["~nobody-has-this-name/a.npz", "a" * 5000, "nul\0", ""])
     def test_texts_that_are_no_paths(self, text):
-        assert data.load(node(f"{__name__}.returns_named", name=text)).class_names == (f"{text}0", "1")
+        assert loading.load(node(f"{__name__}.returns_named", name=text)).class_names == (f"{text}0", "1")
 
     def test_no_target(self):
         with pytest.raises(ConfigError, match=r"^data\._target_ is missing"):
-            data.load(SPLIT)
+            loading.load(SPLIT)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fashion_sweep.dataset import Dataset, checked
+from fashion_sweep.data.dataset import Dataset, checked
 from fashion_sweep.errors import DataError
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_sweep import fashion_mnist
+from fashion_sweep.data import fashion_mnist
 from fashion_sweep.errors import DataError, FolderError
-from fashion_sweep.evaluation import measure, saved
-from fashion_sweep.evaluation.saved import TrainedRun
-from fashion_sweep.run_dir import RunDir, RunRecord, Status
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.evaluation import measure, saved_model
+from fashion_sweep.evaluation.saved_model import TrainedRun
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
 from fashion_sweep.training.train import RunSpec, train
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate.py"
@@ -38,7 +39,7 @@ def run(kept: Path, make_spec: Callable[..., RunSpec], tmp_path: Path) -> Traine
         assert record.status is Status.COMPLETED
         (tmp_path / "run").rename(kept)
     shutil.copytree(kept, tmp_path / "run")
-    return saved.open_run(tmp_path / "run")
+    return saved_model.open_run(tmp_path / "run")
 
 
 def evaluated(run: TrainedRun, name: str) -> measure.Evaluation:
@@ -85,7 +86,7 @@ def test_figures_are_those_of_keras(run: TrainedRun) -> None:
 def test_fit_counts_accuracy_alike(make_spec: Callable[..., RunSpec]) -> None:
     spec = make_spec()
     train([spec])
-    run = saved.open_run(spec.folder)
+    run = saved_model.open_run(spec.folder)
     assert run.record.last is not None
     assert np.float32(evaluated(run, "last.keras").accuracy) == np.float32(run.record.last["val_accuracy"])
 
@@ -95,22 +96,22 @@ def test_a_legacy_file_of_the_whole_model(run: TrainedRun) -> None:
 
     keras.saving.load_model(run.folder.last_model).save(run.folder.path / "last.h5")
     run.folder.last_model.unlink()
-    file = saved.choose(run, last=True)
+    file = saved_model.choose(run, last=True)
     assert file.name == "last.h5"
     assert run.record.last is not None
     assert evaluated(run, file.name).accuracy == run.record.last["val_accuracy"]
 
 
 def test_which_file_is_used(run: TrainedRun) -> None:
-    assert saved.choose(run).name == "best.keras"
-    assert saved.choose(run, last=True).name == "last.keras"
+    assert saved_model.choose(run).name == "best.keras"
+    assert saved_model.choose(run, last=True).name == "last.keras"
     (run.folder.path / "best.keras").unlink()
-    assert saved.choose(run).name == "last.keras"
+    assert saved_model.choose(run).name == "last.keras"
     run.folder.last_model.unlink()
-    assert saved.choose(run).name == "last.weights.h5"
+    assert saved_model.choose(run).name == "last.weights.h5"
     run.folder.last_weights.unlink()
     with pytest.raises(FolderError, match=r"no saved model \(best.keras, .*; the run is completed, with save=both"):
-        saved.choose(run)
+        saved_model.choose(run)
 
 
 def test_another_epochs_weights_are_told_apart(run: TrainedRun) -> None:
@@ -132,7 +133,7 @@ def test_damaged_files(run: TrainedRun, name: str, damage: str) -> None:
     content = (run.folder.path / "best.keras" if name == "last.h5" else file).read_bytes()
     file.write_bytes(content[: len(content) // 2] if damage == "truncated" else np.random.default_rng(0).bytes(9000))
     with pytest.raises(FolderError, match=f"{name}: (damaged|cannot be)") as raised:
-        saved.load(run, file)
+        saved_model.load(run, file)
     assert "\n" not in str(raised.value)
 
 
@@ -143,7 +144,7 @@ def test_code_in_a_file_is_not_run(run: TrainedRun) -> None:
     for name in ("best.keras", "last.h5"):
         keras.Sequential(layers).save(run.folder.path / name)
         with pytest.raises(FolderError, match="deserialization of a `Lambda` layer"):
-            saved.load(run, run.folder.path / name)
+            saved_model.load(run, run.folder.path / name)
 
 
 def test_a_model_of_something_else(run: TrainedRun) -> None:
@@ -257,10 +258,10 @@ def test_a_sweep_names_its_best_run(tmp_path: Path) -> None:
         record = RunRecord(name, "0" * 64, Status.COMPLETED, best=best, last=best, epochs_run=1)
         RunDir(tmp_path / "sweep" / name).write_record(record)
     with pytest.raises(FolderError, match=r"this is a sweep's folder; give one of its runs; the best is .*/sweep/b$"):
-        saved.open_run(tmp_path / "sweep")
+        saved_model.open_run(tmp_path / "sweep")
     SweepDir(tmp_path / "new").write_plan("command", [])
     with pytest.raises(FolderError, match="this is a sweep's folder; none of its runs has an epoch yet"):
-        saved.open_run(tmp_path / "new")
+        saved_model.open_run(tmp_path / "new")
 
 
 def test_a_logistic_run_has_no_network(tmp_path: Path) -> None:
@@ -273,7 +274,7 @@ def test_a_failed_run_says_why_it_has_no_model(tmp_path: Path) -> None:
     record = RunRecord("a", "0" * 64, Status.FAILED, "disk full", config={"save": "none"})
     RunDir(tmp_path / "a").write_record(record)
     with pytest.raises(FolderError, match=r"the run is failed \(disk full\), with save=none"):
-        saved.choose(saved.open_run(tmp_path / "a"))
+        saved_model.choose(saved_model.open_run(tmp_path / "a"))
 
 
 def test_options_that_make_no_sense_together(tmp_path: Path) -> None:
@@ -288,5 +289,5 @@ def test_a_changed_dataset_is_noted(run: TrainedRun) -> None:
     record = json.loads(run.folder.record.read_text())
     record["data"]["fingerprint"] = "0" * 64
     run.folder.record.write_text(json.dumps(record))
-    note = measure.validation_images(saved.open_run(run.folder.path)).note
+    note = measure.validation_images(saved_model.open_run(run.folder.path)).note
     assert note == "the dataset is no longer the one that the run was trained on"

@@ -9,10 +9,14 @@ from typing import Any
 import keras
 import pytest
 
-from fashion_sweep import app, data, plan
-from fashion_sweep.command import Command
-from fashion_sweep.run_dir import RunDir, Status
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep import app
+from fashion_sweep.data import loading
+from fashion_sweep.data import split as data_split
+from fashion_sweep.planning import plan, run_spec
+from fashion_sweep.planning.request import Request
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
 from fashion_sweep.training.train import RunSpec, train
 
 QUICK = ("data=synthetic", "data.samples=320", "data.image_size=8", "epochs=1")
@@ -24,9 +28,9 @@ NOTES = {
 """Experiment -> runs."""
 
 
-def planned(name: str, *overrides: str) -> list[plan.Point]:
+def planned(name: str, *overrides: str) -> list[run_spec.Point]:
     lines = [f"experiment=notes_{name}", *overrides]
-    return plan.make_plan(Command(lines, app.CONF, "config", None, multirun=True)).runs
+    return plan.make_plan(Request(lines, app.CONF, "config", None, multirun=True)).runs
 
 
 def settings(name: str) -> list[tuple[Any, ...]]:
@@ -108,9 +112,9 @@ def trained(folder: Path, name: str, *overrides: str) -> tuple[RunDir, Any]:
 
 def validated(model: keras.Model, run: RunDir) -> tuple[float, float]:
     """Loss and accuracy on the run's validation images."""
-    _, split = data.load_split(run.read_record().config["data"])
+    _, split = loading.load_split(run.read_record().config["data"])
     model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    loss, accuracy = model.evaluate(data.scale(split.x_val), split.y_val, verbose=0)
+    loss, accuracy = model.evaluate(data_split.scale(split.x_val), split.y_val, verbose=0)
     return loss, accuracy
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tiny_fashion_mnist import FILES, is_right, nowhere, put
 
-from fashion_sweep import data, fashion_mnist
+from fashion_sweep.data import fashion_mnist, loading
+from fashion_sweep.data.fashion_mnist import Sources
 from fashion_sweep.errors import DataError
-from fashion_sweep.fashion_mnist import Sources
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ class TestRealData:
 
     def test_the_split_is_that_of_the_notes(self, real):
         config = {"_target_": "fashion_sweep.fashion_mnist.load", "dir": str(real)}
-        _, split = data.load_split(config | {"validation_fraction": 0.2, "split_seed": 42, "limit": None})
+        _, split = loading.load_split(config | {"validation_fraction": 0.2, "split_seed": 42, "limit": None})
         assert (len(split.x_train), len(split.x_val)) == (48_000, 12_000)
         assert split.y_train[:10].tolist() == [7, 3, 5, 8, 6, 9, 3, 3, 9, 9]
         assert split.x_train.dtype == np.uint8

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from tiny_fashion_mnist import CONTENTS, FILES, SHAPES, Home, is_right, nowhere, put
 
-from fashion_sweep import fashion_mnist
+from fashion_sweep.data import fashion_mnist
 from fashion_sweep.errors import DataError
 
 

@@ -13,8 +13,9 @@ from fault_table import fault
 from sweeping import TINY, in_namespace, log_of, on_a_disk, run, script, statuses, table, words
 from sweeping import environment as surroundings
 
-from fashion_sweep.run_dir import RunDir, Status
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
 
 IN_S = "hydra.sweep.dir=s"
 ODD = ('it\'s a "sweep" of süße 名前, a=b [1] {x} #2 & ' + "long " * 40)[:199] + "!"

@@ -23,8 +23,8 @@ from sweeping import (
     until,
 )
 
-from fashion_sweep.run_dir import Status
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.sweep_dir import SweepDir
 
 SLOW = "+callbacks.slow={_target_: faulty.Slow, seconds: 0.05}"
 IN_S = "hydra.sweep.dir=s"

@@ -16,8 +16,8 @@ from html_page import Page
 from sweeping import TINY, children, log_of, records, run, script, started, statuses, table, until
 
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.sweep_dir import SweepDir
-from fashion_sweep.training import job
+from fashion_sweep.storage.sweep_dir import SweepDir
+from fashion_sweep.training import failures
 
 IN_S = "hydra.sweep.dir=s"
 PACKED = ("hydra.launcher.lanes=1", "hydra.launcher.pack_size=4")
@@ -92,7 +92,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
     ],
 )  # fmt: skip
 def test_reasons(error, expected):
-    assert job.reason(error) == expected
+    assert failures.reason(error) == expected
 
 
 NETS = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_sweep import fetch
+from fashion_sweep.data import download as downloading
 from fashion_sweep.errors import DataError
 
 
@@ -33,7 +33,7 @@ def raw_server(answer):
 
 
 def download(url, *, most_bytes=1000, silence_seconds=5.0, seconds=5.0):
-    return fetch.download(url, most_bytes=most_bytes, silence_seconds=silence_seconds, seconds=seconds)
+    return downloading.download(url, most_bytes=most_bytes, silence_seconds=silence_seconds, seconds=seconds)
 
 
 class TestDownload:
@@ -112,7 +112,7 @@ UNPACK = 'mkdir "$3"; cp "$2" "$3/content"'
 
 
 def unpacked(*, seconds=30.0):
-    with fetch.debian_package("fashion", seconds=seconds) as root:
+    with downloading.debian_package("fashion", seconds=seconds) as root:
         return (root / "content").read_text(), root
 
 

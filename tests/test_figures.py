@@ -7,20 +7,21 @@ from analysis_folders import curve, grid, run_folder, write_run, write_samples, 
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.image import imread
 
-from fashion_sweep.analysis import aggregate, figures, samples
-from fashion_sweep.analysis.canvas import save, wrapped
-from fashion_sweep.analysis.collect import collect
+from fashion_sweep.analysis import summary
+from fashion_sweep.analysis.load import collect
 from fashion_sweep.errors import FolderError
-from fashion_sweep.run_dir import Status
+from fashion_sweep.reporting import curves, samples
+from fashion_sweep.reporting.figure_style import save, wrapped
+from fashion_sweep.storage.record import Status
 
 
 def frames(folder):
     collected = collect([folder])
-    return aggregate.summarize(collected.runs, collected.histories), collected.histories, collected.swept
+    return summary.summarize(collected.runs, collected.histories), collected.histories, collected.swept
 
 
 def drawn(folder, metric="val_loss"):
-    return figures.curves(*frames(folder), metric)
+    return curves.curves(*frames(folder), metric)
 
 
 def lines(axes):
@@ -89,7 +90,7 @@ def test_replicates_are_one_line_in_the_band_of_its_interval(tmp_path):
     low, high = sorted({point[1] for point in axes.collections[0].get_paths()[0].vertices.tolist()})
     assert (round(low, 4), round(high, 4)) == (-0.121, 1.121)  # 0.5 ± 4.3027 * 0.25 / sqrt(3)
     assert figure.get_suptitle().startswith("Validation loss by epoch: 1 setting, model mlp\nMeans of 3 seeds.")
-    assert "One line a setting, and each is the mean" in figures.explain(*frames(tmp_path), "val_loss")
+    assert "One line a setting, and each is the mean" in curves.explain(*frames(tmp_path), "val_loss")
 
 
 def test_a_seed_that_diverged_is_not_in_the_mean(tmp_path):
@@ -112,7 +113,7 @@ def test_of_a_crowd_the_best_are_lines_and_the_others_bands(tmp_path):
     losses = sorted(curve(dropout=step / 100, epochs=1)[0]["val_loss"] for step in range(40))
     assert lines(axes)[0].get_ydata()[0] == pytest.approx((losses[19] + losses[20]) / 2)
     assert lines(axes)[1].get_ydata()[0] == losses[0]
-    assert "holds half of all 40 runs" in figures.explain(*frames(tmp_path), "val_loss")
+    assert "holds half of all 40 runs" in curves.explain(*frames(tmp_path), "val_loss")
 
 
 def test_more_panels_than_fit_are_cut_to_the_best_and_said(tmp_path):
@@ -153,7 +154,7 @@ def test_a_diverged_run_does_not_squash_the_others(tmp_path):
 
 
 def test_train_vs_val_has_a_panel_a_run_best_first(tmp_path):
-    figure = figures.train_vs_val(*frames(diverged(tmp_path)))
+    figure = curves.train_vs_val(*frames(diverged(tmp_path)))
     assert titles(figure) == ["adam", "rmsprop", "sgd"]
     assert legend(figure) == ["training loss", "validation loss", "epoch of lowest validation loss"]
     train, validation = lines(figure.axes[0])
@@ -162,9 +163,9 @@ def test_train_vs_val_has_a_panel_a_run_best_first(tmp_path):
 
 
 def test_train_vs_val_shows_the_best_sixty(tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "MAX_SMALL_PANELS", 2)
+    monkeypatch.setattr(curves, "MAX_SMALL_PANELS", 2)
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"]))
-    figure = figures.train_vs_val(*frames(tmp_path))
+    figure = curves.train_vs_val(*frames(tmp_path))
     assert titles(figure) == ["adam", "rmsprop"]
     assert "2 of 3 runs" in figure.get_suptitle()
 
@@ -172,7 +173,7 @@ def test_train_vs_val_shows_the_best_sixty(tmp_path, monkeypatch):
 @pytest.mark.parametrize("count", [1, 5, 7])
 def test_the_legend_covers_no_panel(tmp_path, count):
     write_sweep(tmp_path, grid(seed=range(count)))
-    for figure in (drawn(tmp_path), figures.train_vs_val(*frames(tmp_path))):
+    for figure in (drawn(tmp_path), curves.train_vs_val(*frames(tmp_path))):
         save(figure, tmp_path / "figure.png")
         box = figure.legends[0].get_window_extent()
         assert not any(axes.get_tightbbox().overlaps(box) for axes in figure.axes)
@@ -249,5 +250,5 @@ def test_a_title_is_wrapped_at_commas():
 
 def test_the_lowest_panel_of_each_column_names_its_axis(tmp_path):
     write_sweep(tmp_path, grid(seed=range(5)))
-    figure = figures.train_vs_val(*frames(tmp_path))
+    figure = curves.train_vs_val(*frames(tmp_path))
     assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "epoch", "epoch", "epoch"]

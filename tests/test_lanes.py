@@ -18,7 +18,8 @@ from hydra import initialize
 from launching import Launch, errors, lines, values
 from omegaconf import DictConfig
 
-from hydra_plugins.packed_launcher import JobTimeoutError, LaneDiedError, _devices
+from packed_jobs import JobTimeoutError, LaneDiedError
+from packed_jobs.local import devices
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_a_gpu_lane_sees_its_own_gpu_alone(launch: Callable[..., Launch], monkey
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     [(_, variables)] = values(launch(launcher_app.act)("+do=pinned"))
     assert variables["CUDA_VISIBLE_DEVICES"] in ("4", "6")
-    assert _devices.visible_gpus() == ["4", "6"]
+    assert devices.visible_gpus() == ["4", "6"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_gpus_are_counted_as_cuda_counts_them(
     variable: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
-    assert _devices.visible_gpus() == expected
+    assert devices.visible_gpus() == expected
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_gpus_are_counted_as_cuda_counts_them(
     ],
 )
 def test_what_nvidia_smi_lists_is_understood(text: str, expected: list[str]) -> None:
-    assert _devices.gpus_listed(text) == expected
+    assert devices.gpus_listed(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_sweep.training import stacked
-from fashion_sweep.training.measuring import CHUNK, Arrays, Validation, chunk_size
-from fashion_sweep.training.noise import Noise
+from fashion_sweep.training.engines.base import Arrays
+from fashion_sweep.training.engines.tensorflow import rows, stacking
+from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs
+from fashion_sweep.training.engines.tensorflow.validation import CHUNK, Validation, chunk_size
 
 
 @given(st.integers(1, 200_000))
@@ -33,9 +34,9 @@ def test_a_pack_measures_as_keras_does(count):
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(count, 3)).astype("float32"), generator.integers(3, size=count).astype("int32")
     models = [model() for _ in range(3)]
-    pack = stacked.stack(models, Noise())
+    pack = stacking.stack(models, DropoutInputs())
     for row, each in enumerate(models):
-        stacked.load(pack.weights, row, [weight.value for weight in each.weights])
+        rows.load(pack.weights, row, [weight.value for weight in each.weights])
     found = Validation(models).measure(pack, Arrays(None, None, tf.constant(x), tf.constant(y)))
     for row, each in enumerate(models):
         each.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hydra_plugins.packed_launcher._memory import GIB, limit_gib, memory_gib, memory_held_gib, share_gib
+from packed_jobs.local.memory import GIB, limit_gib, memory_gib, memory_held_gib, share_gib
 
 
 def test_a_lane_may_hold_what_the_config_says_or_its_share_or_what_it_needs():

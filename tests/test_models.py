@@ -4,12 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_sweep import models, optimizers, plan
 from fashion_sweep.errors import ConfigError
+from fashion_sweep.models import build, optimizers
+from fashion_sweep.planning import run_spec
 
 
-def build(composed, *overrides: str, shape=(28, 28), classes=10) -> keras.Model:
-    return models.build(plan.resolved(composed(*overrides))["model"], shape, classes)
+def built(composed, *overrides: str, shape=(28, 28), classes=10) -> keras.Model:
+    return build.build_model(run_spec.resolved(composed(*overrides))["model"], shape, classes)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def build(composed, *overrides: str, shape=(28, 28), classes=10) -> keras.Model:
     ],
 )
 def test_parameter_counts_on_fashion_mnist(composed, overrides, parameters):
-    assert build(composed, *overrides).count_params() == parameters
+    assert built(composed, *overrides).count_params() == parameters
 
 
 def layers(model: keras.Model) -> list[str]:
@@ -32,24 +33,24 @@ def layers(model: keras.Model) -> list[str]:
 
 
 def test_dropout_zero_is_no_layer_and_more_is_one_after_each_hidden_layer(composed):
-    assert layers(build(composed, "model.dropout=0")) == ["Flatten", "Dense", "Dense"]
-    deep = build(composed, "model.hidden_units=[30,20]", "model.dropout=0.25")
+    assert layers(built(composed, "model.dropout=0")) == ["Flatten", "Dense", "Dense"]
+    deep = built(composed, "model.hidden_units=[30,20]", "model.dropout=0.25")
     assert layers(deep) == ["Flatten", "Dense", "Dropout", "Dense", "Dropout", "Dense"]
     assert [layer.rate for layer in deep.layers if isinstance(layer, keras.layers.Dropout)] == [0.25, 0.25]
 
 
 def test_activations_are_those_of_the_config(composed):
-    assert [build(composed, f"model={name}").layers[1].activation.__name__ for name in ("mlp", "sigmoid")] == [
+    assert [built(composed, f"model={name}").layers[1].activation.__name__ for name in ("mlp", "sigmoid")] == [
         "relu",
         "sigmoid",
     ]
-    assert build(composed, "model.activation=tanh").layers[1].activation.__name__ == "tanh"
+    assert built(composed, "model.activation=tanh").layers[1].activation.__name__ == "tanh"
 
 
 @pytest.mark.parametrize("name", ["softmax", "mlp", "sigmoid", "cnn"])
 @pytest.mark.parametrize("shape", [(8, 8), (8, 10, 3)])
 def test_every_model_takes_grey_and_colour_images(composed, name, shape):
-    model = build(composed, f"model={name}", shape=shape, classes=3)
+    model = built(composed, f"model={name}", shape=shape, classes=3)
     rows = model.predict(np.random.default_rng(0).random((5, *shape), "float32"), verbose=0)
     assert rows.shape == (5, 3)
     np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-5)
@@ -57,7 +58,7 @@ def test_every_model_takes_grey_and_colour_images(composed, name, shape):
 
 def test_a_shape_that_does_not_fit_is_one_line(composed):
     with pytest.raises(ConfigError, match=r"^model fashion_sweep.models.cnn cannot be built: ValueError: .*") as caught:
-        build(composed, "model=cnn", shape=(2, 2))
+        built(composed, "model=cnn", shape=(2, 2))
     assert "\n" not in str(caught.value)
 
 
@@ -75,22 +76,27 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize(("name", "kind"), OPTIMIZERS.items())
 def test_optimizers_have_the_learning_rate_and_other_arguments_of_the_config(composed, name, kind):
-    config = plan.resolved(composed(f"optimizer={name}", "optimizer.learning_rate=0.25", "optimizer.clipnorm=2"))
-    optimizer = optimizers.build(config, 10)
+    config = run_spec.resolved(composed(f"optimizer={name}", "optimizer.learning_rate=0.25", "optimizer.clipnorm=2"))
+    optimizer = optimizers.build_optimizer(config, 10)
     assert type(optimizer).__name__ == kind
     assert float(optimizer.learning_rate) == 0.25
     assert optimizer.clipnorm == 2
 
 
 def test_momentum_and_nesterov_are_what_they_say(composed):
-    made = [optimizers.build(plan.resolved(composed(f"optimizer={name}")), 1) for name in ("momentum", "nesterov")]
+    made = [
+        optimizers.build_optimizer(run_spec.resolved(composed(f"optimizer={name}")), 1)
+        for name in ("momentum", "nesterov")
+    ]
     assert [(sgd.momentum, sgd.nesterov) for sgd in made] == [(0.9, False), (0.9, True)]
 
 
 def test_a_schedule_begins_at_the_learning_rate_and_spans_the_run(composed):
-    config = plan.resolved(composed("schedule=cosine", "optimizer.learning_rate=0.5"))
-    schedule = optimizers.build(config, 200)._learning_rate
+    config = run_spec.resolved(composed("schedule=cosine", "optimizer.learning_rate=0.5"))
+    schedule = optimizers.build_optimizer(config, 200)._learning_rate
     np.testing.assert_allclose([float(schedule(step)) for step in (0, 100, 200)], [0.5, 0.25, 0], atol=1e-7)
-    config = plan.resolved(composed("schedule=exponential", "schedule.decay_steps=10", "optimizer.learning_rate=0.5"))
-    schedule = optimizers.build(config, 200)._learning_rate
+    config = run_spec.resolved(
+        composed("schedule=exponential", "schedule.decay_steps=10", "optimizer.learning_rate=0.5")
+    )
+    schedule = optimizers.build_optimizer(config, 200)._learning_rate
     np.testing.assert_allclose([float(schedule(step)) for step in (0, 10, 20)], [0.5, 0.05, 0.005], rtol=1e-6)

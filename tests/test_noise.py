@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from fashion_sweep.run_dir import RunDir
-from fashion_sweep.training.noise import scales, thresholds, unit_bits
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training.engines.tensorflow.dropout import scales, thresholds, unit_bits
 from fashion_sweep.training.train import RunSpec, train
 
 

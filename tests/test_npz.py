@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fashion_sweep import data
+from fashion_sweep.data import loading, npz_file
 from fashion_sweep.errors import DataError
 
 SPLIT = {"validation_fraction": 0.2, "split_seed": 42, "limit": None}
@@ -34,7 +34,7 @@ class TestNpz:
         kind = draw.draw(st.sampled_from(["u1", ">i8", "f4"]))
         labels = draw.draw(hnp.arrays(kind, shape[0], elements=st.integers(0, 9)))
         path = tmp_path_factory.mktemp("npz") / "any.npz"
-        made = data.npz(path=save(path, images=images, labels=labels))
+        made = npz_file.npz(path=save(path, images=images, labels=labels))
         assert np.array_equal(made.images, images)
         assert np.array_equal(made.labels, labels)
         assert made.images.dtype == images.dtype.newbyteorder("=")
@@ -44,32 +44,32 @@ class TestNpz:
     @pytest.mark.parametrize(("x", "y"), [("images", "labels"), ("x_train", "y_train"), ("x", "y")])
     def test_finds_the_usual_names(self, tmp_path, x, y):
         path = save(tmp_path / "a.npz", other=np.zeros(3), **{x: GOOD["images"], y: GOOD["labels"]})
-        assert data.npz(path=path).labels.tolist() == [0, 1, 2, 1]
+        assert npz_file.npz(path=path).labels.tolist() == [0, 1, 2, 1]
 
     def test_given_names_come_first(self, tmp_path):
         path = save(tmp_path / "a.npz", **GOOD, truth=[3, 3, 3, 0])
-        made = data.npz(path=path, labels="truth", class_names=["a", "b", "c", "d", "e"])
+        made = npz_file.npz(path=path, labels="truth", class_names=["a", "b", "c", "d", "e"])
         assert made.labels.tolist() == [3, 3, 3, 0]
         assert made.class_names == ("a", "b", "c", "d", "e")
 
     def test_accepts_columns_and_whole_floats_and_compression(self, tmp_path):
         np.savez_compressed(tmp_path / "a.npz", images=GOOD["images"], labels=np.array([[0.0], [1.0], [2.0], [1.0]]))
-        made = data.npz(path=str(tmp_path / "a.npz"))
+        made = npz_file.npz(path=str(tmp_path / "a.npz"))
         assert made.labels.tolist() == [0, 1, 2, 1]
         assert made.labels.dtype == np.int64
 
     def test_home_folder(self, tmp_path, monkeypatch):
         monkeypatch.setenv("HOME", str(tmp_path))
         save(tmp_path / "a.npz", **GOOD)
-        assert data.npz(path="~/a.npz").labels.tolist() == [0, 1, 2, 1]
+        assert npz_file.npz(path="~/a.npz").labels.tolist() == [0, 1, 2, 1]
 
     def test_an_edited_file_is_read_anew(self, tmp_path):
         config = {"_target_": "fashion_sweep.data.npz", "path": save(tmp_path / "a.npz", **GOOD), **SPLIT}
-        first = data.load(config)
-        assert data.load(config) is first
+        first = loading.load(config)
+        assert loading.load(config) is first
         save(tmp_path / "a.npz", **GOOD | {"labels": [1, 1, 1, 1]})
         os.utime(tmp_path / "a.npz", ns=(0, 0))
-        assert data.load(config).labels.tolist() == [1, 1, 1, 1]
+        assert loading.load(config).labels.tolist() == [1, 1, 1, 1]
 
     @pytest.mark.parametrize(
         ("changed", "message"),
@@ -106,33 +106,33 @@ class TestNpz:
     def test_wrong_arrays(self, tmp_path, changed, message):
         path = save(tmp_path / "a.npz", **GOOD | changed)
         with pytest.raises(DataError, match=rf"a\.npz: array {message}") as caught:
-            data.npz(path=path)
+            npz_file.npz(path=path)
         assert "\n" not in str(caught.value)
 
     def test_more_labels_than_class_names(self, tmp_path):
         path = save(tmp_path / "a.npz", x=GOOD["images"], y=GOOD["labels"])
         message = r"a\.npz: array 'y' has labels 0\.\.2; expected 0\.\.1, as there are 2 class names$"
         with pytest.raises(DataError, match=message):
-            data.npz(path=path, class_names=["a", "b"])
+            npz_file.npz(path=path, class_names=["a", "b"])
 
     def test_objects_are_not_unpickled(self, tmp_path):
         path = save(tmp_path / "a.npz", **GOOD | {"labels": np.array([Bomb()], object)})
         with pytest.raises(DataError, match=r"a\.npz: cannot be read as an \.npz file of plain arrays \(Object arrays"):
-            data.npz(path=path)
+            npz_file.npz(path=path)
 
     def test_missing_arrays(self, tmp_path):
         path = save(tmp_path / "a.npz", images=GOOD["images"], truth=GOOD["labels"])
         message = r"a\.npz: has the arrays images, truth; expected images and labels or x_train and y_train or x and y$"
         with pytest.raises(DataError, match=message):
-            data.npz(path=path)
+            npz_file.npz(path=path)
         with pytest.raises(DataError, match=r"a\.npz: has the arrays images, truth; expected images and target$"):
-            data.npz(path=path, images="images", labels="target")
+            npz_file.npz(path=path, images="images", labels="target")
 
     def test_missing_file(self, tmp_path):
         with pytest.raises(DataError, match=r"no\.npz: no such file; data\.path must name an \.npz file of images"):
-            data.npz(path=str(tmp_path / "no.npz"))
+            npz_file.npz(path=str(tmp_path / "no.npz"))
         with pytest.raises(DataError, match=r"^~nobody-has-this-name/a\.npz: no such file"):
-            data.npz(path="~nobody-has-this-name/a.npz")
+            npz_file.npz(path="~nobody-has-this-name/a.npz")
 
     def test_files_that_are_no_npz(self, tmp_path):
         whole = Path(save(tmp_path / "whole.npz", **GOOD)).read_bytes()
@@ -145,7 +145,7 @@ class TestNpz:
             (tmp_path / name).write_bytes(content)
         for name in [*contents, "damaged", "array.npy", "."]:
             with pytest.raises(DataError, match=r"cannot be read as an \.npz file of plain arrays") as caught:
-                data.npz(path=str(tmp_path / name))
+                npz_file.npz(path=str(tmp_path / name))
             assert "\n" not in str(caught.value)
 
 

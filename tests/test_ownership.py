@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from fashion_sweep import ownership
 from fashion_sweep.errors import FolderError
-from fashion_sweep.ownership import DEAD_S, OWNER, living_owner, owned
+from fashion_sweep.storage import lease
+from fashion_sweep.storage.lease import DEAD_S, OWNER, living_owner, owned
 
-HOLD = "import sys, time, pathlib; from fashion_sweep.ownership import owned\n" \
+HOLD = "import sys, time, pathlib; from fashion_sweep.storage.lease import owned\n" \
     "with owned(pathlib.Path(sys.argv[1])):\n    print('owned', flush=True); time.sleep(60)"  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def test_an_owner_on_another_machine_lives_as_long_as_it_gives_signs(tmp_path, s
 
 
 def test_an_owner_gives_signs_of_life(tmp_path, monkeypatch):
-    monkeypatch.setattr(ownership, "BEAT_S", 0.05)
+    monkeypatch.setattr(lease, "BEAT_S", 0.05)
     with owned(tmp_path):
         os.utime(tmp_path / OWNER, (0, 0))
         deadline = time.monotonic() + 10

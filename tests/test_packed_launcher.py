@@ -14,8 +14,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
 from launching import Launch, errors, lines, values
 
-from hydra_plugins.packed_launcher import JobExitedError, _packs
-from hydra_plugins.packed_launcher._jobs import PlannedJob
+from packed_jobs import JobExitedError
+from packed_jobs.packs import form
+from packed_jobs.task import PlannedJob
 
 
 @pytest.fixture
@@ -183,5 +184,5 @@ def planned(*costs: float, keys: str) -> list[PlannedJob]:
     ],
 )
 def test_packs_are_formed(costs: list[float], keys: str, pack_size: int, lanes: int, expected: list[list[int]]) -> None:
-    packs = _packs.form(planned(*costs, keys=keys), pack_size, lanes)
+    packs = form(planned(*costs, keys=keys), pack_size, lanes)
     assert [[job.index for job in pack] for pack in packs] == expected

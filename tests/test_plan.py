@@ -9,16 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fashion_sweep import app, plan
-from fashion_sweep.command import Command
+from fashion_sweep import app
 from fashion_sweep.errors import UserError
+from fashion_sweep.planning import plan
+from fashion_sweep.planning.request import Request
 
 
 def make(*overrides: str, multirun: bool = True, extra_conf: str | None = None, name: str = "config") -> plan.Plan:
     lines = (
         overrides if any(o.startswith(("data=", "experiment=")) for o in overrides) else ["data=synthetic", *overrides]
     )
-    return plan.make_plan(Command(list(lines), app.CONF, name, Path(extra_conf) if extra_conf else None, multirun))
+    return plan.make_plan(Request(list(lines), app.CONF, name, Path(extra_conf) if extra_conf else None, multirun))
 
 
 def error(*overrides: str, **options) -> str:
@@ -100,9 +101,9 @@ def test_folders_are_given_or_new_each_time():
 def test_any_folder_name_reaches_hydra_as_it_is(text):
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from fashion_sweep import explain
+    from fashion_sweep.planning import hydra_errors
 
-    [override] = OverridesParser.create().parse_overrides([f"hydra.run.dir={explain.quoted(text)}"])
+    [override] = OverridesParser.create().parse_overrides([f"hydra.run.dir={hydra_errors.quoted(text)}"])
     assert override.value() == text
 
 

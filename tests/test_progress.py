@@ -7,8 +7,9 @@ import time
 from rich.console import Console
 from rich.progress import Progress
 
-from fashion_sweep import progress
-from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.cli import progress
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
 
 
 def record(run: RunDir, status: Status, started: str = "t1", **fields) -> None:

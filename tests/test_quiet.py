@@ -11,7 +11,7 @@ import pytest
 CODE = """
 import logging, os, sys
 from pathlib import Path
-from fashion_sweep.quiet import native_output_to
+from fashion_sweep.training.native_output import native_output_to
 with native_output_to(Path(sys.argv[1])):
     os.write(2, b"native\\n")
     print("python", file=sys.stderr)
@@ -35,15 +35,16 @@ def test_what_is_native_goes_to_the_file_and_what_is_pythons_to_the_terminal(tmp
 
 
 def test_in_place_of_a_file_there_may_be_none():
-    code = "import os\nfrom fashion_sweep.quiet import native_output_to\nwith native_output_to(None): os.write(2, b'x')"
+    importing = "import os\nfrom fashion_sweep.training.native_output import native_output_to\n"
+    code = importing + "with native_output_to(None): os.write(2, b'x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
 
 
 TRAINER = """
 import logging, sys
-from fashion_sweep import quiet
-quiet.trainer("fashion_sweep.training.compiled.compiled", None)
+from fashion_sweep.training import native_output
+native_output.trainer("fashion_sweep.training.compiled.compiled", None)
 import tensorflow as tf
 logging.basicConfig(filename=sys.argv[1])  # what Hydra does when a job starts
 tf.get_logger().warning("of the run")

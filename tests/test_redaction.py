@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from faulty import Raise
 
-from fashion_sweep import kept_config, plan
+from fashion_sweep.config import recorded
+from fashion_sweep.config.redaction import Redaction, redacted_logs, restored
 from fashion_sweep.errors import FolderError
-from fashion_sweep.redaction import Redaction, redacted_logs, restored
-from fashion_sweep.run_dir import RunDir, RunRecord, Status
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.planning import run_spec
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
 
 TOKEN = "hunter2secret"
 
@@ -83,7 +85,7 @@ class TestConfig:
         callbacks = {f"callbacks.{name}.{key}" for name in "ab" for key in ("b", "c.1")}
         assert found == {"data.path", "optimizer.learning_rate", "seed"} | callbacks
         assert hidden.values == {TOKEN, f"/x/{TOKEN}/y.npz", "0.0125", "4321", "fallback"}
-        plain = plan.resolved(config)
+        plain = run_spec.resolved(config)
         assert (plain["seed"], plain["optimizer"]["learning_rate"]) == (4321, 0.0125)
         shown = hidden.in_config(plain)
         assert shown["data"]["path"] == "<redacted>"
@@ -96,7 +98,7 @@ class TestConfig:
         config = composed()
         hidden = Redaction.of(config)
         assert hidden == Redaction()
-        assert hidden.in_config(plan.resolved(config)) == plan.resolved(config)
+        assert hidden.in_config(run_spec.resolved(config)) == run_spec.resolved(config)
 
     @pytest.mark.usefixtures("environment")
     def test_identities_are_those_of_the_real_values_and_names_have_none(self, composed, tmp_path):
@@ -104,7 +106,9 @@ class TestConfig:
         names = []
         for lines in (real, typed):
             config = composed("data=synthetic", *lines)
-            names.append(plan.name_and_identity(tmp_path, plan.resolved(config), {}, lines, Redaction.of(config)))
+            names.append(
+                run_spec.name_and_identity(tmp_path, run_spec.resolved(config), {}, lines, Redaction.of(config))
+            )
         assert names[0][1] == names[1][1]
         digits = names[0][1][:8]
         assert [name for name, _ in names] == [f"seed-4321_{digits}", f"seed--redacted-int_{digits}"]
@@ -157,17 +161,17 @@ class TestKeptConfig:
         from omegaconf import OmegaConf
 
         config = composed("data=synthetic", "trainer=fit", *lines)
-        run, plain = RunDir(folder), plan.resolved(config)
+        run, plain = RunDir(folder), run_spec.resolved(config)
         run.composed.parent.mkdir()
         OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), run.composed)
-        record = RunRecord("run", plan.identity(plain), config=Redaction.of(config).in_config(plain))
+        record = RunRecord("run", run_spec.identity_of(plain), config=Redaction.of(config).in_config(plain))
         return run, RunRecord.from_json(record.to_json()), plain
 
     def test_values_are_read_from_the_environment_again_in_their_types(self, composed, tmp_path):
         lines = ("optimizer.learning_rate=${oc.env:RATE}", "seed=${oc.env:SEED}", "optimizer.epsilon=1e-9")
         run, record, plain = self.kept(composed, tmp_path, *lines)
         assert "4321" not in str(record)
-        kept = kept_config.read(run, record)
+        kept = recorded.read(run, record)
         assert (kept.values, kept.warning) == (plain, "")
         assert kept.hidden.paths == {("optimizer", "learning_rate"), ("seed",)}
 
@@ -175,7 +179,7 @@ class TestKeptConfig:
         run, record, _ = self.kept(composed, tmp_path, "seed=${oc.env:SEED}")
         monkeypatch.delenv("SEED")
         with pytest.raises(FolderError, match=r"Environment variable 'SEED' not found.*; run.json keeps no values"):
-            kept_config.read(run, record)
+            recorded.read(run, record)
 
     @pytest.mark.parametrize("damage", ["", "a: [", "${x}", "model: ${nowhere}"])
     def test_the_record_serves_where_hydras_copy_does_not(self, composed, tmp_path, damage):
@@ -184,21 +188,21 @@ class TestKeptConfig:
             run.composed.write_text(damage)
         else:
             run.composed.unlink()
-        kept = kept_config.read(run, record)
+        kept = recorded.read(run, record)
         assert kept.values == plain
         assert kept.warning.endswith("; taken is run.json's config")
 
 
 def test_a_saved_state_holds_no_value_and_the_config_gives_it_back(make_spec):
-    from fashion_sweep.training import building, state
+    from fashion_sweep.training import checkpoint, model_setup
     from fashion_sweep.training.job import Job
 
     job = Job(replace(make_spec(), hidden=Redaction(values=frozenset({TOKEN}))))
     callback = Raise()
     callback.token, callback.headers, callback.count = TOKEN, [{"key": f"token {TOKEN}"}], 7
-    job.save_state(building.compiled_model(job), [callback])
+    job.save_state(model_setup.compiled_model(job), [callback])
     assert holders(job.run.path, TOKEN) == []
-    saved = state.read(job.run, job._stamp)
+    saved = checkpoint.read(job.run, job._stamp)
     assert saved.callbacks == [{"epoch": 2, "count": 7}]
     with np.load(job.run.state, allow_pickle=False) as archive:
         assert "arr_0" in archive.files

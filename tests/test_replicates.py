@@ -6,15 +6,16 @@ from analysis_folders import curve, grid, run_folder, write_run, write_sweep
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_sweep.analysis import aggregate
-from fashion_sweep.analysis.collect import collect
-from fashion_sweep.analysis.replicates import interval, replicates
-from fashion_sweep.run_dir import Status
+from fashion_sweep.analysis import summary
+from fashion_sweep.analysis.load import collect
+from fashion_sweep.analysis.replicates import replicates
+from fashion_sweep.analysis.statistics import interval
+from fashion_sweep.storage.record import Status
 
 
 def found(folder):
     collected = collect([folder])
-    return replicates(aggregate.summarize(collected.runs, collected.histories), collected.swept)
+    return replicates(summary.summarize(collected.runs, collected.histories), collected.swept)
 
 
 def test_the_interval_of_a_mean_is_students():

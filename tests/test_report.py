@@ -14,13 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fashion_sweep.analysis import aggregate, table
-from fashion_sweep.analysis.collect import collect
-from fashion_sweep.analysis.page import render
-from fashion_sweep.analysis.report import Report, print_table, write_report
-from fashion_sweep.analysis.settings import clean
+from fashion_sweep.analysis import summary
+from fashion_sweep.analysis.escaping import clean
+from fashion_sweep.analysis.load import collect
 from fashion_sweep.errors import FolderError
-from fashion_sweep.run_dir import Status
+from fashion_sweep.reporting import markdown, table
+from fashion_sweep.reporting.html import render
+from fashion_sweep.reporting.report import Report, print_table, write_report
+from fashion_sweep.storage.record import Status
 
 NOW = datetime(2025, 1, 2, 5, 4, tzinfo=timezone(timedelta(hours=2)))
 FIGURES = ["accuracy.png", "train_vs_val.png", "val_loss.png", "val_loss.svg"]
@@ -226,13 +227,13 @@ def told(folder, text):
     changes = {"overrides": [f"+x={text}", f"+{text}=1"], "config": config({}) | {"x": text, text: 1}}
     run.write_record(replace(hostile, **changes, git={"commit": text}, device={"name": text}))
     collected = collect([folder])
-    runs = aggregate.summarize(collected.runs, collected.histories)
+    runs = summary.summarize(collected.runs, collected.histories)
     warnings = [*collected.warnings, clean(text)]
     console = Console(width=400, file=io.StringIO(), force_terminal=True, color_system=None)
     print_table(Report(folder, runs, collected.swept, warnings), console)
     return (
         Page(render(runs, collected, [], warnings, "now")),
-        table.markdown(runs, collected, warnings, "now"),
+        markdown.markdown(runs, collected, warnings, "now"),
         table.csv_text(runs[table.columns(collected.swept)]),
         console.file.getvalue(),
     )

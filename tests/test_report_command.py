@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from analysis_folders import grid, write_run, write_sweep
 
-from fashion_sweep.analysis.report import main
+from fashion_sweep.cli.report import main
 
 
 def report_command(*arguments, cwd):

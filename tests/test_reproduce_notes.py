@@ -17,7 +17,7 @@ from analysis_folders import grid, run_folder, write_sweep  # noqa: E402
 from notes import compare, outcome, page, rows, sweeps, table  # noqa: E402
 
 from fashion_sweep.app import CONF  # noqa: E402
-from fashion_sweep.run_dir import RunRecord, Status  # noqa: E402
+from fashion_sweep.storage.record import RunRecord, Status  # noqa: E402
 
 EXPERIMENTS = {experiment.name: experiment for experiment in rows.EXPERIMENTS}
 TINY = ("data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")

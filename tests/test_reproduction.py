@@ -14,10 +14,14 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from test_resume import contents
 
-from fashion_sweep import agreement, app, circumstances, plan, reproduction
-from fashion_sweep.provenance import THREADS
-from fashion_sweep.run_dir import RunDir, RunRecord, Status
-from fashion_sweep.sweep_dir import PlannedRun, SweepDir
+from fashion_sweep import app
+from fashion_sweep.analysis import history_diff
+from fashion_sweep.cli import reproduce
+from fashion_sweep.planning import changes, run_spec
+from fashion_sweep.storage.provenance import THREADS
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import PlannedRun, SweepDir
 from fashion_sweep.training.train import RunSpec, train
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "reproduce.py"
@@ -29,28 +33,32 @@ def rows(*losses: float | None, **more: float) -> list[dict[str, float | None]]:
 
 class TestAgreement:
     def test_the_largest_differences_and_their_epochs(self):
-        [gap] = agreement.gaps(rows(4.0, 1.0, 0.5), rows(5.0, 1.0, 0.25))
+        [gap] = history_diff.differences(rows(4.0, 1.0, 0.5), rows(5.0, 1.0, 0.25))
         assert (gap.absolute, gap.absolute_epoch, gap.relative, gap.relative_epoch) == (1.0, 1, 0.5, 3)
         assert str(gap) == "loss: differs by up to 1 (epoch 1), relatively 0.5 (epoch 3)"
 
     def test_equal_numbers_and_equal_lack_of_numbers(self):
         nan, infinite = float("nan"), float("inf")
-        [gap] = agreement.gaps(rows(0.1, 0.0, nan, infinite), rows(0.1, -0.0, nan, infinite))
+        [gap] = history_diff.differences(rows(0.1, 0.0, nan, infinite), rows(0.1, -0.0, nan, infinite))
         assert str(gap) == "loss: identical to the last digit"
-        [gap] = agreement.gaps(rows(0.1, None), rows(0.1, 0.5))
+        [gap] = history_diff.differences(rows(0.1, None), rows(0.1, 0.5))
         assert (gap.absolute, gap.relative, gap.absolute_epoch) == (float("inf"), float("inf"), 2)
 
     def test_seconds_do_not_count_and_learning_rates_do(self):
-        found = agreement.gaps(rows(1.0, learning_rate=0.1, seconds=3.0), rows(1.0, learning_rate=0.2, seconds=4.0))
+        found = history_diff.differences(
+            rows(1.0, learning_rate=0.1, seconds=3.0), rows(1.0, learning_rate=0.2, seconds=4.0)
+        )
         assert [(gap.metric, gap.absolute) for gap in found] == [("loss", 0.0), ("learning_rate", 0.1)]
 
     def test_epochs_and_columns_that_one_lacks(self):
-        assert list(agreement.missing(rows(1.0), rows(1.0, 1.0))) == ["epoch 2: missing in the original"]
-        assert list(agreement.missing(rows(1.0, 1.0, 1.0), rows(1.0))) == ["epochs 2 to 3: missing in the new history"]
-        assert list(agreement.missing(rows(1.0, learning_rate=1.0), rows(1.0))) == [
+        assert list(history_diff.missing(rows(1.0), rows(1.0, 1.0))) == ["epoch 2: missing in the original"]
+        assert list(history_diff.missing(rows(1.0, 1.0, 1.0), rows(1.0))) == [
+            "epochs 2 to 3: missing in the new history"
+        ]
+        assert list(history_diff.missing(rows(1.0, learning_rate=1.0), rows(1.0))) == [
             "learning_rate: missing in the new history"
         ]
-        assert agreement.gaps([], rows(1.0)) == []
+        assert history_diff.differences([], rows(1.0)) == []
 
 
 @pytest.fixture
@@ -68,9 +76,9 @@ def trained(tmp_path_factory) -> Path:
     lines = ["trainer=fit", "data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2", "save=none"]
     with initialize_config_dir(str(app.CONF), version_base="1.3"):
         config = compose("config", lines, return_hydra_config=True)
-    run, plain = RunDir(tmp_path_factory.mktemp("trained") / "old"), plan.resolved(config)
-    choices, code = plan.group_choices(config.hydra, plain), circumstances.code_of([plain])
-    train([RunSpec(run.path, plain, choices, ["epochs=2"], plan.identity(plain), code=code)])
+    run, plain = RunDir(tmp_path_factory.mktemp("trained") / "old"), run_spec.resolved(config)
+    choices, code = run_spec.group_choices(config.hydra, plain), changes.code_of([plain])
+    train([RunSpec(run.path, plain, choices, ["epochs=2"], run_spec.identity_of(plain), code=code)])
     run.composed.parent.mkdir()
     OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), run.composed)
     return run.path
@@ -97,7 +105,7 @@ def one_digit_off(run: RunDir) -> None:
 def reproduced(capsys, *arguments: str) -> tuple[int, list[str]]:
     """Exit code and lines of the command."""
     try:
-        reproduction.main(list(arguments))
+        reproduce.main(list(arguments))
     except SystemExit as stopped:
         return int(stopped.code or 0), capsys.readouterr().out.splitlines()
     return 0, capsys.readouterr().out.splitlines()
@@ -192,10 +200,10 @@ class TestOneRun:
 def test_what_is_wrong_is_said_in_a_line(here, capsys, composed, arguments, text):
     (here / "empty").mkdir()
     SweepDir(Path("sweep")).write_plan("", [PlannedRun("a_00000000", [], "0" * 64)])
-    config = plan.resolved(composed("data=synthetic", "data.samples=320", "data.image_size=8"))
+    config = run_spec.resolved(composed("data=synthetic", "data.samples=320", "data.image_size=8"))
     RunDir(Path("run")).write_record(RunRecord("run", "0" * 64, Status.COMPLETED, config=config))
     with pytest.raises(SystemExit) as stopped:
-        reproduction.main(arguments)
+        reproduce.main(arguments)
     captured = capsys.readouterr()
     assert (stopped.value.code, captured.out) == (2, "")
     assert captured.err.startswith(f"error: {text}")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fashion_sweep.run_dir import RunDir, Status
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
 
 TINY = ("data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")
 ONE_LANE = "hydra.launcher.lanes=1"

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_sweep import run_dir
 from fashion_sweep.errors import FolderError
-from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.storage import atomic
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
 
 NUMBERS = st.floats(width=64)
 
@@ -103,10 +104,10 @@ def test_a_new_run_has_neither(tmp_path):
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "f.txt"
-    run_dir.write_text(path, "old")
+    atomic.write_text(path, "old")
 
     def torn() -> None:
-        with run_dir.replacing(path) as beside:
+        with atomic.replacing(path) as beside:
             beside.write_text("ne")
             raise OSError("disk full")
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 import sweeping
 
-from fashion_sweep.run_dir import RunDir
+from fashion_sweep.storage.run_dir import RunDir
 
 ROOT = Path(__file__).parents[1]
-PIPES = ("hydra_plugins/packed_launcher/_lane.py", "hydra_plugins/packed_launcher/_returns.py",
-         "hydra_plugins/packed_launcher/_jobs.py")  # fmt: skip
+PIPES = ("packed_jobs/local/worker.py", "packed_jobs/returns.py", "packed_jobs/task.py")
 """Where what a process has sent to its own lanes, or they to it, is unpickled from memory."""
 
 UNPICKLING = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "torch")
@@ -23,7 +22,7 @@ UNPICKLING = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "t
 
 def nodes() -> Iterator[tuple[str, ast.AST]]:
     """File and node of all that the source says."""
-    folders = ("fashion_sweep", "hydra_plugins", "scripts")
+    folders = ("fashion_sweep", "packed_jobs", "hydra_plugins", "scripts")
     for path in (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))):
         yield from ((path.relative_to(ROOT).as_posix(), node) for node in ast.walk(ast.parse(path.read_text())))
 

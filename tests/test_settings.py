@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_sweep.analysis.settings import Settings, clean, label, parse_overrides, plain, swept_keys
+from fashion_sweep.analysis.escaping import clean
+from fashion_sweep.analysis.settings import Settings, label, parse_overrides, plain, swept_keys
 
 
 @pytest.mark.parametrize(

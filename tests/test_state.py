@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_sweep.run_dir import RunDir, Status
-from fashion_sweep.training import state
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training import checkpoint
 from fashion_sweep.training.train import train
 
 INTERRUPT = "+callbacks.interrupt={_target_: interrupting.Interrupt, epoch: 3, log_dir: x}"
@@ -155,7 +156,7 @@ def test_sigterm_ends_a_run_like_ctrl_c(make_spec):
 
 def test_saving_never_takes_more_than_its_share():
     now = [0.0]
-    pace = state.Pace(lambda: now[0])
+    pace = checkpoint.SaveInterval(lambda: now[0])
     saves = []
     for _ in range(100_000):
         now[0] += 0.01  # an epoch
@@ -165,4 +166,4 @@ def test_saving_never_takes_more_than_its_share():
             pace.saved(started)
             saves.append(started)
     assert len(saves) == pytest.approx(now[0] / 5, rel=0.02)
-    assert 0.05 * len(saves) / now[0] <= state.SHARE
+    assert 0.05 * len(saves) / now[0] <= checkpoint.SHARE

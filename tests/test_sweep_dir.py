@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_sweep import sweep_dir
 from fashion_sweep.errors import FolderError
-from fashion_sweep.run_dir import RunDir, RunRecord
-from fashion_sweep.sweep_dir import PlannedRun, SweepDir
+from fashion_sweep.storage import identity
+from fashion_sweep.storage.record import RunRecord
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import PlannedRun, SweepDir
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(),
@@ -35,29 +36,29 @@ def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path):
 @given(config=st.dictionaries(st.text(string.ascii_lowercase, min_size=1), JSON, max_size=4), fingerprint=st.text())
 def test_identity_is_of_the_values_and_not_of_their_order(config, fingerprint):
     backwards = dict(reversed(list(config.items())))
-    assert sweep_dir.identity(config, fingerprint) == sweep_dir.identity(backwards, fingerprint)
-    assert len(sweep_dir.identity(config, fingerprint)) == 64
-    assert sweep_dir.identity(config, fingerprint) != sweep_dir.identity(config | {"NEW": 1}, fingerprint)
-    assert sweep_dir.identity(config, fingerprint) != sweep_dir.identity(config, fingerprint + "x")
+    assert identity.identity(config, fingerprint) == identity.identity(backwards, fingerprint)
+    assert len(identity.identity(config, fingerprint)) == 64
+    assert identity.identity(config, fingerprint) != identity.identity(config | {"NEW": 1}, fingerprint)
+    assert identity.identity(config, fingerprint) != identity.identity(config, fingerprint + "x")
 
 
 def test_identity_ignores_where_and_how():
     config = {"data": {"path": "a", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": True}}
     other = {"data": {"path": "b", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": False}}
     different = {"data": {"path": "a", "limit": 2}, "trainer": {"_target_": "fit", "jit_compile": True}}
-    assert sweep_dir.identity(config, "") == sweep_dir.identity(other, "")
-    assert sweep_dir.identity(config, "") != sweep_dir.identity(different, "")
+    assert identity.identity(config, "") == identity.identity(other, "")
+    assert identity.identity(config, "") != identity.identity(different, "")
 
 
 def test_a_run_name_is_legible():
     values = {"optimizer": "sgd", "model.dropout": 0.3, "model.hidden_units": [300, 100]}
-    assert sweep_dir.run_name(values, "1a2b3c4d5e") == "optimizer-sgd_dropout-0.3_hidden_units-300-100_1a2b3c4d"
-    assert sweep_dir.run_name({}, "1a2b3c4d5e") == "defaults_1a2b3c4d"
+    assert identity.run_name(values, "1a2b3c4d5e") == "optimizer-sgd_dropout-0.3_hidden_units-300-100_1a2b3c4d"
+    assert identity.run_name({}, "1a2b3c4d5e") == "defaults_1a2b3c4d"
 
 
 @given(st.dictionaries(st.text(), st.text() | st.floats() | st.lists(st.text(), max_size=2), max_size=6))
 def test_a_run_name_stays_inside_its_folder(values):
-    name = sweep_dir.run_name(values, "0123456789abcdef")
+    name = identity.run_name(values, "0123456789abcdef")
     assert set(name) <= set(string.ascii_letters + string.digits + ".+-_")
     assert name.endswith("_01234567")
     assert not name.startswith(".")

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fashion_sweep.analysis import aggregate, table
-from fashion_sweep.analysis.collect import collect
-from fashion_sweep.run_dir import Status
+from fashion_sweep.analysis import escaping, summary
+from fashion_sweep.analysis.load import collect
+from fashion_sweep.reporting import markdown, table, terminal
+from fashion_sweep.storage.record import Status
 
 COLUMNS = (
     "run,status,model,optimizer,learning_rate,dropout,seed,parameters,epochs_run,best_epoch,best_val_loss,"
@@ -18,13 +19,13 @@ COLUMNS = (
 )
 
 
-def summary(folder):
+def summarized(folder):
     collected = collect([folder])
-    return aggregate.summarize(collected.runs, collected.histories), collected
+    return summary.summarize(collected.runs, collected.histories), collected
 
 
 def csv_of(folder):
-    runs, collected = summary(folder)
+    runs, collected = summarized(folder)
     return table.csv_text(runs[table.columns(collected.swept)])
 
 
@@ -59,7 +60,7 @@ def test_text_that_a_spreadsheet_would_compute_is_guarded(text):
 
 
 def test_a_text_that_begins_with_a_return_is_guarded():
-    assert table.guarded("\ra") == "'\ra"
+    assert escaping.guarded("\ra") == "'\ra"
 
 
 def test_numbers_are_not_guarded():
@@ -91,7 +92,7 @@ def test_markdown_is_best_first_with_the_failures_below(tmp_path):
     other = {"optimizer": "rmsprop"}
     reason = "ValueError: a|b <b>`x`</b>\nand more"
     write_run(run_folder(sweep, other).path, other, [], status=Status.FAILED, reason=reason)
-    text = table.markdown(*summary(sweep.path), ["a warning"], "2025-01-02 03:04 UTC")
+    text = markdown.markdown(*summarized(sweep.path), ["a warning"], "2025-01-02 03:04 UTC")
     lines = text.splitlines()
     assert lines[0] == "# Sweep report"
     assert lines[2] == "    python -m fashion_sweep -m sweep"
@@ -113,8 +114,8 @@ def test_markdown_is_best_first_with_the_failures_below(tmp_path):
 
 def printed(folder, width=200):
     console = Console(width=width, record=True, file=io.StringIO())
-    runs, collected = summary(folder)
-    table.print_to(console, runs, collected.swept)
+    runs, collected = summarized(folder)
+    terminal.print_to(console, runs, collected.swept)
     return console.export_text().splitlines()
 
 
@@ -149,7 +150,7 @@ def test_runs_that_no_setting_tells_apart_keep_their_names(tmp_path):
 
 def test_a_sweep_of_no_runs_is_told(tmp_path):
     write_sweep(tmp_path, [])
-    runs, collected = summary(tmp_path)
+    runs, collected = summarized(tmp_path)
     assert table.sentence(runs) == "0 runs."
     assert table.best_sentence(runs, collected.swept) == ""
     assert csv_of(tmp_path) == COLUMNS + "\n"
@@ -161,12 +162,12 @@ def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp
     for point, loss in zip(points, (0.125, 0.875, 0.25, 0.5), strict=True):
         rows = [curve(epochs=1)[0] | {"val_loss": loss, "val_accuracy": 1 - loss}]
         write_run(run_folder(sweep, point).path, point, rows)
-    runs, collected = summary(tmp_path)
+    runs, collected = summarized(tmp_path)
     assert table.best_sentence(runs, collected.swept) == (
         "Best: adam, learning rate 0.001, with mean validation loss 0.3750 ± 0.1768 "
         "(95% interval -1.2133 to 1.9633) and accuracy 0.6250 ± 0.1768 over 2 seeds."
     )
-    lines = table.markdown(runs, collected, [], "now").splitlines()
+    lines = markdown.markdown(runs, collected, [], "now").splitlines()
     start = lines.index("## Settings, best first")
     assert lines[start + 4 : start + 8] == [
         "| optimizer | learning rate | seeds | best val loss | best val loss 95% interval | best val accuracy "
@@ -182,15 +183,15 @@ def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp
 def test_a_partial_history_is_seen_in_the_table(tmp_path):
     folder = write_run(tmp_path / "run", {}, curve(epochs=3))
     folder.history.write_text(folder.history.read_text()[:-3])
-    runs, collected = summary(tmp_path)
-    assert "| completed, history partial |" in table.markdown(runs, collected, [], "now").replace("*", "")
+    runs, collected = summarized(tmp_path)
+    assert "| completed, history partial |" in markdown.markdown(runs, collected, [], "now").replace("*", "")
     assert any("completed, history partial" in line for line in printed(tmp_path))
     assert csv_of(tmp_path).splitlines()[1].startswith("run,completed,")  # for programs a status is a status
 
 
 def test_long_tables_are_cut_and_say_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "SHOWN", 2)
+    monkeypatch.setattr(markdown, "SHOWN", 2)
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"]))
-    text = table.markdown(*summary(tmp_path), [], "now")
+    text = markdown.markdown(*summarized(tmp_path), [], "now")
     assert "The best 2 of 3 runs: summary.csv has all." in text
     assert sum(line.startswith("| ") for line in text.splitlines()) == 4

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from fashion_sweep import targets
+from fashion_sweep.config import targets
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_sweep import data
+from fashion_sweep.data import loading
+from fashion_sweep.data import split as data_split
 from fashion_sweep.errors import DataError
-from fashion_sweep.run_dir import RunDir, Status
-from fashion_sweep.training import job as module
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training import failures
 from fashion_sweep.training.train import train
 
 
@@ -49,15 +51,15 @@ def test_a_run_leaves_everything_that_its_folder_promises(make_spec):
 def test_saved_models_give_the_recorded_numbers_again(make_spec):
     spec = make_spec("save=both", "epochs=4", "optimizer.learning_rate=0.05")
     [record] = train([spec])
-    _, split = data.load_split(spec.config["data"])
+    _, split = loading.load_split(spec.config["data"])
     run = RunDir(spec.folder)
     for path, metrics in ((spec.folder / "best.keras", record.best), (run.last_model, record.last)):
         model = keras.models.load_model(path, safe_mode=True)
-        loss, accuracy = model.evaluate(data.scale(split.x_val), split.y_val, verbose=0)
+        loss, accuracy = model.evaluate(data_split.scale(split.x_val), split.y_val, verbose=0)
         assert loss == pytest.approx(metrics["val_loss"], rel=1e-5)
         assert accuracy == pytest.approx(metrics["val_accuracy"])
     model.load_weights(run.last_weights)
-    assert model.evaluate(data.scale(split.x_val), split.y_val, verbose=0)[0] == pytest.approx(loss)
+    assert model.evaluate(data_split.scale(split.x_val), split.y_val, verbose=0)[0] == pytest.approx(loss)
 
 
 @pytest.mark.parametrize("what", ["none", "weights"])
@@ -113,9 +115,9 @@ def test_a_schedule_is_seen_in_the_history(make_spec):
 def test_a_partial_last_batch_counts(make_spec):
     spec = make_spec("batch_size=100", "epochs=1", "optimizer.learning_rate=1e-30", "optimizer=sgd")
     [record] = train([spec])
-    _, split = data.load_split(spec.config["data"])
+    _, split = loading.load_split(spec.config["data"])
     model = keras.models.load_model(spec.folder / "last.keras")
-    loss, accuracy = model.evaluate(data.scale(split.x_train), split.y_train, verbose=0)
+    loss, accuracy = model.evaluate(data_split.scale(split.x_train), split.y_train, verbose=0)
     assert record.last["loss"] == pytest.approx(loss, rel=1e-5)  # nothing moved: the mean over all 256 images
     assert record.last["accuracy"] == pytest.approx(accuracy)
 
@@ -188,7 +190,7 @@ def test_what_is_finished_is_not_trained_again(make_spec):
 
 
 def test_reasons_for_people():
-    assert module.reason(OSError(errno.ENOSPC, "No space left on device")) == "disk full"
-    assert module.reason(OSError(errno.EACCES, "Permission denied")).startswith("PermissionError: ")
-    assert module.reason(DataError("no such file")) == "no such file"
-    assert module.reason(RuntimeError("two\nlines")) == "RuntimeError: two lines"
+    assert failures.reason(OSError(errno.ENOSPC, "No space left on device")) == "disk full"
+    assert failures.reason(OSError(errno.EACCES, "Permission denied")).startswith("PermissionError: ")
+    assert failures.reason(DataError("no such file")) == "no such file"
+    assert failures.reason(RuntimeError("two\nlines")) == "RuntimeError: two lines"

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from fashion_sweep.fashion_mnist import IdxFile, Sources
+from fashion_sweep.data.fashion_mnist import IdxFile, Sources
 
 SHAPES = {"train-images": (6, 4, 4), "train-labels": (6,), "t10k-images": (3, 4, 4), "t10k-labels": (3,)}
 CONTENTS = {

@@ -12,12 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from fashion_sweep.analysis.aggregate import TRUSTED, is_ranked, summarize
 from fashion_sweep.analysis.settings import FACTORS, label
-from fashion_sweep.run_dir import METRICS, Status
-
-LEVEL = 0.95
-"""Probability that an interval covers the mean, for values that are normally distributed over seeds."""
+from fashion_sweep.analysis.statistics import LEVEL, interval
+from fashion_sweep.analysis.summary import TRUSTED, is_ranked, summarize
+from fashion_sweep.storage.record import METRICS, Status
 
 AVERAGED = ("best_val_loss", "best_val_accuracy")
 
@@ -59,19 +57,6 @@ def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
         .sort_values(["one", "best_val_loss_mean"], kind="stable")[columns]
         .reset_index(drop=True)
     )
-
-
-def interval(values: pd.Series[float]) -> tuple[float, float, float, float]:
-    """Mean, standard deviation, and the ends of the mean's 95% interval by Student's t; NaN but the mean for one value.
-
-    Values that are not finite are left out; all are NaN where none is left.
-    """
-    known = values[np.isfinite(values)]
-    mean, sd, count = float(known.mean()), float(known.std()), len(known)
-    if count < 2:  # noqa: PLR2004
-        return mean, np.nan, np.nan, np.nan
-    half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * sd / count**0.5
-    return mean, sd, mean - half, mean + half
 
 
 def _row(runs: pd.DataFrame, total: int, swept: Sequence[str]) -> dict[str, object]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from fashion_sweep.analysis.escaping import clean
 
 Value = str | int | float | bool | None
 """One cell of a table; None is an empty one."""
@@ -92,22 +93,6 @@ def label(value: object) -> str:
     if value is None or (not isinstance(value, str) and str(value) in ("nan", "<NA>")):  # pandas' ways to say None
         return NONE
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def clean(text: str) -> str:
-    """One line of text that any terminal, file and font takes: control characters become blanks.
-
-    So do those that turn the direction of writing, with which a text can look like another one.
-    """
-    if text.isprintable():
-        return text.strip()
-    encodable = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(" " if _is_control(char) else char for char in encodable).strip()
-
-
-def _is_control(char: str) -> bool:
-    turns = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-    return unicodedata.category(char) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(char) in turns
 
 
 def _overridden(overrides: Iterable[str]) -> list[str]:

@@ -8,8 +8,8 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from fashion_sweep.analysis.canvas import style
 from fashion_sweep.evaluation.measure import Evaluation
+from fashion_sweep.reporting.figure_style import style
 
 MOST_COUNTED = 25
 """With more classes than this, cells are too small for their counts."""

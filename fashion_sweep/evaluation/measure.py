@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from fashion_sweep import data, fashion_mnist
-from fashion_sweep.analysis.table import guarded
-from fashion_sweep.dataset import Dataset, checked, one_line
+from fashion_sweep.analysis.escaping import guarded
+from fashion_sweep.data import fashion_mnist, loading, split
+from fashion_sweep.data.dataset import Dataset, checked, one_line
 from fashion_sweep.errors import DataError, FolderError
-from fashion_sweep.evaluation.saved import TrainedRun, load
+from fashion_sweep.evaluation.saved_model import TrainedRun, load
 
 FASHION_MNIST = "fashion_sweep.fashion_mnist.load"
 """The only source of ours that has test images."""
@@ -64,7 +64,7 @@ class Evaluation:
 
 def validation_images(run: TrainedRun) -> Images:
     """The images that the run was validated on; the note says so if the dataset has changed since."""
-    dataset, split = data.load_split(run.record.config["data"])
+    dataset, split = loading.load_split(run.record.config["data"])
     known = run.record.data.get("fingerprint")
     changed = "the dataset is no longer the one that the run was trained on" if dataset.fingerprint != known else ""
     return Images(split.x_val, split.y_val, "validation", changed)
@@ -82,12 +82,12 @@ def test_images(run: TrainedRun) -> Images:
 
 def evaluate(run: TrainedRun, file: Path, images: Images) -> Evaluation:
     """Measure the model in a file of the run. Raises what ``saved.load`` raises."""
-    from fashion_sweep.training.building import LOSS
+    from fashion_sweep.training.model_setup import LOSS
 
     model = load(run, file)
     predicted = probabilities(run, file, model, images.x).argmax(axis=1)
     model.compile(loss=LOSS, run_eagerly=True)
-    loss = float(model.evaluate(data.scale(images.x), images.y, batch_size=BATCH, verbose=0))
+    loss = float(model.evaluate(split.scale(images.x), images.y, batch_size=BATCH, verbose=0))
     return Evaluation(file, images.name, loss, images.y, predicted)
 
 
@@ -95,7 +95,7 @@ def probabilities(run: TrainedRun, file: Path, model: Any, images: np.ndarray) -
     """Class probabilities [N, classes]. Raises FolderError for a model of other images or classes than the run's."""
     model.run_eagerly = True  # to trace a graph takes longer than it saves, and warns when it is done often
     try:
-        rows = np.asarray(model.predict(data.scale(images), batch_size=BATCH, verbose=0))
+        rows = np.asarray(model.predict(split.scale(images), batch_size=BATCH, verbose=0))
     except ValueError as error:
         raise FolderError(f"{file}: not this run's model: takes no images of shape {images.shape[1:]}") from error
     if rows.shape != (len(images), len(run.class_names)):

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from fashion_sweep import targets
+from fashion_sweep.config import targets
 from fashion_sweep.training.job import Job, guarded
 
 PATHS = ("filepath", "filename", "log_dir", "backup_dir")
@@ -26,7 +26,7 @@ def of(job: Job) -> list[keras.callbacks.Callback]:
     return [*_own(job), reporter]
 
 
-def why_not_at_epochs(job: Job) -> str | None:
+def batch_callback(job: Job) -> str | None:
     """Which callback of the config would miss the single batches, in a few words; None where none does."""
     with guarded([job]):
         missing = (callback for callback in _own(job) if _needs_batches(callback))

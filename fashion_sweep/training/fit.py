@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fashion_sweep import data
-from fashion_sweep.training import building, callbacks, interruption, state
+from fashion_sweep.data.split import Split, scale
+from fashion_sweep.training import callbacks, checkpoint, interruption, model_setup
 from fashion_sweep.training.job import Job, running
 
 
@@ -31,8 +31,10 @@ def fit(jobs: Sequence[Job], *, steps_per_execution: int, jit_compile: bool | st
 
 def _fitted(job: Job, steps_per_execution: int, jit_compile: bool | str) -> keras.Model:
     """The trained model of one run, with the weights that its callbacks leave."""
-    steps = building.steps_per_epoch(job)
-    model = building.compiled_model(job, steps_per_execution=min(steps_per_execution, steps), jit_compile=jit_compile)
+    steps = model_setup.steps_per_epoch(job)
+    model = model_setup.compiled_model(
+        job, steps_per_execution=min(steps_per_execution, steps), jit_compile=jit_compile
+    )
     job.recorder.describe_model(model)
     shuffled = _Shuffled(job)
     keeper = _Keeper(job, callbacks.of(job))
@@ -54,7 +56,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, job: Job, others: list[keras.callbacks.Callback]) -> None:
         super().__init__()
-        self._job, self.others, self._pace = job, others, state.Pace()
+        self._job, self.others, self._pace = job, others, checkpoint.SaveInterval()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         """Remind the other callbacks, which have just forgotten all."""
@@ -63,7 +65,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         """Save where it is time; raise what has interrupted the run."""
-        if (self._pace.is_due or interruption.is_requested()) and state.why_not(self.others) is None:
+        if (self._pace.is_due or interruption.is_requested()) and checkpoint.unsupported_reason(self.others) is None:
             started = self._pace.clock()
             self._job.save_state(self.model, self.others)
             self._pace.saved(started)
@@ -87,7 +89,7 @@ class _Shuffled(keras.callbacks.Callback):  # type: ignore[misc]
         images, labels = tf.constant(_scaled(self._job.split)[0]), tf.constant(self._job.split.y_train)
 
         def orders() -> Iterator[np.ndarray]:
-            yield building.order(self._job, self._epoch)
+            yield model_setup.order(self._job, self._epoch)
 
         def batch(order: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             chosen = order[step * size : (step + 1) * size]
@@ -99,6 +101,6 @@ class _Shuffled(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 @lru_cache(maxsize=1)
-def _scaled(split: data.Split) -> tuple[np.ndarray, np.ndarray]:
+def _scaled(split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Training and validation images as a model takes them, kept for the next run of a sweep."""
-    return data.scale(split.x_train), data.scale(split.x_val)
+    return scale(split.x_train), scale(split.x_val)

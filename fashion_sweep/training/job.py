@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashion_sweep import data
-from fashion_sweep.errors import FolderError, UserError
-from fashion_sweep.provenance import Code, versions
-from fashion_sweep.quiet import native_output_to
-from fashion_sweep.redaction import Redaction
-from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep.data import loading, split
+from fashion_sweep.errors import FolderError
+from fashion_sweep.storage.provenance import versions
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import interruption
-from fashion_sweep.training.recording import Recorder
+from fashion_sweep.training.native_output import native_output_to
+from fashion_sweep.training.recorder import Recorder
 
 if TYPE_CHECKING:
-    from fashion_sweep.training.state import State
+    from fashion_sweep.training.checkpoint import State
+
+from fashion_sweep.config.run_spec import RunSpec
+from fashion_sweep.training.failures import reason
 
 log = logging.getLogger(__name__)
-
-OUT_OF_MEMORY = "out of memory"
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """What it takes to train one run."""
-
-    folder: Path
-    config: Mapping[str, Any]  # resolved
-    choices: dict[str, str]  # config group -> choice
-    overrides: list[str]
-    identity: str
-    own_log: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Makes a context for what is logged of this run alone, so that a launcher can keep the logs of a pack apart."""
-    code: Code = field(default_factory=Code)
-    hidden: Redaction = field(default_factory=Redaction)  # what of the config is not to be written down
 
 
 class Job:
@@ -71,9 +53,9 @@ class Job:
         return self.recorder.record.status is Status.RUNNING
 
     @cached_property
-    def split(self) -> data.Split:
+    def split(self) -> split.Split:
         """The data; noted in the record when it is first asked for."""
-        dataset, split = data.load_split(self.config["data"])
+        dataset, split = loading.load_split(self.config["data"])
         self.recorder.describe_data(dataset, len(split.x_train), len(split.x_val))
         return split
 
@@ -85,9 +67,9 @@ class Job:
     def _saved_state(self) -> State | None:
         if not self.run.state.exists():
             return None
-        from fashion_sweep.training import state  # imports Keras
+        from fashion_sweep.training import checkpoint  # imports Keras
 
-        found = state.read(self.run, self._stamp)
+        found = checkpoint.read(self.run, self._stamp)
         with suppress(FolderError):
             if found is not None and len(self.run.read_history()) >= found.epoch:
                 return found
@@ -114,13 +96,13 @@ class Job:
 
     def save_state(self, model: Any, callbacks: Sequence[Any]) -> None:
         """Save what it takes to go on after the epochs so far. A full disk does not end a run that may not need it."""
-        from fashion_sweep.training import state
+        from fashion_sweep.training import checkpoint
 
-        now = state.of(model, callbacks, len(self.recorder.rows))
+        now = checkpoint.of(model, callbacks, len(self.recorder.rows))
         # Attributes that hold a hidden value are not saved: the config gives them to the callbacks again.
         now = replace(now, callbacks=[self._hidden.without(each) for each in now.callbacks])
         try:
-            state.save(self.run, self._stamp, now)
+            checkpoint.save(self.run, self._stamp, now)
         except OSError as error:
             log.warning("The state could not be saved: %s", error)
 
@@ -162,35 +144,3 @@ def guarded(jobs: Sequence[Job]) -> Iterator[None]:
         for job in jobs:
             if not job.recorder.record.status.is_final:
                 job.recorder.finish(Status.FAILED, reason(error, job.recorder.hide))
-
-
-def reason(error: BaseException, hide: Callable[[str], str] = str) -> str:
-    """Why a run failed, in one line for people. hide: keeps from a text what is not to be in it."""
-    if any(_is_out_of_memory(each) for each in _chain(error)):
-        return OUT_OF_MEMORY
-    if any(_is_full_disk(each) for each in _chain(error)):
-        return "disk full"
-    if isinstance(error, SystemExit):
-        return f"the run called sys.exit({hide(str(error.code))})"
-    text = " ".join(hide(str(error)).split())
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"[:500]
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and those that it came of."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether the error says so: TensorFlow's own, or oneDNN's, whose status 1 is dnnl_out_of_memory."""
-    name = type(error).__name__
-    is_of_one_dnn = name == "AbortedError" and re.search(r"Status: ?1, message: could not create", str(error))
-    return isinstance(error, MemoryError) or name == "ResourceExhaustedError" or bool(is_of_one_dnn)
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    """Whether the error says so: HDF5 does in words alone."""
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return isinstance(error, OSError) and (error.errno in full or any(os.strerror(n) in str(error) for n in full))

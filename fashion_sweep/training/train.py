@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from fashion_sweep import quiet
+from fashion_sweep.config.redaction import redacted_logs
+from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import UserError
-from fashion_sweep.redaction import redacted_logs
-from fashion_sweep.run_dir import RunDir, RunRecord, Status
-from fashion_sweep.training import interruption
-from fashion_sweep.training.job import Job, RunSpec, guarded
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training import interruption, native_output
+from fashion_sweep.training.job import Job, guarded
 
 __all__ = ["RunSpec", "train"]
 
@@ -76,5 +77,5 @@ def _run_trainer(jobs: Sequence[Job]) -> None:
     """Call the trainer that the jobs' config names."""
     options = {**jobs[0].config["trainer"]}
     with guarded(jobs):
-        trainer = quiet.trainer(options.pop("_target_"), jobs[0].run.log)
+        trainer = native_output.trainer(options.pop("_target_"), jobs[0].run.log)
         trainer(jobs, **options)

@@ -17,13 +17,14 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.packed_launcher import _packs, _planning
-from hydra_plugins.packed_launcher._devices import slots
-from hydra_plugins.packed_launcher._dispatch import Dispatch, Rules
-from hydra_plugins.packed_launcher._jobs import PlannedJob
-from hydra_plugins.packed_launcher._lanes import Lanes
-from hydra_plugins.packed_launcher._messages import Start
-from hydra_plugins.packed_launcher.composing import fast_loader
+from packed_jobs import compose
+from packed_jobs.hydra_internals.config_loader import fast_loader
+from packed_jobs.local.devices import slots
+from packed_jobs.local.messages import Start
+from packed_jobs.local.pool import Lanes
+from packed_jobs.local.scheduler import Dispatch, Rules
+from packed_jobs.packs import form, size_of_packs
+from packed_jobs.task import PlannedJob
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class PackedLauncher(Launcher):
             if value is not None and value <= 0:
                 raise ValueError(f"hydra.launcher.{name} is {value}, expected more than 0, or null")
         self.slots = slots(lanes, threads_per_lane)
-        self.pack_size = _packs.size_of_packs(pack_size, self.slots)
+        self.pack_size = size_of_packs(pack_size, self.slots)
         self.rules = Rules(run_timeout_min, lane_memory_gib, fail_fast)
         self.context: HydraContext
         self.lane_context: HydraContext  # with Hydra's own loader, for lanes
@@ -87,8 +88,8 @@ class PackedLauncher(Launcher):
             raise
 
     def _launch(self, job_overrides: Sequence[Sequence[str]], first_number: int) -> list[JobReturn]:
-        jobs = _planning.plan(self.context, self.config, job_overrides, first_number, self.task)
-        packs = _packs.form(jobs, self.pack_size, len(self.slots))
+        jobs = compose.plan(self.context, self.config, job_overrides, first_number, self.task)
+        packs = form(jobs, self.pack_size, len(self.slots))
         log.info("Launching %d jobs in %d packs on %d lanes", len(jobs), len(packs), len(self.slots))
         for job, overrides in zip(jobs, job_overrides, strict=True):
             log.info("\t#%d : %s", job.number, " ".join(filter_overrides(overrides)))
@@ -107,9 +108,9 @@ class PackedLauncher(Launcher):
         on_lost: Any = getattr(self.task, "on_lost", None)
         if on_lost is None:
             return
-        own, hydra = _planning.parts(job.config())
+        own, hydra = compose.parts(job.config())
         try:
-            with _planning.as_hydra_config(hydra):
+            with compose.as_hydra_config(hydra):
                 on_lost(own, hydra, reason)
         except Exception:
             log.warning("\t#%d : on_lost failed", job.number, exc_info=True)

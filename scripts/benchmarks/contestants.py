@@ -13,8 +13,9 @@ from typing import Any
 from benchmarks import overhead
 from benchmarks.grid import OVERRIDES, Settings, checked_fidelity, quantity
 from benchmarks.processes import program, run, shown
-from fashion_sweep.run_dir import RunDir, RunRecord
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.storage.record import RunRecord
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
 
 WHAT = {
     "A": "the notes' code in a loop: float64, default `fit`",

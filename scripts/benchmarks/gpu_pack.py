@@ -11,8 +11,10 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from benchmarks.processes import wait_for_others
-from fashion_sweep import app, plan
-from fashion_sweep.run_dir import RunDir, RunRecord, Status
+from fashion_sweep import app
+from fashion_sweep.planning import run_spec
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training.train import RunSpec, train
 
 
@@ -45,9 +47,9 @@ def _trained(folder: Path, runs: int, overrides: Sequence[str]) -> list[RunRecor
 def _spec(folder: Path, overrides: list[str]) -> RunSpec:
     with initialize_config_dir(str(app.CONF), version_base="1.3"):
         config = compose("config", overrides, return_hydra_config=True)
-    resolved = plan.resolved(config)
-    choices = plan.group_choices(config.hydra, resolved)
-    return RunSpec(folder, resolved, choices, overrides, plan.identity(resolved))
+    resolved = run_spec.resolved(config)
+    choices = run_spec.group_choices(config.hydra, resolved)
+    return RunSpec(folder, resolved, choices, overrides, run_spec.identity_of(resolved))
 
 
 def _summary(folder: Path, records: Sequence[RunRecord]) -> dict[str, float]:

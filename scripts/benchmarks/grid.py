@@ -71,7 +71,7 @@ def checked_fidelity(found: Mapping[str, float]) -> dict[str, float]:
 
 def images_and_labels(limit: int | None) -> tuple[np.ndarray, np.ndarray]:
     """The training images and labels of Fashion-MNIST: uint8 [N, 28, 28], int64 [N]."""
-    from fashion_sweep import fashion_mnist
+    from fashion_sweep.data import fashion_mnist
 
     dataset = fashion_mnist.load()
     return dataset.images[:limit], dataset.labels[:limit]

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks import floor, gpu
-from fashion_sweep.provenance import git_state
+from fashion_sweep.storage.provenance import git_state
 
 PACKAGES = ("tensorflow", "keras", "hydra-core", "hydra-joblib-launcher", "numpy", "fashion-sweep")
 SPEED_VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")

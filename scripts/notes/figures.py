@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from fashion_sweep.analysis.canvas import Span, label_axes, panels, style, title
-from fashion_sweep.analysis.figures import TRAIN, VALIDATION
+from fashion_sweep.reporting.curves import TRAIN, VALIDATION
+from fashion_sweep.reporting.figure_style import Span, label_axes, panels, style, title
 from notes.compare import Comparison, selected
 from notes.outcome import measure
 from notes.rows import EPOCHS, Curve

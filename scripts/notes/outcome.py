@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from fashion_sweep.analysis.page import provenance
+from fashion_sweep.reporting.html import provenance
 from notes.compare import Comparison, Restoration, Trend, comparisons, counts, deviation, trend
 from notes.rows import CURVES, EPOCHS, MEASURES, OVERFITTING, STOPPED
 from notes.sweeps import Sweep, seconds

@@ -9,9 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from fashion_sweep.analysis.canvas import save
-from fashion_sweep.analysis.page import data_uri
-from fashion_sweep.run_dir import write_text
+from fashion_sweep.reporting.figure_style import save
+from fashion_sweep.reporting.html import data_uri
+from fashion_sweep.storage.atomic import write_text
 from notes import figures, table
 from notes.outcome import DIFFERENCES, Outcome
 from notes.rows import CURVES, OVERFITTING

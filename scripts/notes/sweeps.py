@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from fashion_sweep.analysis.aggregate import summarize
-from fashion_sweep.analysis.collect import collect
+from fashion_sweep.analysis.load import collect
+from fashion_sweep.analysis.summary import summarize
 from fashion_sweep.errors import UserError
-from fashion_sweep.run_dir import RunRecord, Status
-from fashion_sweep.sweep_dir import SweepDir
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.sweep_dir import SweepDir
 from notes.compare import Restoration
 from notes.rows import Experiment, Restored
 
@@ -86,12 +86,12 @@ def read(experiment: Experiment, count: int, folder: Path, words: Sequence[str])
 
 def restored(sweep: Sweep, what: Restored) -> Restoration:
     """Load this file of every run and measure it on the validation images; see evaluation.measure."""
-    from fashion_sweep.evaluation import measure, saved
+    from fashion_sweep.evaluation import measure, saved_model
 
     accuracies, same = [], 0
     for record in sweep.records:
-        run = saved.open_run(sweep.folder / record.run)
-        found = measure.evaluate(run, saved.choose(run, name=what.file), measure.validation_images(run))
+        run = saved_model.open_run(sweep.folder / record.run)
+        found = measure.evaluate(run, saved_model.choose(run, name=what.file), measure.validation_images(run))
         expected = (record.last if what.epoch == "last" else record.best) or {}
         accuracies.append(found.accuracy)
         same += measure.recorded_epoch(run, found) == expected.get("epoch")

@@ -1,0 +1,317 @@
+"""Read run folders into frames.
+
+A sweep may still be running, runs may have failed and files may be damaged: whatever can be read is kept,
+and whatever cannot becomes a warning that names the file.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fashion_sweep.analysis.escaping import clean
+from fashion_sweep.analysis.settings import FACTORS, Settings, swept_keys
+from fashion_sweep.errors import FolderError
+from fashion_sweep.storage.lease import living_owner
+from fashion_sweep.storage.record import METRICS, RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = ("best_epoch", "best_val_loss", "best_val_accuracy", *(f"last_{metric}" for metric in METRICS))
+"""Columns that are measured over a run's epochs."""
+
+STATUS_COLUMNS = ("run", "status", "reason", "is_partial")
+"""Columns that say which run it is and what has become of it."""
+
+HISTORY_FRAME = ("run", "epoch", *METRICS)
+"""Columns of the frame of histories."""
+
+VANISHED = "its process ended without a word"
+"""Why a run is interrupted that says it runs, while nobody trains into its folder."""
+
+_NUMBERS = {
+    "parameters": "Int64",
+    "epochs_run": "Int64",
+    "best_epoch": "Int64",
+    "epoch": "int64",
+    "is_partial": "bool",
+} | dict.fromkeys([*(name for name in MEASURES if name != "best_epoch"), "seconds", *METRICS], "float64")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What the given folders hold.
+
+    runs: one row a run in plan order: run, status, reason, is_partial (its history is damaged, or does not agree with
+        its record), FACTORS, swept keys, parameters, epochs_run, MEASURES as the records have them, seconds.
+    histories: one row an epoch with the columns of HISTORY_FRAME; metrics as they came, finite or not.
+    """
+
+    runs: pd.DataFrame
+    histories: pd.DataFrame
+    swept: list[str]  # overrides that differ between runs, without those behind FACTORS
+    commands: list[str]
+    records: list[RunRecord]
+    samples: Path | None
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one run's folder, or the plan it stands in, tells."""
+
+    path: Path
+    overrides: list[str]
+    record: RunRecord | None  # None: planned and not begun, or unreadable
+    history: list[dict[str, float]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    is_lost: bool = False  # its record cannot be read
+    is_partial: bool = False  # not all of its history can be shown, or more than there should be
+
+    @property
+    def settings(self) -> Settings:
+        if self.record is None:
+            return Settings(self.overrides)
+        return Settings(self.overrides, self.record.choices, self.record.config)
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What one given folder holds."""
+
+    command: str
+    runs: list[_Run]
+    warnings: list[str]
+
+
+def check_folder(folder: Path) -> None:
+    """Raise FolderError unless ``folder`` is a sweep's or a run's."""
+    if not folder.is_dir():
+        raise FolderError(f"{folder}: no such folder. Give the folder of a sweep or of one run.")
+    if _is_run(folder) or _is_sweep(folder):
+        return
+    sweeps = sorted(path for path in folder.iterdir() if path.is_dir() and _is_sweep(path))
+    raise FolderError(
+        f"{folder}: expected a sweep (sweep.json, or folders with a run.json) or a run (run.json), found neither.\n"
+        + (f"It holds sweeps: give one of them, such as {sweeps[-1]}" if sweeps else "Give the folder of a sweep.")
+    )
+
+
+def collect(folders: Sequence[Path]) -> Collected:
+    """Read all runs of the given sweeps and runs. Raises FolderError for a folder that is neither."""
+    for folder in folders:
+        check_folder(folder)
+    reads = [_read_folder(folder) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
+    found = {run.path: run for read in reads for run in read.runs}
+    runs = [run for run in found.values() if not run.is_lost]
+    warnings = [text for read in reads for text in read.warnings]
+    names = run_names([run.path for run in runs])
+    swept = [
+        key for key in swept_keys(run.settings for run in runs) if key not in (*STATUS_COLUMNS, *FACTORS, *_NUMBERS)
+    ]
+    return Collected(
+        runs=_runs_frame(runs, names, swept),
+        histories=_histories_frame(runs, names),
+        swept=swept,
+        commands=list(dict.fromkeys(read.command for read in reads if read.command)),
+        records=[run.record for run in runs if run.record],
+        samples=next((path for folder in folders for path in _samples(folder)), None),
+        warnings=[clean(text) for text in [*warnings, *(text for run in found.values() for text in run.warnings)]],
+    )
+
+
+def _is_run(folder: Path) -> bool:
+    return RunDir(folder).record.exists()
+
+
+def _is_sweep(folder: Path) -> bool:
+    return SweepDir(folder).plan.exists() or bool(_started(folder))
+
+
+def _started(folder: Path) -> list[RunDir]:
+    """The folders of runs, by name, whether a plan has them or not; without those that may not be looked into."""
+    return [run for run in map(RunDir, sorted(folder.iterdir())) if _has_started(run)]
+
+
+def _has_started(run: RunDir) -> bool:
+    try:
+        return run.record.exists() or run.history.exists()
+    except PermissionError:
+        return False
+
+
+def _samples(folder: Path) -> list[Path]:
+    """The sample images of a sweep, or of the sweep that a run stands in, where there are any."""
+    beside = [SweepDir(folder).samples, SweepDir(folder.resolve().parent).samples]
+    return [path for path in (beside if _is_run(folder) else beside[:1]) if path.exists()]
+
+
+def _read_folder(folder: Path) -> _Folder:
+    if _is_run(folder):
+        is_owned = _is_owned(folder) or _is_owned(folder.parent)
+        run = _read_run(RunDir(folder), [], is_owned)
+        return _Folder(clean(shlex.join(["python", "-m", "fashion_sweep", *run.overrides])), [run], [])
+    command, planned, warnings = _read_plan(SweepDir(folder))
+    names = [*planned, *sorted({run.path.name for run in _started(folder)} - planned.keys())]
+    is_owned = _is_owned(folder)
+    runs = [_read_run(RunDir(folder / name), planned.get(name, []), is_owned) for name in names]
+    return _Folder(command, runs, warnings)
+
+
+def _read_plan(sweep: SweepDir) -> tuple[str, dict[str, list[str]], list[str]]:
+    """The command, run -> its overrides, and what cannot be read of the plan."""
+    try:
+        command, runs = sweep.read_plan()
+        planned = {run.run: [str(override) for override in run.overrides] for run in runs if _is_name(run.run)}
+        strange = [f"{sweep.plan}: {run.run!r:.60} is no folder's name; run left out" for run in runs]
+        return (
+            clean(str(command)),
+            planned,
+            [text for text, run in zip(strange, runs, strict=True) if run.run not in planned],
+        )
+    except (FolderError, TypeError) as error:
+        return "", {}, [f"{error}; runs shown in the order of their names"]
+
+
+def _is_name(name: object) -> bool:
+    """Whether a plan's name of a run is that of a folder in the sweep's folder, and not a way out of it."""
+    return isinstance(name, str) and name not in ("", ".", "..") and not set("/\\\0") & set(name)
+
+
+def _is_owned(folder: Path) -> bool:
+    return living_owner(folder) is not None
+
+
+def _read_run(folder: RunDir, overrides: list[str], is_owned: bool) -> _Run:
+    """A run's folder. is_owned: whether a living process trains into it, or into its sweep."""
+    try:
+        record = folder.read_record()
+    except FolderError as error:
+        return _Run(folder.path, overrides, None, warnings=[f"{error}; run left out"], is_lost=True)
+    if record is None:
+        return _read_unrecorded(folder, overrides)
+    if record.status is Status.RUNNING and not is_owned:
+        record = replace(record, status=Status.INTERRUPTED, reason=VANISHED)
+    history, fault = _read_history(folder, record)
+    warnings = [f"{folder.history}: {fault}"] if fault else []
+    return _Run(folder.path, record.overrides, record, history, warnings, is_partial=bool(fault))
+
+
+def _read_unrecorded(folder: RunDir, overrides: list[str]) -> _Run:
+    """A run without a record: not begun, or begun and its record lost."""
+    if not folder.history.exists():
+        return _Run(folder.path, overrides, None)
+    lost = f"{folder.record}: missing, though the run has a history; run left out"
+    return _Run(folder.path, overrides, None, warnings=[lost], is_lost=True)
+
+
+def _read_history(folder: RunDir, record: RunRecord) -> tuple[list[dict[str, float]], str]:
+    """The run's epochs so far as they can be read, and what is wrong with the file: empty where nothing is."""
+    rows, fault = folder.salvage_history()
+    if fault:
+        return rows, f"{fault}; run shown {f'up to epoch {len(rows)}' if rows else 'without its curves'}"
+    if record.status is Status.COMPLETED and len(rows) != record.epochs_run:
+        shown = rows[: record.epochs_run]
+        says = f"has {len(rows)} epochs, where the run's record says {record.epochs_run}"
+        return shown, f"{says}; run shown {f'up to epoch {len(shown)}' if shown else 'without its curves'}"
+    return rows, ""
+
+
+def _runs_frame(runs: Sequence[_Run], names: Sequence[str], swept: Sequence[str]) -> pd.DataFrame:
+    columns = [*STATUS_COLUMNS, *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds"]
+    rows = [{"run": name} | _row(run, swept) for name, run in zip(names, runs, strict=True)]
+    return _frame(rows, columns)
+
+
+def _histories_frame(runs: Sequence[_Run], names: Sequence[str]) -> pd.DataFrame:
+    rows = [{"run": name} | row for name, run in zip(names, runs, strict=True) for row in run.history]
+    return _frame(rows, HISTORY_FRAME)
+
+
+def _frame(rows: Sequence[object], columns: Sequence[str]) -> pd.DataFrame:
+    """A frame whose numbers have types of their own and whose other cells stay what they are, None for empty."""
+    import pandas as pd  # takes a second, and who asks for a folder that is none need not wait for it
+
+    frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
+    return frame.astype({name: kind for name, kind in _NUMBERS.items() if name in columns})
+
+
+def _row(run: _Run, swept: Sequence[str]) -> dict[str, object]:
+    settings, record = run.settings, run.record or RunRecord("", "")
+    return {
+        "status": record.status.value,
+        "reason": clean(record.reason) if record.reason else None,
+        "is_partial": run.is_partial,
+        **{column: settings.value(key) for column, key in FACTORS.items()},
+        "seed": settings.value("seed") if run.record is None else run.record.seed,
+        **{key: settings.value(key) for key in swept},
+        "parameters": _whole(record.parameters),
+        "epochs_run": _epochs_run(run, record),
+        **_recorded(record),
+        "seconds": _seconds(run),
+    }
+
+
+def _epochs_run(run: _Run, record: RunRecord) -> int | None:
+    """Epochs so far; None for a run of what has no epochs."""
+    if record.config and "epochs" not in record.config:
+        return None
+    return _whole(record.epochs_run) if _has_status(run) else len(run.history) or _whole(record.epochs_run)
+
+
+def _has_status(run: _Run) -> bool:
+    """Whether the run's record knows more than its history."""
+    return run.is_partial and run.record is not None and run.record.status.is_final and run.record.epochs_run > 0
+
+
+def _recorded(record: RunRecord) -> dict[str, float | None]:
+    """MEASURES as the record has them."""
+    best, last = record.best or {}, record.last or {}
+    epoch, loss, accuracy = (best.get(name) for name in ("epoch", "val_loss", "val_accuracy"))
+    return dict(zip(MEASURES, [_whole(epoch), loss, accuracy, *(last.get(metric) for metric in METRICS)], strict=True))
+
+
+def _whole(count: float | None) -> int | None:
+    """A count that frames can hold; None for anything else that a damaged file may have in its place."""
+    return int(count) if count is not None and 0 <= count < 2**53 and count == int(count) else None
+
+
+def _seconds(run: _Run) -> float | None:
+    """The run's time in seconds, or that of its epochs so far while it runs."""
+    if run.record and run.record.seconds is not None:
+        return run.record.seconds
+    spent = [row.get("seconds", math.nan) for row in run.history]
+    return sum(spent) if spent else None
+
+
+def run_names(paths: Sequence[Path]) -> list[str]:
+    """A name for each of the folders, no two alike, fit for any terminal, file and font."""
+    numbers: Counter[str] = Counter()  # cleaning may have made some alike
+    taken: dict[str, None] = {}
+    for name in map(clean, distinct_names(paths)):
+        unique = name
+        while unique in taken:
+            numbers[name] += 1
+            unique = f"{name} ({numbers[name] + 1})"
+        taken[unique] = None
+    return list(taken)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """The folders' names, led by as many parent folders as it takes to tell those that clash apart."""
+    names = [path.name for path in paths]
+    depth = 1
+    while clashing := {name for name, count in Counter(names).items() if count > 1}:
+        depth += 1
+        names = [
+            "/".join(path.parts[-depth:]) if name in clashing else name for name, path in zip(names, paths, strict=True)
+        ]
+    return names

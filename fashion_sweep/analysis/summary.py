@@ -1,0 +1,80 @@
+"""What is worth knowing about a sweep, computed from frames: pure functions, frame in, frame out.
+
+The best epoch of a run is the one with the lowest finite validation loss, and the best run is the one whose best
+epoch has the lowest; a run that diverged, failed or has not begun is never ranked among the others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fashion_sweep.analysis.load import MEASURES
+from fashion_sweep.storage.record import METRICS, Status
+
+TRUSTED = (Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED)
+"""Runs whose metrics count, so far as they have any."""
+
+INCOMPLETE = (Status.FAILED, Status.DIVERGED, Status.INTERRUPTED)
+"""Runs that ended otherwise than they should have."""
+
+_TIERS = [*TRUSTED, Status.DIVERGED, Status.FAILED, Status.PENDING]
+
+
+def best_epochs(histories: pd.DataFrame) -> pd.DataFrame:
+    """The row of each run with the lowest finite val_loss, the first of equals; none for a run without any."""
+    finite = histories[np.isfinite(histories["val_loss"])].reset_index(drop=True)
+    best: pd.DataFrame = finite.loc[finite.groupby("run", sort=False)["val_loss"].idxmin()]
+    return best.reset_index(drop=True)
+
+
+def summarize(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
+    """The same runs with MEASURES from their histories.
+
+    A run without a history, or with a part of one, keeps those of its record where that has any.
+    """
+    kept = runs.loc[runs["is_partial"] & runs["best_val_loss"].notna(), "run"]
+    rows = histories[~histories["run"].isin(kept)].reset_index(drop=True)
+    last = rows.loc[rows.groupby("run", sort=False)["epoch"].idxmax()].set_index("run")[list(METRICS)]
+    best = best_epochs(rows).set_index("run")[["epoch", "val_loss", "val_accuracy"]]
+    measured = best.add_prefix("best_").join(last.add_prefix("last_"), how="outer").reindex(columns=list(MEASURES))
+    recorded = runs.set_index("run")[list(MEASURES)].astype("float64")
+    measures = pd.concat([measured.astype("float64"), recorded.drop(index=measured.index)]).reindex(runs["run"])
+    return runs.assign(**{name: measures[name].to_numpy() for name in MEASURES}).astype(runs.dtypes)
+
+
+def is_ranked(table: pd.DataFrame) -> pd.Series[bool]:
+    """Which runs have a best validation loss that counts."""
+    trusted = table["status"].isin([status.value for status in TRUSTED])
+    return trusted & table["best_val_loss"].between(-np.inf, np.inf, inclusive="neither")
+
+
+def ranked(table: pd.DataFrame) -> pd.DataFrame:
+    """The same rows best first; those without a rank follow by status, each kind in plan order."""
+    tiers = {status.value: tier for tier, status in enumerate(_TIERS)}
+    tier = table["status"].map(tiers).astype("int64").where(~is_ranked(table), -1)
+    loss = table["best_val_loss"].where(is_ranked(table), 0.0)
+    order = pd.DataFrame({"tier": tier, "loss": loss}).sort_values(["tier", "loss"], kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def best_run(table: pd.DataFrame) -> str | None:
+    """Name of the best run; None where no run has a rank."""
+    return str(ranked(table)["run"].iloc[0]) if is_ranked(table).any() else None
+
+
+def incomplete(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs that failed, diverged or were interrupted, in plan order."""
+    return table[table["status"].isin([status.value for status in INCOMPLETE])].reset_index(drop=True)
+
+
+def status_counts(table: pd.DataFrame) -> dict[str, int]:
+    """Status -> number of runs, in the order in which statuses are declared; absent ones are left out."""
+    counts = table["status"].value_counts()
+    return {status.value: int(counts[status.value]) for status in Status if status.value in counts}
+
+
+def started(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs whose settings are known in full; all of them where none has begun."""
+    known = table[table["status"] != Status.PENDING.value]
+    return table if known.empty else known

@@ -1,0 +1,81 @@
+"""What a command says once its runs have ended: the report, the folder, how to resume."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+import threading
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from fashion_sweep.cli import signals
+from fashion_sweep.cli.logs import say_error
+from fashion_sweep.errors import UserError
+from fashion_sweep.planning import hydra_errors, plan
+from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
+
+
+def conclude(planned: plan.Plan, console: Console, code: int) -> int:
+    """Report what has become of the runs. Returns 0 where every one completed, 1 where not."""
+    folder = short(planned.folder)
+    if planned.is_sweep:
+        concluded = _report(planned.folder, console)
+    else:
+        record = RunDir(planned.folder).read_record()
+        console.print(f"Folder: {folder}", markup=False, highlight=False, soft_wrap=True)
+        concluded = 0 if record is not None and record.status is Status.COMPLETED else 1
+    if code >= signals.INTERRUPTED:
+        line = shlex.join(["python", "-m", "fashion_sweep", f"resume={hydra_errors.argument(str(folder))}"])
+        console.print(f"Resume: {line}", markup=False, highlight=False, soft_wrap=True)
+    return concluded
+
+
+def import_report() -> None:
+    """Import in another thread what the report needs, which takes a second, while other processes train."""
+
+    def work() -> None:
+        with suppress(Exception):  # whatever it is, the report will meet it again and say so
+            importlib.import_module("fashion_sweep.reporting.html")
+
+    threading.Thread(target=work, daemon=True).start()
+
+
+def _report(folder: Path, console: Console) -> int:
+    from fashion_sweep.reporting import report
+
+    try:
+        written = report.write_report([folder])
+    except signals.NoTimeError:
+        say_error(f"there was no time for the report; write it with: python scripts/report.py {folder}")
+        return 1
+    except Exception as error:
+        say_error(f"the report failed ({_described(error)}); the runs are whole{_keep_traceback(folder)}")
+        return 1
+    report.print_table(written, console)
+    return 0 if (written.table["status"] == Status.COMPLETED.value).all() else 1
+
+
+def _described(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+def _keep_traceback(folder: Path) -> str:
+    """Keep the traceback of what is being handled in a sweep's folder, and say where; nothing on a full disk."""
+    log = SweepDir(folder).report_error
+    try:
+        write_text(log, traceback.format_exc())
+    except OSError:
+        return ""
+    return f", the traceback is in {log}"
+
+
+def short(path: Path) -> Path:
+    """The path as seen from the current folder, where it lies in it."""
+    absolute = path.absolute()
+    return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute

@@ -1,0 +1,128 @@
+"""The command line ``fashion-sweep-evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from fashion_sweep.errors import UserError
+from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_run
+from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.training.native_output import native_output_to
+
+DESCRIPTION = """\
+Load the best model of a run and measure it: loss and accuracy on the validation images that training held out.
+
+RUN_DIR is a run's folder. Used is the file of the best model (best.keras, kept by callbacks=checkpoint) or else of the
+last (last.keras, last.h5, or last.weights.h5 with the model built again from the run's config)."""
+
+EPILOG = """\
+examples:
+  evaluate.py outputs/runs/RUN                        validation loss and accuracy of the best model
+  evaluate.py outputs/runs/RUN --test                 the last word: on the 10,000 test images of Fashion-MNIST
+  evaluate.py outputs/runs/RUN --last --confusion     of the last model, with its confusion matrix
+  evaluate.py outputs/runs/RUN --predict mine.npz     classes and probabilities, into mine.predictions.csv
+
+exit codes: 0 done; 2 there is no such run, model or file, or it is damaged"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; ends in SystemExit where it does not end well."""
+    arguments = _parser().parse_args(argv)
+    try:
+        with native_output_to(None):
+            _run(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=DESCRIPTION, epilog=EPILOG, formatter_class=layout)
+    parser.add_argument("run", metavar="RUN_DIR", type=Path, help="folder of a run")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--last", action="store_true", help="the model of the last epoch instead of the best")
+    which.add_argument("--file", metavar="NAME", help="this file of the run's folder instead, such as epoch03.keras")
+    images = parser.add_mutually_exclusive_group()
+    images.add_argument(
+        "--test", action="store_true", help="on Fashion-MNIST's test images instead of the validation's"
+    )
+    images.add_argument(
+        "--predict", metavar="FILE.npz", type=Path, help="classify the images of a file (array images, x_test or x)"
+    )
+    parser.add_argument("--confusion", action="store_true", help="draw the confusion matrix: confusion_validation.png")
+    parser.add_argument(
+        "--output",
+        metavar="PATH",
+        type=Path,
+        help="file or existing folder for what is written (default: the run's folder; for --predict beside FILE.npz)",
+    )
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.predict and arguments.confusion:
+        raise UserError("--confusion needs images whose classes are known; give it without --predict")
+    if arguments.output and not (arguments.predict or arguments.confusion):
+        raise UserError("--output is for what --predict or --confusion writes; give one of them")
+    run = open_run(arguments.run)
+    file = choose(run, last=arguments.last, name=arguments.file)
+    print(f"model     {file}")
+    (_predict if arguments.predict else _evaluate)(run, file, arguments)
+
+
+def _evaluate(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None:
+    from fashion_sweep.evaluation import measure
+
+    images = measure.test_images(run) if arguments.test else measure.validation_images(run)
+    picture = _output(arguments.output, run.folder.path / f"confusion_{images.name}.png")
+    found = measure.evaluate(run, file, images)
+    print(f"images    {len(images.x):,} {images.name} images")
+    print(f"loss      {found.loss:.6f}")
+    print(f"accuracy  {found.accuracy:.6f} ({found.right:,} right)")
+    if not arguments.test:
+        _compare(measure.recorded_epoch(run, found), run)
+    if images.note:
+        print(f"warning: {images.note}", file=sys.stderr)
+    if arguments.confusion:
+        _draw(found, run, picture)
+
+
+def _compare(epoch: int | None, run: TrainedRun) -> None:
+    if epoch is None:
+        print(f"warning: no epoch of {run.folder.history} has these figures", file=sys.stderr)
+    else:
+        print(f"recorded  the same, for epoch {epoch} of {run.record.epochs_run}")
+
+
+def _draw(found: Any, run: TrainedRun, picture: Path) -> None:
+    from fashion_sweep.evaluation import confusion
+    from fashion_sweep.reporting.figure_style import save
+
+    save(confusion.figure(found, run.class_names), picture)
+    print(f"confusion {picture}")
+
+
+def _predict(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None:
+    from fashion_sweep.evaluation import measure
+
+    source: Path = arguments.predict
+    output = _output(arguments.output, source.with_name(f"{source.stem}.predictions.csv"))
+    images = measure.read_images(source, run.input_shape)
+    rows = measure.probabilities(run, file, load(run, file), images)
+    write_text(output, measure.predictions_csv(rows, run.class_names))
+    print(f"images    {len(images):,} of {source}")
+    print(f"classes   {output}")
+
+
+def _output(given: Path | None, default: Path) -> Path:
+    """Where to write. Raises UserError where there is no such folder."""
+    path = default if given is None else given / default.name if given.is_dir() else given
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent}: no such folder to write {path.name} to")
+    return path

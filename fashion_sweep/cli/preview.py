@@ -1,0 +1,118 @@
+"""``plan=true``: what a command would train, what is done already, and how long the rest may take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fashion_sweep.planning import resume
+from fashion_sweep.planning.estimate import Estimate, estimate, makespan, past_runs
+from fashion_sweep.planning.plan import Plan
+from fashion_sweep.planning.request import lasting
+from fashion_sweep.planning.run_spec import Point
+from fashion_sweep.storage.lease import living_owner
+from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training import packing
+from packed_jobs import Preview, preview
+
+MINUTE_S, HOUR_S = 60, 3600
+
+
+def show(planned: Plan, console: Console) -> None:
+    """Print every run of a plan, what is done, how the rest is spread over lanes, and an estimate."""
+    records = {point.identity: resume.record_of(planned, point) for point in planned.runs}
+    due = [point for point in planned.runs if resume.is_due(point, records[point.identity])]
+    console.print(_table(planned, records))
+    for line in (_counts(planned, records, due), _owner(planned), *_how(planned, due)):
+        if line:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(planned: Plan, records: Mapping[str, RunRecord | None]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", "state", "overrides"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "state")
+    for point in planned.runs:
+        name = planned.run_dir(point).path.name
+        given = " ".join(lasting(point.overrides))
+        table.add_row(escape(name), state(point, records[point.identity], planned.run_dir(point)), escape(given))
+    return table
+
+
+def state(point: Point, record: RunRecord | None, run: RunDir) -> str:
+    """What a command would do with a run, in a few words."""
+    if record is None:
+        return "to train"
+    was = "interrupted" if record.status is Status.RUNNING else record.status.value
+    if not resume.is_due(point, record):
+        return "completed" if record.status is Status.COMPLETED else f"{was}, left as it is"
+    if run.state.exists():
+        return f"{was}, to go on"
+    return f"{was}, to train again"
+
+
+def _counts(planned: Plan, records: Mapping[str, RunRecord | None], due: Sequence[Point]) -> str:
+    done = Counter(record.status.value for record in records.values() if record is not None)
+    found = [f"{count} {status}" for status, count in sorted(done.items())]
+    twice = len(planned.points) - len(planned.runs)
+    double = [f"{twice} grid point{'s' if twice > 1 else ''} given twice, trained once"] if twice else []
+    kind = "Sweep" if planned.is_sweep else "Run"
+    if not planned.points:
+        return f"{kind} {planned.folder}: the sweeper chooses the runs one after another"
+    return f"{kind} {planned.folder}: " + ", ".join(
+        [f"{len(planned.runs)} runs", *found, f"{len(due)} to train", *double]
+    )
+
+
+def _owner(planned: Plan) -> str:
+    owner = living_owner(planned.folder)
+    return f"It is being trained into by {owner}" if owner else ""
+
+
+def _how(planned: Plan, due: Sequence[Point]) -> Iterator[str]:
+    if not due:
+        return
+    spread = _spread(planned, due)
+    if spread is not None:
+        sizes = Counter(len(pack) for pack in spread.packs)
+        packs = [f"{count} packs of {size}" for size, count in sorted(sizes.items(), reverse=True) if size > 1]
+        alone = [f"{sizes[1]} runs alone"] if sizes[1] else []
+        yield f"Lanes: {len(spread.lanes)} ({'; '.join(spread.lanes)}). Packs: {', '.join([*packs, *alone])}"
+    yield _estimate_line(estimate(due, past_runs(planned.folder)), due, spread)
+
+
+def _spread(planned: Plan, due: Sequence[Point]) -> Preview | None:
+    """How the packed launcher spreads the runs; None for others, and for a single run."""
+    if not planned.has_lanes:
+        return None
+    known = [(packing.pack_key(point.config), packing.cost(point.config)) for point in due]
+    return preview(known, planned.launcher)
+
+
+def _estimate_line(found: Estimate, due: Sequence[Point], spread: Preview | None) -> str:
+    if not found.seconds:
+        return "Time: no finished run of this kind lies near, so there is no estimate"
+    packs = (
+        [[due[number].identity for number in pack] for pack in spread.packs] if spread else [[p.identity] for p in due]
+    )
+    lanes = len(spread.lanes) if spread else 1
+    times = [max(found.seconds.get(identity, 0.0) for identity in pack) for pack in packs]
+    memory = f", {found.memory_mib / 1024:.1f} GiB in each of {lanes} processes" if found.memory_mib else ""
+    missing = len(due) - len(found.seconds)
+    without = f"; without {missing} runs of kinds not seen before" if missing else ""
+    return (
+        f"Time: about {duration(makespan(times, lanes))} of training{memory} (from {found.based_on} past runs){without}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 2 * MINUTE_S:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / MINUTE_S)
+    return f"{minutes} min" if seconds < 2 * HOUR_S else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,70 @@
+"""The config that a run's folder keeps, with its values, to train the run again or to measure its model.
+
+Hydra's own copy is taken, in which interpolations are unresolved: ``${oc.env:TOKEN}`` reads the environment of today.
+run.json, where such values are redacted, tells their types, and serves alone where Hydra's copy cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from hydra.core.utils import setup_globals
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fashion_sweep.config.redaction import Redaction, restored
+from fashion_sweep.errors import FolderError
+from fashion_sweep.storage.record import RunRecord
+from fashion_sweep.storage.run_dir import RunDir
+
+
+@dataclass(frozen=True)
+class RecordedConfig:
+    """What a run was trained with."""
+
+    values: dict[str, Any]  # resolved
+    hidden: Redaction = field(default_factory=Redaction)  # what of it is not to be written down
+    warning: str = ""  # what a reader must know of it, in one line
+
+
+def read(run: RunDir, record: RunRecord) -> RecordedConfig:
+    """The config of the run with this record.
+
+    Raises FolderError where values are needed that only the environment has, and it no longer does.
+    """
+    try:
+        config = _loaded(run, record)
+        plain = OmegaConf.to_container(config, resolve=True)
+        return RecordedConfig(_as_recorded(record.config, plain), Redaction.of(config))
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if "<redacted" in str(record.config):
+            raise FolderError(f"{run.composed}: {why}; run.json keeps no values of environment variables") from error
+        return RecordedConfig(
+            record.config, warning=f"{run.composed} cannot be used ({why}); taken is run.json's config"
+        )
+
+
+def _loaded(run: RunDir, record: RunRecord) -> DictConfig:
+    """Hydra's copy, unresolved. Raises OSError, ValueError or yaml.YAMLError where it cannot be read."""
+    config = OmegaConf.load(run.composed)  # by a safe loader
+    if not isinstance(config, DictConfig) or not record.config.keys() <= config.keys():
+        raise ValueError("it lacks keys that run.json has")
+    setup_globals()  # the resolvers that every Hydra config may use
+    return config
+
+
+def _as_recorded(shown: Mapping[str, Any], plain: Any) -> dict[str, Any]:
+    """The values of the keys that the record has, in the types that it tells."""
+    return {key: _typed(value, plain[key]) for key, value in shown.items()}
+
+
+def _typed(shown: Any, value: Any) -> Any:
+    if isinstance(shown, Mapping) and isinstance(value, Mapping):
+        return {key: _typed(shown.get(key), item) for key, item in value.items()}
+    if isinstance(shown, list) and isinstance(value, list) and len(shown) == len(value):
+        return [_typed(*pair) for pair in zip(shown, value, strict=True)]
+    return restored(shown, value)

@@ -1,0 +1,100 @@
+"""Datasets: where images and labels come from, what they must look like, and how they are split.
+
+A source is any function that the config's ``data._target_`` names. What it returns is checked once, here, so that
+training may rely on it; the arrays are read-only and stay in memory, so that the runs of a sweep load them once.
+Only numpy is imported at the top: a wrong config must be answered before heavier packages are loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashion_sweep.data.dataset import Dataset, checked, one_line, user_path
+from fashion_sweep.data.split import SPLIT_KEYS, Split, split
+from fashion_sweep.errors import ConfigError, DataError, UserError
+
+
+def load(config: Mapping[str, Any]) -> Dataset:
+    """The dataset that a resolved ``data`` node names: ``_target_`` is called with all keys but SPLIT_KEYS.
+
+    The last few datasets are kept; files that the node names are read anew when they have changed.
+
+    Raises:
+        ConfigError: the node has no ``_target_``, or it cannot be imported or called with these keys.
+        DataError: the source failed, or returned something else than a dataset (see ``checked``).
+    """
+    source = {key: value for key, value in config.items() if key not in SPLIT_KEYS}
+    if not isinstance(source.get("_target_"), str):
+        raise ConfigError("data._target_ is missing: it names the function that returns the dataset")
+    return _load(json.dumps(source, sort_keys=True), _file_stamps(source))
+
+
+def load_split(config: Mapping[str, Any]) -> tuple[Dataset, Split]:
+    """``load``, then ``split`` as the same node says; a key of SPLIT_KEYS that is missing is a ConfigError."""
+    missing = [f"data.{key}" for key in SPLIT_KEYS if key not in config]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)}: missing from the config")
+    dataset = load(config)
+    return dataset, split(dataset, **{key: config[key] for key in SPLIT_KEYS})
+
+
+def samples(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Ten images for a picture, and their labels: the first of each class in class order, then the second ones, ..."""
+    where = [np.flatnonzero(dataset.labels == label) for label in np.unique(dataset.labels)[:10]]
+    rounds = [divmod(place, len(where)) for place in range(10)]
+    chosen = [where[label][turn % len(where[label])] for turn, label in rounds]
+    return dataset.images[chosen], dataset.labels[chosen]
+
+
+@lru_cache(maxsize=4)
+def _load(source: str, file_stamps: tuple[object, ...]) -> Dataset:  # noqa: ARG001 stamps are only a part of the key
+    config = json.loads(source)
+    target = config["_target_"]
+    returned = _call(config)
+    if isinstance(returned, Dataset):
+        returned = (returned.images, returned.labels, returned.class_names)
+    if not isinstance(returned, tuple) or len(returned) not in (2, 3):
+        what = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else f"a {type(returned).__name__}"
+        raise DataError(
+            f"data._target_={target} returned {what}; expected (images, labels[, class_names]) or a Dataset"
+        )
+    images, labels, *class_names = returned
+    return checked(images, labels, class_names[0] if class_names else None, source=target)
+
+
+def _call(config: Mapping[str, Any]) -> Any:
+    """Call the node's ``_target_``; an error of its own becomes one line that says where it happened."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    target = config["_target_"]
+    try:
+        return instantiate(config, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError):
+            raise cause from error
+        frame = traceback.extract_tb(cause.__traceback__)[-1]
+        if f"call to target '{target}'" not in str(error) or "hydra" in Path(frame.filename).parts:  # never entered
+            raise ConfigError(f"data._target_={target}: {one_line(cause)}") from error
+        where = f"{frame.filename}:{frame.lineno}"
+        raise DataError(f"data._target_={target}: {type(cause).__name__} at {where}: {one_line(cause)}") from error
+
+
+def _file_stamps(source: Mapping[str, Any]) -> tuple[object, ...]:
+    """Modification time and size of every file or folder that a value names: they change when the file does."""
+    stamps = []
+    for value in source.values():
+        if isinstance(value, str):
+            with suppress(OSError, ValueError):  # most texts are no paths
+                stat = user_path(value).stat()
+                stamps.append((value, stat.st_mtime_ns, stat.st_size))
+    return tuple(stamps)

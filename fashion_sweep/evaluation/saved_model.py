@@ -1,0 +1,151 @@
+"""A run's saved models: which files there are, and how each becomes a Keras model again.
+
+Models are loaded in Keras' safe mode, which runs no code out of a file, and nothing is unpickled. A file of weights
+needs its model built first, by the function that the run's config names, as in training.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fashion_sweep.config import recorded
+from fashion_sweep.data.dataset import one_line
+from fashion_sweep.errors import FolderError
+from fashion_sweep.models import build
+from fashion_sweep.storage.record import RunRecord
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
+
+CROSS_VALIDATION = "cross_validation"
+"""The trainer of scikit-learn's classifiers, which scores them and keeps none."""
+
+WEIGHTS = ".weights.h5"
+"""How the name of a file ends that holds weights and no architecture."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run's folder and what its run.json says."""
+
+    folder: RunDir
+    record: RunRecord
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one image. Raises FolderError for a run that never saw its data."""
+        return tuple(self._of_data("input_shape"))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes in the order of their numbers. Raises as input_shape does."""
+        return tuple(map(str, self._of_data("class_names")))
+
+    def best_files(self) -> list[Path]:
+        """The files of the best model that the run's callbacks were to keep, whether or not they are there."""
+        kept = [node for node in self.record.config.get("callbacks", {}).values() if node and _keeps_the_best(node)]
+        return [self.folder.path / node["filepath"] for node in kept]
+
+    def last_files(self) -> list[Path]:
+        """The files that ``save`` may leave of the last model, whole models first."""
+        return [self.folder.last_model, self.folder.last_h5, self.folder.last_weights]
+
+    def _of_data(self, key: str) -> list[Any]:
+        if key not in self.record.data:
+            raise FolderError(f"{self.folder.record}: has no data.{key}; the run ended before it saw its data")
+        values: list[Any] = self.record.data[key]
+        return values
+
+
+def open_run(path: Path) -> TrainedRun:
+    """The run in a folder. Raises FolderError where there is none; for a sweep it names the best run."""
+    if not path.is_dir():
+        inside = f"; give the run's folder: {path.parent}" if path.is_file() else ""
+        raise FolderError(f"{path}: no such folder{inside}")
+    record = RunDir(path).read_record()
+    if record is None:
+        raise FolderError(f"{path}: {_what_instead(path)}")
+    values = recorded.read(RunDir(path), record).values  # with those of environment variables, which run.json lacks
+    return TrainedRun(RunDir(path), replace(record, config=values))
+
+
+def choose(run: TrainedRun, *, last: bool = False, name: str | None = None) -> Path:
+    """The file of the best model, or else of the last; with ``last`` only of the last; or the one of this name.
+
+    Raises FolderError where the run has no such file.
+    """
+    if name is not None:
+        wanted = [run.folder.path / name]
+    else:
+        wanted = run.last_files() if last else [*run.best_files(), *run.last_files()]
+    found = next((path for path in wanted if path.is_file()), None)
+    if found is None:
+        raise FolderError(f"{run.folder.path}: {_missing_model(run, wanted)}")
+    return found
+
+
+def load(run: TrainedRun, file: Path) -> Any:
+    """The keras.Model in a file of the run, not compiled.
+
+    Raises FolderError for a damaged file and for weights that do not fit the model of the run's config, and ConfigError
+    where that model can no longer be built.
+    """
+    if file.name.endswith(WEIGHTS):
+        return _with_weights(run, file)
+    if file.suffix == ".keras" and not zipfile.is_zipfile(file):
+        raise FolderError(f"{file}: damaged: not a whole .keras file (a zip archive)")
+    import keras
+
+    with suppress(Exception):  # the module of the user's own layers registers them; keras says which is missing
+        from hydra.utils import get_method
+
+        get_method(run.record.config["model"]["_target_"])
+    try:
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # whatever keras, zipfile, h5py or json say of a damaged file
+        raise FolderError(f"{file}: cannot be loaded as a Keras model ({_first_sentence(error)})") from error
+
+
+def _with_weights(run: TrainedRun, file: Path) -> Any:
+    model = build.build_model(run.record.config["model"], run.input_shape, len(run.class_names))
+    try:
+        model.load_weights(file)
+    except OSError as error:
+        raise FolderError(f"{file}: cannot be read as a file of weights ({_first_sentence(error)})") from error
+    except Exception as error:
+        what = f"its weights do not fit the model of {run.folder.record.name}'s config"
+        raise FolderError(f"{file}: {what} ({_first_sentence(error)})") from error
+    return model
+
+
+def _keeps_the_best(node: dict[str, Any]) -> bool:
+    return bool(node.get("filepath") and node.get("save_best_only"))
+
+
+def _what_instead(path: Path) -> str:
+    """What a folder without a run.json is."""
+    if not (SweepDir(path).plan.exists() or any(path.glob("*/run.json"))):
+        return "no run.json in it; expected the folder of a run"
+    from fashion_sweep.analysis import summary
+    from fashion_sweep.analysis.load import collect
+
+    collected = collect([path])
+    best = summary.best_run(summary.summarize(collected.runs, collected.histories))
+    advice = f"give one of its runs; the best is {path / best}" if best else "none of its runs has an epoch yet"
+    return f"this is a sweep's folder; {advice}"
+
+
+def _missing_model(run: TrainedRun, wanted: list[Path]) -> str:
+    """Why none of the wanted files is there."""
+    record, names = run.record, ", ".join(path.name for path in wanted)
+    if record.choices.get("trainer") == CROSS_VALIDATION:
+        return f"a run of model={record.choices.get('model')} saves no network; see {run.folder.folds.name}"
+    state = record.status.value + (f" ({record.reason})" if record.reason else "")
+    return f"no saved model ({names}); the run is {state}, with save={record.config.get('save', 'none')}"
+
+
+def _first_sentence(error: BaseException) -> str:
+    return one_line(error).partition(". ")[0][:160]

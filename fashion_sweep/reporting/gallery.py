@@ -1,0 +1,112 @@
+"""Which figures a report has: draws and saves them, and says why where there is nothing to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from fashion_sweep.analysis.load import Collected
+from fashion_sweep.errors import FolderError
+from fashion_sweep.reporting import curves, samples
+from fashion_sweep.reporting.figure_style import save
+
+_DOT = "The dot marks each line's epoch of lowest validation loss."
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of a report, or why there is none."""
+
+    name: str  # of the files, without the suffix
+    title: str
+    caption: str
+    path: Path | None  # the PNG
+    note: str = ""  # why there is none
+
+
+@dataclass(frozen=True)
+class _Plan:
+    name: str
+    title: str
+    caption: str
+    make: Callable[[], Figure]
+    lack: str  # why it cannot be drawn; empty where it can
+    suffixes: tuple[str, ...] = (".png",)
+
+
+def draw(table: pd.DataFrame, collected: Collected, output: Path) -> list[Picture]:
+    """Draw and save every figure that there is something for. Raises OSError where ``output`` cannot be written."""
+    return [_draw(plan, output) for plan in _plans(table, collected)]
+
+
+def _draw(plan: _Plan, output: Path) -> Picture:
+    figure, note = _make(plan)
+    paths = [(output / plan.name).with_suffix(suffix) for suffix in plan.suffixes]
+    for path in paths:
+        if figure:
+            save(figure, path)
+        else:
+            path.unlink(missing_ok=True)  # one of an earlier report would be taken for this one's
+    return Picture(plan.name, plan.title, plan.caption, paths[0] if figure else None, note)
+
+
+def _make(plan: _Plan) -> tuple[Figure | None, str]:
+    """The figure, or why there is none."""
+    if plan.lack:
+        return None, plan.lack
+    try:
+        return plan.make(), ""
+    except FolderError as error:
+        return None, str(error)
+
+
+def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
+    histories = collected.histories
+    lines = partial(curves.curves, table, histories, collected.swept)
+    pairs = partial(curves.train_vs_val, table, histories, collected.swept)
+    explain = partial(curves.explain, table, histories, collected.swept)
+    return [
+        _Plan(
+            "val_loss",
+            "Validation loss",
+            f"{explain('val_loss')} {_DOT} Lower is better.",
+            partial(lines, "val_loss"),
+            _lack(histories, ["val_loss"]),
+            (".png", ".svg"),
+        ),
+        _Plan(
+            "accuracy",
+            "Validation accuracy",
+            f"{explain('val_accuracy')} {_DOT} Higher is better.",
+            partial(lines, "val_accuracy"),
+            _lack(histories, ["val_accuracy"]),
+        ),
+        _Plan(
+            "train_vs_val",
+            "Training against validation loss",
+            "One panel a run, best first. A validation loss that rises while the training loss falls is overfitting. "
+            + _DOT.replace("line", "run"),
+            pairs,
+            _lack(histories, ["loss", "val_loss"]),
+        ),
+        _Plan(
+            "samples",
+            "The data",
+            "Ten images of the dataset and the names of their classes.",
+            partial(samples.draw, collected.samples or Path()),
+            "" if collected.samples else "No sample images lie in the sweep's folder.",
+        ),
+    ]
+
+
+def _lack(histories: pd.DataFrame, metrics: list[str]) -> str:
+    if histories.empty:
+        return "No run has an epoch to draw."
+    has_any = bool(np.isfinite(histories[metrics].to_numpy()).any())
+    return "" if has_any else f"No epoch of any run has a finite {' or '.join(metrics)}."

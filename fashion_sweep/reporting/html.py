@@ -1,0 +1,117 @@
+"""The report as one self-contained HTML page: nothing in it is fetched from anywhere, and all text is escaped."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fashion_sweep.analysis import replicates, summary
+from fashion_sweep.analysis.escaping import clean
+from fashion_sweep.analysis.load import Collected
+from fashion_sweep.analysis.settings import label
+from fashion_sweep.reporting import table
+from fashion_sweep.reporting.gallery import Picture
+from fashion_sweep.storage.record import RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the page's table."""
+
+    text: str
+    key: str  # what it is sorted by: every digit of a number
+    is_number: bool
+
+
+def render(
+    runs: pd.DataFrame, collected: Collected, pictures: Sequence[Picture], warnings: Sequence[str], written: str
+) -> str:
+    """The page. runs: the summary in plan order; written: the time, for people."""
+    environment = Environment(
+        loader=PackageLoader("fashion_sweep.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = data_uri
+    names = table.informative_name_last(runs, collected.swept)
+    settings = replicates.replicates(runs, collected.swept)
+    return environment.get_template("report.html.j2").render(
+        commands=collected.commands,
+        counts=summary.status_counts(runs),
+        total=len(runs),
+        best=table.best_sentence(runs, collected.swept),
+        constants=table.constants_sentence(runs),
+        columns=[{"name": name, "is_number": name in table.NUMBERS} for name in names],
+        rows=_rows(runs, names, table.best_marked(runs, collected.swept)),
+        settings=table.for_people(settings.head(table.SHOWN), runs, collected.swept).to_dict("split"),
+        settings_caption=table.settings_caption(settings),
+        troubled=summary.incomplete(runs).to_dict("records"),
+        pictures=pictures,
+        warnings=warnings,
+        provenance=provenance(collected.records),
+        written=written,
+    )
+
+
+def data_uri(path: Path) -> str:
+    """A PNG as text that an ``img`` can hold."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def provenance(records: Sequence[RunRecord]) -> dict[str, list[str]]:
+    """What the runs were made from and with: heading -> its distinct values; headings without any are left out."""
+    found = {
+        "Dataset fingerprint (SHA-256)": (record.data.get("fingerprint") for record in records),
+        "Images": (_images(record) for record in records),
+        "Git commit": (_commit(record) for record in records),
+        "Device": (_joined(record.device) for record in records),
+        "Versions": (_joined(record.versions) for record in records),
+        "First run started": sorted(record.started for record in records if record.started)[:1],
+        "Last run ended": sorted(record.ended for record in records if record.ended)[-1:],
+    }
+    return {heading: values for heading, every in found.items() if (values := _distinct(every))}
+
+
+def _rows(runs: pd.DataFrame, names: Sequence[str], best: str | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "status": row["status"].partition(",")[0],
+            "is_best": row["run"] == best,
+            "cells": [_cell(name, row[name]) for name in names],
+        }
+        for row in table.presented(runs).head(table.SHOWN).to_dict("records")
+    ]
+
+
+def _cell(name: str, value: object) -> Cell:
+    text = table.cell(name, value)
+    return Cell(text, str(value) if text else "", name in table.NUMBERS)
+
+
+def _images(record: RunRecord) -> str | None:
+    train, validation = record.data.get("train_samples"), record.data.get("validation_samples")
+    return f"{train} for training, {validation} for validation" if train else None
+
+
+def _commit(record: RunRecord) -> str | None:
+    if not record.git:
+        return None
+    return f"{record.git.get('commit')}{' with uncommitted changes' if record.git.get('dirty') else ''}"
+
+
+def _joined(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {label(value)}" for key, value in values.items() if value is not None)
+
+
+def _distinct(values: Iterable[object]) -> list[str]:
+    return list(dict.fromkeys(clean(str(value)) for value in values if value))

@@ -1,0 +1,70 @@
+"""Words for runs and settings in figures and tables, and which of them are worth saying."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Literal
+
+import pandas as pd
+
+from fashion_sweep.analysis.settings import FACTORS, NONE, label
+from fashion_sweep.analysis.summary import started
+
+
+def constant_factors(table: pd.DataFrame) -> dict[str, str]:
+    """The columns of FACTORS with one value in all runs, and that value for people."""
+    values = {name: levels(started(table)[name]) for name in FACTORS}
+    return {name: labels[0] for name, labels in values.items() if len(labels) == 1}
+
+
+def levels(values: pd.Series) -> list[str]:
+    """Labels of the distinct values: numbers ascending, text as it first appears, ``none`` last."""
+    labels = {label(value): value for value in values}
+    if all(isinstance(value, (int, float)) for name, value in labels.items() if name != NONE):
+        return sorted(labels, key=lambda name: (name == NONE, labels[name]))
+    return sorted(labels, key=lambda name: name == NONE)
+
+
+def panel_factors(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
+    """The columns that curves are split by: every swept one without a look of its own (colour, style, replicates).
+
+    The learning rate splits only where one optimizer has several: default rates differ between optimizers.
+    """
+    known = started(table)
+    rates = known["learning_rate"].map(label).groupby(known["optimizer"].map(label)).nunique()
+    candidates = ["model", *(["learning_rate"] if rates.gt(1).any() else []), *swept]
+    return [name for name in candidates if len(levels(known[name])) > 1]
+
+
+def run_labels(table: pd.DataFrame, swept: Sequence[str]) -> dict[str, str]:
+    """Run -> what sets it apart, such as ``adam, dropout 0.3``; its name where nothing does."""
+    varying = [name for name in ("optimizer", "dropout", "seed") if len(levels(started(table)[name])) > 1]
+    factors = [*panel_factors(table, swept), *varying]
+    order = [name for name in (*FACTORS, *swept) if name in factors]
+    return {row["run"]: describe(row, order) or row["run"] for row in table.to_dict("records")}
+
+
+def describe(row: Mapping[Hashable, object], factors: Sequence[str]) -> str:
+    """``adam, learning rate 0.1``: the values of some columns in words."""
+    return ", ".join(_words(name, label(row[name])) for name in factors)
+
+
+def inner_range(curves: pd.DataFrame, bad_end: Literal["low", "high"]) -> tuple[float, float]:
+    """The lowest and the highest value, but for those far off at the bad end, which would stretch an axis.
+
+    curves: columns run and value (finite), at least one row. Far off is judged by the run in the middle: from the best
+    value, 30 times as far as that run's bad quartile for losses, and 5 times for accuracies, which have a floor.
+    """
+    values = curves["value"]
+    low, high = float(values.min()), float(values.max())
+    quartiles = curves.groupby("run")["value"].quantile(0.75 if bad_end == "high" else 0.25)
+    typical = float(quartiles.quantile(0.5, interpolation="lower" if bad_end == "high" else "higher"))
+    if bad_end == "high":
+        return low, float(values[values <= low + 30 * max(typical - low, 0.1 * abs(typical))].max())
+    return float(values[values >= high - 5 * max(high - typical, 0.05 * abs(typical))].min()), high
+
+
+def _words(name: str, value: str) -> str:
+    if name in ("model", "optimizer") and value != NONE:
+        return value
+    return f"{name.rpartition('.')[2].replace('_', ' ')} {value}"

@@ -1,0 +1,92 @@
+"""Write the report of a sweep: summary.csv, summary.md, figures and one page that holds them all.
+
+``write_report`` is what the app calls when a sweep ends; ``main`` is the command line that does the same at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from fashion_sweep.analysis.load import Collected, collect
+from fashion_sweep.errors import FolderError
+from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.sweep_dir import SweepDir
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    table: one row a run in plan order: the columns of summary.csv, and ``reason`` after ``status``.
+    """
+
+    output: Path
+    table: pd.DataFrame
+    swept: list[str]  # the columns that this sweep has beyond those that every table has
+    warnings: list[str]  # files that could not be read, and figures that were left out for it
+
+    @property
+    def page(self) -> Path:
+        return self.output / "index.html"
+
+
+def write_report(folders: Sequence[Path], output: Path | None = None, now: datetime | None = None) -> Report:
+    """Write one report over the sweeps or single runs in ``folders``.
+
+    output: where to; by default the folder that the one given sweep or run has for it.
+    now: the time that the report carries, by default the clock's.
+    Raises FolderError where a folder holds no runs or ``output`` cannot be written.
+    """
+    if output is None:
+        (folder,) = folders
+        output = SweepDir(folder).report
+    collected = collect(folders)
+    try:
+        return _write(collected, output, now or datetime.now(timezone.utc))
+    except OSError as error:
+        raise FolderError(f"{output}: the report cannot be written there ({error.strerror or error})") from error
+
+
+def print_table(report: Report, console: Console) -> None:
+    """Print the table, best run first, the runs that did not complete, the warnings and where the page is."""
+    from fashion_sweep.reporting import table, terminal
+
+    terminal.print_to(console, report.table, report.swept)
+    for text in report.warnings:
+        console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
+    console.print(f"{table.sentence(report.table)} Report: {escape(str(report.page))}", highlight=False, soft_wrap=True)
+
+
+def _write(collected: Collected, output: Path, now: datetime) -> Report:
+    from fashion_sweep.analysis import replicates, summary  # seaborn takes seconds
+    from fashion_sweep.reporting import gallery, html, markdown, table  # seaborn takes seconds
+
+    runs = summary.summarize(collected.runs, collected.histories)
+    pictures = gallery.draw(runs, collected, output)
+    problems = [f"samples.png left out: {p.note}" for p in pictures if p.name == "samples" and not p.path]
+    report = Report(output, runs, collected.swept, [*collected.warnings, *(problems if collected.samples else [])])
+    written = f"{now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    write_text(output / "summary.csv", table.csv_text(runs[table.columns(collected.swept)]))
+    _write_replicates(output / "replicates.csv", replicates.replicates(runs, collected.swept))
+    write_text(output / "summary.md", markdown.markdown(runs, collected, report.warnings, written))
+    write_text(report.page, html.render(runs, collected, pictures, report.warnings, written))
+    return report
+
+
+def _write_replicates(path: Path, settings: pd.DataFrame) -> None:
+    from fashion_sweep.reporting import table
+
+    if settings.empty:
+        path.unlink(missing_ok=True)  # one of an earlier report would be taken for this one's
+    else:
+        write_text(path, table.csv_text(settings.drop(columns="run")))

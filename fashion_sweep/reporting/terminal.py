@@ -1,0 +1,91 @@
+"""The summary on a terminal, as wide as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fashion_sweep.analysis import replicates, summary
+from fashion_sweep.analysis.load import MEASURES
+from fashion_sweep.reporting.table import (
+    _INTERVALS,
+    NUMBERS,
+    SHOWN,
+    best_marked,
+    cell,
+    for_people,
+    informative,
+    presented,
+    settings_caption,
+)
+
+BEST_SHOWN = 30
+"""Rows of the terminal's table."""
+
+LEAST_NEEDED = ("run", "parameters", "last_accuracy", "last_loss", "seconds", "last_val_accuracy", "last_val_loss")
+"""Columns that a narrow terminal goes without, in the order in which it does."""
+
+
+def print_to(console: Console, table: pd.DataFrame, swept: Sequence[str]) -> None:
+    """The best BEST_SHOWN settings and runs, then every run in trouble with its reason."""
+    if not (settings := replicates.replicates(table, swept)).empty:
+        console.print(_rich_settings(for_people(settings.head(BEST_SHOWN), table, swept)))
+        console.print(settings_caption(settings.head(SHOWN)), style="dim", highlight=False)
+        if len(settings) > BEST_SHOWN:
+            console.print(f"{len(settings) - BEST_SHOWN} more in replicates.csv")
+        console.print()
+    shown = presented(table).head(BEST_SHOWN)
+    names = _fitting(shown, informative(table, swept), console.width)
+    console.print(_rich_table(shown, names, best_marked(table, swept)))
+    if (more := len(table) - len(shown)) > 0:
+        console.print(f"{more} more in summary.csv")
+    troubled = summary.incomplete(table)
+    for row in troubled.to_dict("records"):
+        reason = escape(str(row["reason"] or "no reason was recorded"))
+        console.print(
+            f"[red]{row['status']}[/red] {escape(str(row['run']))}: {reason}", highlight=False, soft_wrap=True
+        )
+
+
+def _rich_settings(texts: pd.DataFrame) -> Table:
+    drawn = Table(box=None, header_style="bold", pad_edge=False, show_edge=False)
+    for name in map(str, texts):
+        drawn.add_column(escape(_heading(name)), vertical="bottom")
+    for place, row in enumerate(texts.itertuples(index=False)):
+        drawn.add_row(*map(escape, row), style="bold green" if place == 0 else None)
+    return drawn
+
+
+def _rich_table(rows: pd.DataFrame, names: Sequence[str], best: str | None) -> Table:
+    drawn = Table(box=None, header_style="bold", pad_edge=False, show_edge=False)
+    for name in names:
+        drawn.add_column(escape(_heading(name)), justify="right" if name in NUMBERS else "left", vertical="bottom")
+    for row in rows.to_dict("records"):
+        texts = (escape(cell(name, row[name])) for name in names)
+        drawn.add_row(*texts, style="bold green" if row["run"] == best else None)
+    return drawn
+
+
+def _heading(name: str) -> str:
+    """A column's name at the terminal, where the table must be narrow."""
+    return name.replace("_", "\n") if name in (*MEASURES, *_INTERVALS, "epochs_run") else name.rpartition(".")[2]
+
+
+def _fitting(rows: pd.DataFrame, names: Sequence[str], width: int) -> list[str]:
+    """As many columns as fit into ``width`` characters; the run's name stays where settings do not tell runs apart."""
+    kept = list(names)
+    settings = [name for name in names if name not in ("run", "status", *NUMBERS)]
+    is_told_apart = bool(settings) and not rows[settings].astype(str).duplicated().any()
+    for name in LEAST_NEEDED:
+        if _width(rows, kept) > width and name in kept and (name != "run" or is_told_apart):
+            kept.remove(name)
+    return kept
+
+
+def _width(rows: pd.DataFrame, names: Sequence[str]) -> int:
+    texts = [[*_heading(name).split("\n"), *(cell(name, value) for value in rows[name])] for name in names]
+    return sum(max(map(len, column)) + 2 for column in texts)

@@ -1,0 +1,106 @@
+"""What run.json holds: the record of what became of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from fashion_sweep.storage.atomic import as_json
+
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+class Status(str, Enum):
+    """What has become of a run."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has ended, well or badly."""
+        return self not in (Status.PENDING, Status.RUNNING)
+
+
+RETRIED = {
+    "none": (),
+    "failed": (Status.FAILED, Status.INTERRUPTED),
+    "diverged": (Status.DIVERGED, Status.INTERRUPTED),
+    "all": (Status.FAILED, Status.INTERRUPTED, Status.DIVERGED),
+}
+"""What the config's ``retry`` may be, and the runs that a sweep then trains again."""
+
+
+@dataclass
+class RunRecord:
+    """What run.json holds. Times are ISO 8601 in UTC; metrics that are not finite numbers are None."""
+
+    run: str  # name of the run's folder
+    identity: str  # 64 hex digits, see ``identity``
+    status: Status = Status.PENDING
+    reason: str | None = None  # why the run did not complete, for people: one line
+    attempt: int = 1  # counts from 1
+    seed: int | None = 0  # None: the trainer has no use for one
+    choices: dict[str, str] = field(default_factory=dict)  # config group -> chosen option
+    overrides: list[str] = field(default_factory=list)  # as given on the command line
+    config: dict[str, Any] = field(default_factory=dict)  # resolved
+    data: dict[str, Any] = field(default_factory=dict)  # fingerprint, train_samples, validation_samples
+    versions: dict[str, str] = field(default_factory=dict)  # package -> version
+    git: dict[str, Any] | None = None  # commit, dirty; None outside a git checkout
+    code: str | None = None  # SHA-256 of the Python files that the run was trained with
+    device: dict[str, Any] = field(default_factory=dict)  # kind, name, host, threads
+    started: str | None = None
+    ended: str | None = None
+    seconds: float | None = None
+    pack: int = 1  # how many runs were trained together with this one, itself included
+    memory_mib: float | None = None  # most that the process has held, in MiB; of a GPU's memory where it trains on one
+    parameters: int | None = None  # number of weights, trainable or not
+    epochs_run: int = 0
+    best: dict[str, float | None] | None = None  # epoch and METRICS where val_loss was lowest
+    last: dict[str, float | None] | None = None  # epoch and METRICS of the last epoch
+
+    @classmethod
+    def from_json(cls, text: str) -> RunRecord:
+        """Read what ``to_json`` wrote; unknown keys are dropped. Raises ValueError for anything else."""
+        raw = json.loads(text)
+        if not isinstance(raw, dict) or not {"run", "identity", "status"} <= raw.keys():
+            raise ValueError("not a run record")
+        kinds = get_type_hints(cls)
+        values = {key: value for key, value in raw.items() if key in kinds} | {"status": Status(raw["status"])}
+        for key, value in values.items():
+            if not _fits(value, kinds[key]):
+                raise ValueError(f"{key} is {value!r:.60}, expected {cls.__annotations__[key]}")
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """Valid JSON: numbers that are not finite become null."""
+        return as_json(dataclasses.asdict(self))
+
+    def is_kept(self, identity: str, retry: str) -> bool:
+        """Whether a sweep leaves the run as it is. identity: of what it would train; retry: a key of RETRIED.
+
+        To be asked by the owner of the sweep: a run that is said to be running has then lost its process.
+        """
+        return self.identity == identity and self.status.is_final and self.status not in RETRIED[retry]
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value out of a JSON file is of a field's type."""
+    inside = get_args(kind)
+    if kind is Any:
+        return True
+    if isinstance(kind, UnionType):
+        return any(_fits(value, one) for one in inside)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_fits(item, inside[0]) for item in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_fits(item, inside[1]) for item in value.values())
+    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)

@@ -1,0 +1,141 @@
+"""The one place that spells the files of a run; those of a sweep are spelled in ``sweep_dir``.
+
+Training writes through this module and analysis reads through it, so that neither knows the other.
+Every file is written beside its place and moved there with a rename: a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fashion_sweep.errors import FolderError
+from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.record import METRICS, RunRecord
+
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+"""Columns of history.csv in their order; ``learning_rate`` is there only for runs that change it."""
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def model_summary(self) -> Path:
+        return self.path / "model.txt"
+
+    @property
+    def last_model(self) -> Path:
+        return self.path / "last.keras"
+
+    @property
+    def last_weights(self) -> Path:
+        return self.path / "last.weights.h5"
+
+    @property
+    def last_h5(self) -> Path:
+        """The whole model in Keras' legacy format."""
+        return self.path / "last.h5"
+
+    @property
+    def folds(self) -> Path:
+        """Scores of every fold of a cross-validation, one row each."""
+        return self.path / "folds.csv"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    @property
+    def composed(self) -> Path:
+        """The config as Hydra composed it, interpolations unresolved."""
+        return self.path / ".hydra" / "config.yaml"
+
+    @property
+    def state(self) -> Path:
+        """What an interrupted run needs to go on; there only until the run has ended."""
+        return self.path / "state.npz"
+
+    def clear_leftovers(self) -> None:
+        """Take away what killed processes were about to write, see ``replacing``."""
+        for path in self.path.glob(".[0-9]*.*"):
+            path.unlink(missing_ok=True)
+
+    def read_record(self) -> RunRecord | None:
+        """The run's record; None where there is none yet. Raises FolderError for one that cannot be read."""
+        try:
+            return RunRecord.from_json(self.record.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, RecursionError, OSError) as error:
+            raise FolderError(f"{self.record}: cannot be read as a run's record ({error})") from error
+
+    def write_record(self, record: RunRecord) -> None:
+        write_text(self.record, record.to_json())
+
+    def overwrite_record(self, record: RunRecord) -> None:
+        """Write the record into the file that is there: it takes no room on a full disk, but is no longer atomic."""
+        text = json.dumps(json.loads(record.to_json()), separators=(",", ":")).encode()
+        with self.record.open("r+b") as file:
+            file.write(text.ljust(self.record.stat().st_size))
+
+    def read_history(self) -> list[dict[str, float]]:
+        """One dict an epoch, numbers as floats. Empty where there is none yet; FolderError where it is damaged."""
+        rows, fault = self.salvage_history()
+        if fault:
+            raise FolderError(f"{self.history}: cannot be read as a history ({fault})")
+        return rows
+
+    def salvage_history(self) -> tuple[list[dict[str, float]], str]:
+        """The epochs before the first damaged line, and what is wrong there: empty where nothing is."""
+        try:
+            lines = self.history.read_bytes().decode("utf-8", "replace").split("\n")
+        except FileNotFoundError:
+            return [], ""
+        except OSError as error:
+            return [], error.strerror or str(error)
+        rows: list[dict[str, float]] = []
+        columns = lines[0].strip().split(",")
+        if len(lines) == 1 or not {"epoch", *METRICS} <= set(columns):
+            return [], f"line 1 is not the names of columns: {lines[0]!r:.60}"
+        for number, line in enumerate(lines[1:-1], start=2):
+            try:
+                rows.append(_epoch(columns, line, len(rows) + 1))
+            except ValueError as error:
+                return rows, f"line {number} is damaged: {error!s:.80}"
+        # Every line is written with its end: a number that was cut off may still look like one.
+        return rows, f"line {len(lines)} is damaged: it breaks off" if lines[-1] else ""
+
+    def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write all epochs so far; every row has the keys of the first, a subset of HISTORY_COLUMNS."""
+        columns = [name for name in HISTORY_COLUMNS if name in rows[0]]
+        lines = [columns, *([_cell(row[name]) for name in columns] for row in rows)]
+        write_text(self.history, "".join(",".join(line) + "\n" for line in lines))
+
+
+def _epoch(columns: Sequence[str], line: str, epoch: int) -> dict[str, float]:
+    """A line of history.csv that is to be the given epoch's. Raises ValueError for anything else."""
+    cells = line.split(",")
+    if len(cells) != len(columns):
+        raise ValueError(f"it has {len(cells)} cells, expected {len(columns)}")
+    row = dict(zip(columns, map(float, cells), strict=True))
+    if row["epoch"] != epoch:
+        raise ValueError(f"its epoch is {row['epoch']:g}, expected {epoch}")
+    return row
+
+
+def _cell(value: float) -> str:
+    return str(value) if isinstance(value, int) else repr(float(value))

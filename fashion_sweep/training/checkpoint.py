@@ -1,0 +1,165 @@
+"""What a run that was interrupted needs to go on as if nothing had happened: weights, optimizer, callbacks, epoch.
+
+Data order and dropout are functions of seed, epoch and step and need no saving. The file is a NumPy archive without
+pickled objects. It is written rarely enough to cost about a hundredth of the training time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from fashion_sweep.storage.atomic import replacing
+from fashion_sweep.storage.run_dir import RunDir
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.01
+"""Most of the training time that saving may take."""
+LEAST_SECONDS = 1.0
+"""Training that is not worth saving: what is lost with it is done again in this time."""
+
+_MONITORS = ("best", "wait")
+KEPT = {
+    "EarlyStopping": (*_MONITORS, "stopped_epoch", "best_epoch", "best_weights"),
+    "ModelCheckpoint": ("best", "_batches_seen_since_last_saving", "_last_batch_seen"),
+    "ReduceLROnPlateau": (*_MONITORS, "cooldown_counter"),
+    "LearningRateScheduler": (),
+    "TerminateOnNaN": (),
+    "TensorBoard": (),
+    "EpochReporter": (),
+}
+"""The attributes in which callbacks keep what they remember from epoch to epoch, by class. Of any other class all
+attributes are kept, if they are plain values."""
+
+_KERAS_OWN = ("params", "model", "_model", "validation_data")
+_PLAIN = (bool, int, float, str, np.generic, type(None))
+
+
+@dataclass(frozen=True)
+class State:
+    """A run after one of its epochs."""
+
+    epoch: int  # epochs that are done
+    variables: list[np.ndarray]  # of the model, then of the optimizer
+    callbacks: list[dict[str, Any]]  # of each callback: attribute -> value
+
+    def load_into(self, model: keras.Model) -> None:
+        """Give a compiled model of the same architecture the weights and the optimizer state of then."""
+        own = _variables(model)
+        shapes = [tuple(variable.shape) for variable in own], [value.shape for value in self.variables]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"the saved state has variables of other shapes: {shapes[1]}, expected {shapes[0]}")
+        for variable, value in zip(own, self.variables, strict=True):
+            variable.assign(value)
+
+    def remind(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """Give the callbacks what they remembered; call it after their on_train_begin, which clears that."""
+        for callback, remembered in zip(callbacks, self.callbacks, strict=True):
+            vars(callback).update(remembered)
+
+
+def of(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback], epoch: int) -> State:
+    """The state of a compiled model and its callbacks after ``epoch`` epochs."""
+    return State(epoch, [np.asarray(variable) for variable in _variables(model)], [_memory(each) for each in callbacks])
+
+
+def unsupported_reason(callbacks: Sequence[keras.callbacks.Callback]) -> str | None:
+    """Which callback has a memory that cannot be kept, in a few words; None where none has."""
+    return next((f"callback {type(each).__name__} cannot be kept" for each in callbacks if not _is_plain(each)), None)
+
+
+def save(run: RunDir, stamp: Mapping[str, Any], state: State) -> None:
+    """Write a run's state. stamp: what must be the same for it to count, JSON."""
+    arrays: list[np.ndarray] = list(state.variables)
+    callbacks = [{key: _pack(value, arrays) for key, value in each.items()} for each in state.callbacks]
+    note = {"stamp": stamp, "epoch": state.epoch, "variables": len(state.variables), "callbacks": callbacks}
+    with replacing(run.state) as path:
+        np.savez(path, np.array(json.dumps(note)), *arrays)
+
+
+def read(run: RunDir, stamp: Mapping[str, Any]) -> State | None:
+    """A run's state; None where there is none, where it is damaged, or where its stamp is another."""
+    try:
+        with np.load(run.state, allow_pickle=False) as archive:
+            first, *arrays = [archive[f"arr_{number}"] for number in range(len(archive.files))]
+        note = json.loads(str(first))
+        if note["stamp"] != stamp:
+            log.info("The interrupted run cannot be continued: versions or config have changed. It starts again")
+            return None
+        callbacks = [{key: _unpack(value, arrays) for key, value in each.items()} for each in note["callbacks"]]
+        return State(int(note["epoch"]), arrays[: note["variables"]], callbacks)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        log.warning("%s cannot be read (%s); the run starts again", run.state.name, error)
+        return None
+
+
+@dataclass
+class SaveInterval:
+    """Says when it is time to save: never more than SHARE of the time that has passed goes into it."""
+
+    clock: Callable[[], float] = time.perf_counter  # seconds from any origin
+    cost: float = 0.0  # seconds of the last save
+    last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last = self.clock()
+
+    @property
+    def is_due(self) -> bool:
+        return self.clock() - self.last >= max(LEAST_SECONDS, self.cost / SHARE)
+
+    def saved(self, started: float) -> None:
+        """Note a save that began at this time of the clock."""
+        self.last = self.clock()
+        self.cost = self.last - started
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    """All that training changes: weights, states of random generators, optimizer variables."""
+    model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _memory(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    names = KEPT.get(type(callback).__name__, [name for name in vars(callback) if name not in _KERAS_OWN])
+    return {name: vars(callback)[name] for name in names if name in vars(callback)}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a callback's memory, or a value in it, can be written down without pickling."""
+    if isinstance(value, keras.callbacks.Callback):
+        return type(value).__name__ in KEPT or all(_is_plain(each) for each in _memory(value).values())
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    return isinstance(value, _PLAIN) or (isinstance(value, np.ndarray) and not value.dtype.hasobject)
+
+
+def _pack(value: Any, arrays: list[np.ndarray]) -> Any:
+    """A value as JSON; arrays and NumPy's numbers are put into ``arrays`` and stand as their number there."""
+    if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "numpy"):
+        arrays.append(np.asarray(value))
+        return {"array": len(arrays) - 1}
+    if isinstance(value, dict):
+        return {"dict": {key: _pack(item, arrays) for key, item in value.items()}}
+    return [_pack(item, arrays) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _unpack(value: Any, arrays: Sequence[np.ndarray]) -> Any:
+    if isinstance(value, dict):
+        if "array" in value:
+            return arrays[value["array"]]
+        return {key: _unpack(item, arrays) for key, item in value["dict"].items()}
+    return [_unpack(item, arrays) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,176 @@
+"""Classical classifiers beside the networks: what scikit-learn has, scored by cross-validation.
+
+``model`` names any scikit-learn classifier that gives class probabilities, ``trainer=cross_validation`` trains it.
+There are no epochs; a run's record has means over the folds, folds.csv each fold's own. TensorFlow is not imported, so
+that a run without a network never waits for it, and scikit-learn only where a classifier is made.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from hydra.utils import get_method
+
+from fashion_sweep.config import constraints, targets
+from fashion_sweep.data import loading
+from fashion_sweep.data.dataset import Dataset, one_line
+from fashion_sweep.errors import ConfigError, DataError
+from fashion_sweep.storage import provenance
+from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.record import METRICS, Status
+from fashion_sweep.training.job import Job, running
+
+log = logging.getLogger(__name__)
+
+TRAINER = "fashion_sweep.baseline.cross_validation"
+
+UNUSED = ("optimizer", "schedule", "callbacks", "epochs", "batch_size", "seed", "save")
+"""Keys of the config that say nothing about a cross-validated classifier; its own ``random_state`` is its seed."""
+
+SCORES = {"loss": "train_neg_log_loss", "accuracy": "train_accuracy",
+          "val_loss": "test_neg_log_loss", "val_accuracy": "test_accuracy"}  # fmt: skip
+"""METRICS, and what scikit-learn's cross_validate calls them; the validation side is the fold that is held out."""
+
+
+def is_cross_validated(config: Mapping[str, Any]) -> bool:
+    """Whether a resolved config asks for a cross-validation."""
+    return bool(constraints.lookup(config, "trainer._target_") == TRAINER)
+
+
+def used(config: dict[str, Any]) -> dict[str, Any]:
+    """A resolved config without the keys that its trainer has no use for: two runs that differ in them are one."""
+    return {key: value for key, value in config.items() if not (key in UNUSED and is_cross_validated(config))}
+
+
+def check(config: Mapping[str, Any], dataset: Dataset) -> None:
+    """Raise ConfigError for a model that cannot be cross-validated, DataError for too few images of a class."""
+    _tried(config, dataset)
+    folds, limit = config["trainer"]["folds"], config["data"]["limit"]
+    counts = np.bincount(dataset.labels[:limit])
+    fewest = int(counts[counts > 0].min())
+    if fewest < folds:
+        raise DataError(
+            f"a class has {fewest} image{'s' * (fewest > 1)}, too few for trainer.folds={folds}, "
+            f"with data.limit={'null' if limit is None else limit}"
+        )
+    if np.count_nonzero(counts) == 1:
+        raise DataError("all images are of one class, so there is nothing to learn")
+
+
+def summary(config: Mapping[str, Any], dataset: Dataset) -> str:
+    """What stands in the model.txt of a run, known before it is trained."""
+    tried = _tried(config, dataset)
+    return _text(tried, config["trainer"]["folds"], _parameters(tried))
+
+
+def _tried(config: Mapping[str, Any], dataset: Dataset) -> Any:
+    """The classifier, fitted to a few made-up images: scikit-learn looks at its arguments only then."""
+    node = json.dumps(config["model"], sort_keys=True)
+    return _fitted_briefly(node, int(np.prod(dataset.images.shape[1:])), len(dataset.class_names))
+
+
+@lru_cache
+def _fitted_briefly(node: str, pixels: int, classes: int) -> Any:
+    classifier = build(json.loads(node))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return classifier.fit(np.eye(2 * classes, pixels), np.arange(2 * classes) % classes)
+    except Exception as error:
+        raise ConfigError(f"model {type(classifier).__name__} cannot be trained: {one_line(error)}") from error
+
+
+def build(node: Mapping[str, Any]) -> Any:
+    """The scikit-learn classifier that a resolved ``model`` node names. Raises ConfigError for anything else."""
+    target = str(node["_target_"])
+    try:
+        kind = get_method(target)
+        if not hasattr(kind, "fit"):
+            raise ConfigError(
+                f"trainer=cross_validation trains scikit-learn classifiers, such as model=logistic; "
+                f"{target} is none: choose another trainer"
+            )
+        classifier = targets.call(node)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model {target} cannot be made: {one_line(error)}") from error
+    if not hasattr(classifier, "predict_proba"):
+        raise ConfigError(f"model {target} gives no class probabilities with these values (it has no predict_proba)")
+    return classifier
+
+
+def cross_validation(jobs: Sequence[Job], *, folds: int) -> None:
+    """Cross-validate runs one after another; the options are those of conf/trainer/cross_validation.yaml."""
+    for job in jobs:
+        with running([job]):
+            _run(job, folds)
+
+
+def _run(job: Job, folds: int) -> None:
+    node = job.config["data"]
+    dataset, limit = loading.load(node), node["limit"]
+    count = len(dataset.labels[:limit])
+    held_out = count // folds
+    job.recorder.describe_data(dataset, count - held_out, held_out)
+    classifier = build(job.config["model"])
+    found = _validated(classifier, _pixels(dataset.images[:limit]), dataset.labels[:limit], folds)
+    parameters = _parameters(found["estimator"][0])
+    job.recorder.describe(_text(classifier, folds, parameters) + "\n", parameters, provenance.cpu())
+    rows = [{name: _sign(name) * float(found[key][fold]) for name, key in SCORES.items()} for fold in range(folds)]
+    write_text(job.run.folds, _csv(rows, found["fit_time"] + found["score_time"]))
+    job.recorder.measure({name: float(np.mean([row[name] for row in rows])) for name in METRICS})
+    job.recorder.finish(Status.COMPLETED)
+
+
+def _sign(metric: str) -> int:
+    """Minus one for losses, which scikit-learn negates so that more is better."""
+    return -1 if metric.endswith("loss") else 1
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """[N, ...] to float64 [N, pixels], integers divided by 255: in float32 SGDClassifier takes other steps."""
+    scale = 255.0 if np.issubdtype(images.dtype, np.integer) else 1.0
+    return images.reshape(len(images), -1) / scale
+
+
+def _validated(classifier: Any, pixels: np.ndarray, labels: np.ndarray, folds: int) -> dict[str, Any]:
+    """scikit-learn's cross_validate, folds in parallel. Threads share the images, and end with the process.
+
+    Each warning, such as one of a fit that has not converged, is logged once.
+    """
+    from joblib import parallel_config  # type: ignore[import-untyped]
+    from sklearn.model_selection import cross_validate
+
+    with warnings.catch_warnings(record=True) as caught, parallel_config("threading", n_jobs=-1):
+        warnings.simplefilter("always")
+        found: dict[str, Any] = cross_validate(
+            classifier, pixels, labels, cv=folds, scoring=("accuracy", "neg_log_loss"),
+            return_train_score=True, return_estimator=True, error_score="raise",
+        )  # fmt: skip
+    for (kind, text), times in Counter((w.category.__name__, " ".join(str(w.message).split())) for w in caught).items():
+        log.warning("%s, %d times: %s", kind, times, text)
+    return found
+
+
+def _parameters(fitted: Any) -> int | None:
+    """Number of weights of a linear classifier; None for others."""
+    weights, biases = getattr(fitted, "coef_", None), getattr(fitted, "intercept_", None)
+    return None if weights is None or biases is None else int(np.size(weights) + np.size(biases))
+
+
+def _text(classifier: Any, folds: int, parameters: int | None) -> str:
+    weights = f"{parameters:,} parameters, " if parameters is not None else ""
+    return f"{classifier!r}\n{weights}{folds}-fold cross-validation"
+
+
+def _csv(rows: Sequence[Mapping[str, float]], seconds: Sequence[float]) -> str:
+    lines = [",".join(["fold", *METRICS, "seconds"])]
+    for fold, (row, spent) in enumerate(zip(rows, seconds, strict=True), 1):
+        lines.append(",".join([str(fold), *(repr(row[name]) for name in METRICS), f"{spent:.3f}"]))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Engines compile programs that train and validate packs of runs."""

@@ -1,0 +1,1 @@
+"""The TensorFlow engine: whole epochs of a pack as one XLA program."""

@@ -1,0 +1,90 @@
+"""How well the runs of a pack do: loss and accuracy, in a training step and on the validation images.
+
+Validation is a program of its own. It knows nothing of optimizers, so one serves every pack of an architecture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from fashion_sweep.training.engines.base import Arrays, EpochResult
+from fashion_sweep.training.engines.tensorflow import stacking
+from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs
+from fashion_sweep.training.engines.tensorflow.tracing import Traced
+
+CHUNK = 2048
+"""Most images of one run that are validated at once; bounds the memory, and changes sums by their rounding alone."""
+
+
+class Validation:
+    """Measures R runs of one architecture on the validation images.
+
+    models: R built Keras models, used for their architecture.
+    """
+
+    def __init__(self, models: Sequence[keras.Model]) -> None:
+        self._runs, self._model = len(models), stacking.stack(models, DropoutInputs())
+        self._sums = Traced(self._summed, models[0])
+
+    def measure(self, model: keras.Model, arrays: Arrays) -> EpochResult:
+        """Loss and accuracy of every run. model: stacked, of the same architecture; its weights count."""
+        if model is not self._model:
+            for own, given in zip(self._model.weights, model.weights, strict=True):
+                own.assign(given.value)
+        return EpochResult.of_sums(self._sums(arrays.x_val, arrays.y_val), len(arrays.y_val))
+
+    def _summed(self, x: Any, y: Any) -> Any:
+        """Loss and right answers of each run, summed over all validation images: float32 [R] each."""
+        count = x.shape[0]
+        chunk = chunk_size(count)
+        whole = count // chunk
+
+        def some(sums: Any, part_x: Any, part_y: Any) -> Any:
+            copies = (self._runs, *[1] * (len(part_x.shape) - 1))
+            parts = tf.tile(part_x, copies), tf.tile(part_y, (self._runs,))
+            found = loss_and_correct(self._model, self._runs, *parts, training=False)
+            return [total + part for total, part in zip(sums, found, strict=True)]
+
+        def body(at: Any, *sums: Any) -> Any:
+            return at + 1, *some(sums, _chunk(x, at, chunk), _chunk(y, at, chunk))
+
+        start = (tf.constant(0), tf.zeros(self._runs), tf.zeros(self._runs))
+        _, *sums = tf.while_loop(lambda at, *_: at < whole, body, start, maximum_iterations=whole)
+        rest = whole * chunk
+        sums = some(sums, x[rest:], y[rest:]) if rest < count else sums
+        extra = tf.add_n([tf.zeros(()), *self._model.losses])
+        return sums[0] + extra * count, sums[1]
+
+
+def loss_and_correct(model: keras.Model, runs: int, x: Any, y: Any, *, training: bool) -> Any:
+    """Loss and right answers of each run, summed over its images: float32 [R] each.
+
+    model: stacked, of R = runs; x: [R * B, ...], run after run; y: int32 [R * B].
+    """
+    predicted = model(_scaled(x), training=training)
+    loss = keras.losses.sparse_categorical_crossentropy(y, predicted)
+    right = tf.cast(tf.equal(tf.argmax(predicted, axis=-1, output_type=tf.int32), y), tf.float32)
+    return [tf.reduce_sum(tf.reshape(each, (runs, -1)), axis=1) for each in (loss, right)]
+
+
+def chunk_size(count: int) -> int:
+    """Images of a chunk: at most CHUNK, and a divisor of ``count`` where that takes at most twice as many chunks.
+
+    What is left over after whole chunks is compiled a second time, in its own shape.
+    """
+    fewest = -(-count // CHUNK)
+    parts = next((parts for parts in range(fewest, 2 * fewest + 1) if count % parts == 0), None)
+    return min(CHUNK, count) if parts is None else count // parts
+
+
+def _chunk(array: Any, at: Any, size: int) -> Any:
+    return tf.slice(array, [at * size, *[0] * (len(array.shape) - 1)], [size, *array.shape[1:]])
+
+
+def _scaled(x: Any) -> Any:
+    """Integers to float32 in 0..1, as data.scale does it; floats unchanged."""
+    return tf.cast(x, tf.float32) / 255.0 if x.dtype.is_integer else tf.cast(x, tf.float32)

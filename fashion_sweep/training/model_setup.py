@@ -1,0 +1,39 @@
+"""The Keras model that a run begins with: the same for every trainer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from fashion_sweep.models import build, optimizers
+from fashion_sweep.training.job import Job
+
+LOSS = "sparse_categorical_crossentropy"
+"""Minus the logarithm of the probability that the model gives to the true class, mean over images."""
+
+
+def steps_per_epoch(job: Job) -> int:
+    """Batches in an epoch, a partial last one included."""
+    return math.ceil(len(job.split.x_train) / int(job.config["batch_size"]))
+
+
+def order(job: Job, epoch: int) -> np.ndarray:
+    """The order of the training images in an epoch (from 0), int [N]: a function of the run's seed and the epoch."""
+    return np.random.default_rng([job.config["seed"], epoch]).permutation(len(job.split.x_train))
+
+
+def compiled_model(job: Job, **options: Any) -> keras.Model:
+    """A new model with the initial weights of the run's seed, its optimizer, loss and accuracy.
+
+    options: further arguments of keras.Model.compile. All random numbers of Keras begin anew, so that a run does not
+    depend on those before it in the process.
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(job.config["seed"])
+    model = build.build_model(job.config["model"], job.split.input_shape, job.split.num_classes)
+    optimizer = optimizers.build_optimizer(job.config, steps_per_epoch(job) * job.config["epochs"])
+    model.compile(optimizer=optimizer, loss=LOSS, metrics=["accuracy"], **options)
+    return model

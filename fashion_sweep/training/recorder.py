@@ -1,0 +1,188 @@
+"""Writes down what a run does while it does it: record, history and log of its folder."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import datetime, timezone
+from typing import Any
+
+from fashion_sweep.data.dataset import Dataset
+from fashion_sweep.errors import FolderError
+from fashion_sweep.storage.atomic import replacing, write_text
+from fashion_sweep.storage.provenance import device, peak_memory_mib, versions
+from fashion_sweep.storage.record import METRICS, RunRecord, Status
+from fashion_sweep.storage.run_dir import HISTORY_COLUMNS, RunDir
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """The writer of one run's folder. Call start once, epoch after every epoch, finish once."""
+
+    def __init__(
+        self,
+        run: RunDir,
+        record: RunRecord,
+        own_log: Callable[[], AbstractContextManager[None]] = nullcontext,
+        clock: Callable[[], float] = time.perf_counter,
+        hide: Callable[[str], str] = str,
+    ) -> None:
+        """own_log: makes a context for what is logged; clock: seconds from any origin, never set back.
+
+        hide: keeps from a text what is not to be written down.
+        """
+        self.rows: list[dict[str, float]] = []
+        self.record, self._run, self._own_log, self._clock = record, run, own_log, clock
+        self._started = self._epoch_started = clock()
+        self._seconds_before = 0.0  # of earlier attempts, whose epochs are kept
+        self.hide = hide
+        self._is_here = True  # whether this process trains the run
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the losses of the last epoch are finite numbers; true before the first."""
+        return not self.rows or all(math.isfinite(self.rows[-1][key]) for key in ("loss", "val_loss"))
+
+    def start(self, rows: Sequence[dict[str, float]] = ()) -> None:
+        """Write the record of a run that begins now, or goes on after these rows of its history."""
+        self._keep(rows)
+        before = self._record_of_before()
+        self.record.attempt = before.attempt + 1 if before and before.identity == self.record.identity else 1
+        self.record.status, self.record.reason = Status.RUNNING, None
+        self.record.started = _now()
+        self.record.versions = versions()
+        self._run.write_record(self.record)
+        self._say("Training %s%s", self.record.run, f" from epoch {len(rows) + 1} on" if rows else "")
+
+    def start_over(self) -> None:
+        """Forget the rows that start was given."""
+        self._keep(())
+
+    def take_over(self) -> None:
+        """Take what the folder holds, for a run whose process is gone; instead of start."""
+        before = self._record_of_before()
+        if before is not None and before.identity == self.record.identity:
+            self.record = before
+        with suppress(FolderError):
+            self.rows = self._run.read_history()
+        self._seconds_before, self._is_here = _seconds(self.rows), False
+
+    def describe_data(self, dataset: Dataset, train_samples: int, validation_samples: int) -> None:
+        """Note what the run is trained on. Its seconds count from here: imports and loading are paid once a process."""
+        self._started = self._clock()
+        self.record.data = {
+            "fingerprint": dataset.fingerprint,
+            "train_samples": train_samples,
+            "validation_samples": validation_samples,
+            "input_shape": list(dataset.images.shape[1:]),
+            "class_names": [self.hide(name) for name in dataset.class_names],
+        }
+
+    def describe_model(self, model: Any, pack: int = 1) -> None:
+        """Note what is trained, where, and with how many others: model.txt, the number of weights, the device."""
+        lines: list[str] = []
+        model.summary(print_fn=lines.append)
+        self.record.pack = pack
+        self.describe("\n".join(lines) + "\n", model.count_params(), device())
+
+    def describe(self, summary: str, parameters: int | None, where: dict[str, Any]) -> None:
+        """Note what is trained (the text of model.txt), its number of weights, and the device."""
+        write_text(self._run.model_summary, self.hide(summary))
+        self.record.parameters, self.record.device = parameters, where
+        self._run.write_record(self.record)
+        self._epoch_started = self._clock()
+
+    def measure(self, metrics: Mapping[str, float]) -> None:
+        """Note what a run without epochs came to. metrics: METRICS."""
+        self.record.best = self.record.last = {"epoch": None, **metrics}
+        self._say("%s", ", ".join(f"{key} {metrics[key]:.4f}" for key in METRICS))
+
+    def epoch(self, metrics: Mapping[str, float]) -> None:
+        """Add an epoch to the history. metrics: at least METRICS."""
+        now = self._clock()
+        row = {"epoch": len(self.rows) + 1, **metrics, "seconds": round(now - self._epoch_started, 6)}
+        self.rows.append({key: row[key] for key in HISTORY_COLUMNS if key in row})
+        self._epoch_started = now
+        self._run.write_history(self.rows)
+        self._say("Epoch %d: %s", row["epoch"], ", ".join(f"{key} {row[key]:.4f}" for key in METRICS))
+
+    def save(self, model: Any, what: str) -> None:
+        """Keep the model as it is now. what: none, model, weights, both or h5."""
+        if what in ("model", "both"):
+            with replacing(self._run.last_model) as path:
+                model.save(path)
+        if what in ("weights", "both"):
+            with replacing(self._run.last_weights) as path:
+                model.save_weights(path)
+        if what == "h5":
+            with replacing(self._run.last_h5) as path:
+                model.save(path)
+
+    def finish(self, status: Status, reason: str | None = None) -> RunRecord:
+        """Write the record of a run that has ended, and return it."""
+        record = self.record
+        record.status, record.reason = status, reason
+        record.ended = _now()
+        record.seconds = round(self._seconds_before + self._clock() - self._started, 3)
+        record.memory_mib = peak_memory_mib() if self._is_here else None
+        record.epochs_run = len(self.rows)
+        if self.rows:
+            finite = [row for row in self.rows if math.isfinite(row["val_loss"])]
+            record.best = _summary(min(finite, key=lambda row: row["val_loss"])) if finite else None
+            record.last = _summary(self.rows[-1])
+        self._write_last(record)
+        self._say("The run is %s%s", status.value, f": {reason}" if reason else "")
+        return record
+
+    def _write_last(self, record: RunRecord) -> None:
+        """Write the final record. On a full disk the saved state, which only a run that goes on needs, makes room.
+
+        Where that is not enough, the record is written over the one of before, whose place on the disk it has.
+        """
+        if record.status in (Status.COMPLETED, Status.DIVERGED):
+            self._run.state.unlink(missing_ok=True)
+        try:
+            self._run.write_record(record)
+        except OSError:
+            self._run.state.unlink(missing_ok=True)
+            self._run.clear_leftovers()
+            try:
+                self._run.write_record(record)
+            except OSError:
+                self._run.overwrite_record(record)
+
+    def _keep(self, rows: Sequence[dict[str, float]]) -> None:
+        """Begin with these rows, or with none: each epoch stands in the history once."""
+        self.rows = [{**row, "epoch": int(row["epoch"])} for row in rows]
+        self._seconds_before = _seconds(rows)
+        self._run.clear_leftovers()
+        if rows:
+            self._run.write_history(rows)
+        else:
+            self._run.history.unlink(missing_ok=True)
+
+    def _record_of_before(self) -> RunRecord | None:
+        try:
+            return self._run.read_record()
+        except FolderError:
+            return None
+
+    def _say(self, message: str, *arguments: object) -> None:
+        with self._own_log():
+            log.info(message, *arguments)
+
+
+def _seconds(rows: Sequence[Mapping[str, float]]) -> float:
+    return sum(row["seconds"] for row in rows)
+
+
+def _summary(row: Mapping[str, float]) -> dict[str, float | None]:
+    return {key: row[key] for key in ("epoch", *METRICS)}
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

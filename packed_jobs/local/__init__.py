@@ -1,0 +1,1 @@
+"""Lanes on this machine: worker processes that each own a GPU or some cores."""

@@ -1,0 +1,202 @@
+"""The parent's side of lanes: start them, talk to them, end them.
+
+A lane leads a session of its own, so that Ctrl-C reaches it once, through the parent, and its children die with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from packed_jobs.local.devices import Slot
+from packed_jobs.local.messages import Brief, Done, RunPack, Start
+from packed_jobs.task import PlannedJob
+
+BURY_S = 1.0
+"""Seconds within which a process ends after it has closed its connection."""
+END_GRACE_S = 3.0
+"""Seconds that an idle lane has to exit by itself."""
+INTERRUPT_GRACE_S = 5.0
+"""Seconds that the task function has to record an interrupted job."""
+
+
+class Lane:
+    """A worker process, the slot that it owns, and the jobs that it has."""
+
+    def __init__(self, slot: Slot, start: Start, path: Sequence[str]) -> None:
+        """path: the lane's sys.path."""
+        self.slot = slot
+        self.jobs: dict[int, PlannedJob] = {}  # that have not ended, by index in the batch
+        self.pack_size = 0  # of the pack that they came in
+        self.first_gib = 0.0  # memory that it held after its first pack
+        self.deadline: float | None = None  # of the pack, as time.monotonic tells it
+        self.is_free = False
+        self.has_started = False
+        self.connection: Connection[Any, Any]
+        self.connection, lane_end = Pipe()
+        lifeline, self._lifeline = os.pipe()
+        given = {"cores": slot.cores, "path": [str(each) for each in path], "parent": os.getpid()}
+        ends = {"connection": lane_end.fileno(), "lifeline": lifeline}
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("worker_main.py")), json.dumps(given | ends)],
+            stdin=subprocess.DEVNULL,
+            env=os.environ | slot.environment(),
+            pass_fds=tuple(ends.values()),
+            start_new_session=True,
+        )
+        lane_end.close()
+        os.close(lifeline)
+        self._send(start)
+
+    def _send(self, message: Any) -> None:
+        with contextlib.suppress(OSError):  # a lane that has died: whoever reads next will see it
+            self.connection.send(message)
+
+    def brief(self, briefing: bytes) -> None:
+        """Give the lane a new briefing, for the packs that follow."""
+        self._send(Brief(briefing))
+
+    def run(self, pack: Sequence[PlannedJob], timeout_s: float | None) -> None:
+        """Give a free lane a pack. timeout_s: seconds it may take."""
+        self.is_free = False
+        self.jobs, self.pack_size = {job.index: job for job in pack}, len(pack)
+        self.deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self._send(RunPack([(job.index, job.pickled) for job in pack]))
+
+    def messages(self) -> Iterator[Any]:
+        """What the lane has sent. Raises EOFError when it is dead and all is read."""
+        try:
+            while self.connection.poll():
+                yield self.connection.recv()
+        except OSError as error:
+            raise EOFError from error
+        if self.process.poll() is not None and not self.connection.poll():
+            raise EOFError  # a process that the job started still holds the other end
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does to a process."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+
+    def kill(self) -> int:
+        """End the process and its children at once. Returns its exit code, negative for a signal."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        code = self.process.wait()
+        self._close()
+        return code
+
+    def _close(self) -> None:
+        self.connection.close()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+
+class Lanes:
+    """All lanes of a launcher; a slot without a lane gets one when there is work for it."""
+
+    def __init__(self, slots: Sequence[Slot], start: Start, path: Sequence[str]) -> None:
+        self.slots, self.start_message, self.path = slots, start, path
+        self.running: list[Lane] = []
+
+    def ensure(self, count: int) -> None:
+        """Start lanes until there are so many, or all slots are taken."""
+        taken = {id(lane.slot) for lane in self.running}
+        for slot in [slot for slot in self.slots if id(slot) not in taken][: max(0, count - len(self.running))]:
+            self.running.append(Lane(slot, self.start_message, self.path))
+
+    def shrink(self, count: int) -> None:
+        """End lanes that have nothing to do, until there are at most so many; those not yet started go first."""
+        idle = sorted((lane for lane in self.running if not lane.jobs), key=lambda lane: lane.has_started)
+        self._end(idle[: max(0, len(self.running) - count)])
+
+    def brief(self, briefing: bytes) -> None:
+        """Give every lane, and those that will be started, a new briefing, unless it is what they have."""
+        if briefing == self.start_message.briefing:
+            return
+        self.start_message = Start(self.start_message.task, briefing)
+        for lane in self.running:
+            lane.brief(briefing)
+
+    def free(self) -> list[Lane]:
+        return [lane for lane in self.running if lane.is_free]
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep until a lane has something to say, at most so many seconds."""
+        wait([lane.connection for lane in self.running], timeout_s)
+
+    def bury(self, lane: Lane) -> int:
+        """Take a dead lane away. Returns its exit code, negative for a signal."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            lane.process.wait(BURY_S)  # its connection ends a little before the process does
+        return self.kill(lane)
+
+    def retire(self, lane: Lane) -> None:
+        """End a lane that has nothing to do; its slot is free for another."""
+        self._end([lane])
+
+    def kill(self, lane: Lane) -> int:
+        """End a lane at once. Returns its exit code, negative for a signal."""
+        self.running.remove(lane)
+        return lane.kill()
+
+    def kill_all(self) -> None:
+        """End all lanes at once."""
+        for lane in list(self.running):
+            self.kill(lane)
+
+    def interrupt(self) -> list[PlannedJob]:
+        """Interrupt the jobs that run and end all lanes: at once on another KeyboardInterrupt.
+
+        Returns the jobs that had to be killed.
+        """
+        busy = [lane for lane in self.running if lane.jobs]
+        try:
+            for lane in busy:
+                lane.interrupt()
+            end = time.monotonic() + INTERRUPT_GRACE_S
+            while any(_works(lane) for lane in busy) and time.monotonic() < end:
+                time.sleep(0.02)
+        except KeyboardInterrupt:
+            pass
+        killed = [job for lane in busy if self.kill(lane) < 0 for job in lane.jobs.values()]
+        self.kill_all()
+        return killed
+
+    def end(self) -> None:
+        """End all lanes: idle ones by themselves, the others at once."""
+        self._end(self.running)
+
+    def _end(self, lanes: Sequence[Lane]) -> None:
+        idle = [lane for lane in lanes if lane.is_free]
+        for lane in idle:
+            lane.connection.close()
+        try:
+            end = time.monotonic() + END_GRACE_S
+            while any(lane.process.poll() is None for lane in idle) and time.monotonic() < end:
+                time.sleep(0.01)
+        finally:
+            for lane in list(lanes):
+                self.kill(lane)
+
+
+def _works(lane: Lane) -> bool:
+    """Whether a lane still has a job; takes note of the jobs that have ended."""
+    try:
+        for message in lane.messages():
+            if isinstance(message, Done):
+                lane.jobs.pop(message.index)
+    except EOFError:
+        return lane.process.poll() is None
+    return bool(lane.jobs)
