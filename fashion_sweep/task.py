@@ -1,67 +1,80 @@
 """What Hydra calls for each run, under any launcher, and what it offers to the packed one.
 
-The methods besides ``__call__`` are those of packed_jobs.PackTask; other launchers do not look at
-them.
+The methods besides ``__call__`` are those of ``packed_jobs.PackTask`` and of the planned sweeper; other launchers and
+sweepers do not look at them.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_sweep.config.redaction import Redaction
-from fashion_sweep.planning import run_spec
+from fashion_sweep.config.run_spec import RunSpec
+from fashion_sweep.planning import hydra_errors, run_spec
 from fashion_sweep.storage.provenance import Code
 from fashion_sweep.storage.record import RunRecord, Status
-from fashion_sweep.training import native_output, packing
-
-if TYPE_CHECKING:
-    from fashion_sweep.config.run_spec import RunSpec
-    from packed_jobs import Job
+from fashion_sweep.training.trainer import trainer_of
+from packed_jobs import Job, Prepared
+from packed_jobs.hydra_internals.session import pin_now
 
 
 class RunFailedError(CompactHydraException):
     """A run failed, and no further one is to start; Hydra prints it without a traceback, which is in the run's log."""
 
 
+@dataclass
 class Task:
-    """Trains one run, or several together. What becomes of a run stands in its folder; it raises only with fail_fast.
+    """Trains one run, or several together. What becomes of a run is in its folder; it raises only with fail_fast.
 
-    Gives the lowest val_loss of each completed run, for sweepers that search, and NaN for the others.
+    Returns the lowest val_loss of each completed run, for sweepers that search, and NaN for the others.
     """
 
-    def __init__(self) -> None:
-        self.code = Code()
-        self.import_path: list[str] = []  # folders that modules are searched in first
-        self.trainers: list[str] = []  # that the sweep calls; empty: not known
-        self.due: set[tuple[str, ...]] | None = None  # overrides of the runs to be trained; None: of all
+    specs: Sequence[RunSpec] | None  # the runs to train; None: a sweeper chooses them as it goes
+    code: Code  # the source that they are trained with
+    now: datetime  # that ${now:...} gives
+    import_path: list[str] = field(default_factory=list)  # folders that modules are searched in first
+    trainers: Sequence[dict[str, Any]] = ()  # the trainer nodes of the runs, for warm_up
+
+    def __post_init__(self) -> None:
+        run_spec.register_resolvers()
+        self._planned = {tuple(spec.overrides): spec for spec in self.specs or ()}
 
     def __getstate__(self) -> dict[str, Any]:
-        """What goes to other processes."""
-        return {**vars(self), "due": None}
+        """What goes to other processes: they get their specs run by run, or make them."""
+        return {**vars(self), "specs": None, "_planned": {}}
 
-    def is_due(self, overrides: Sequence[str]) -> bool:
-        """Whether a run of the grid is to be trained; of equal ones the first."""
-        if self.due is None:
-            return True
-        is_due = tuple(overrides) in self.due
-        self.due.discard(tuple(overrides))
-        return is_due
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        run_spec.register_resolvers()
+
+    def jobs(self) -> list[list[str]] | None:
+        """The overrides of the runs to train, each with its folder; None where a sweeper chooses them."""
+        if self.specs is None:
+            return None
+        return [[*spec.overrides, f"hydra.sweep.subdir={hydra_errors.quoted(spec.name)}"] for spec in self.specs]
+
+    def number_of(self, overrides: Sequence[str]) -> int | None:
+        """The place of a run in its grid; None for one that was not planned."""
+        lines = [line for line in overrides if not line.startswith("hydra.sweep.subdir=")]
+        planned = self._planned.get(tuple(lines))
+        return planned.number if planned is not None else None
 
     def __call__(self, config: DictConfig) -> float:
         """Train one run. HydraConfig is set, as Hydra does it for every job."""
         from fashion_sweep.training.train import train
 
         sys.path[:0] = [folder for folder in self.import_path if folder not in sys.path]
-        hydra = HydraConfig.get()
+        hydra = HydraConfig.instance().cfg
+        assert isinstance(hydra, DictConfig)
         [record] = train([self._spec(config, hydra)])
         if _stops_the_sweep(record, hydra):
             raise RunFailedError(f"{record.run} failed: {record.reason}")
@@ -69,51 +82,59 @@ class Task:
 
     def warm_up(self) -> None:
         """Import what takes seconds, while the command line still composes the grid."""
-        for name in self.trainers or ["fashion_sweep.training.compiled.compiled"]:
-            native_output.trainer(name, None)
+        for node in self.trainers:
+            trainer_of({"trainer": node}).warm_up()
 
-    def pack_key(self, config: DictConfig) -> Hashable | None:
-        """Runs with equal keys may train together."""
-        return packing.pack_key(run_spec.resolved(config)) if "compiled" in str(config.trainer._target_) else None
-
-    def cost(self, config: DictConfig) -> float:
-        """How long a run may take, relative to others of the sweep."""
-        return packing.cost(run_spec.resolved(config))
+    def prepare(self, config: DictConfig, number: int) -> Prepared:  # noqa: ARG002 - the launcher's protocol
+        """The spec of a job, and how it may be packed. config: with its hydra node, HydraConfig set to it."""
+        spec = self._planned.get(tuple(_overrides(config.hydra)))
+        if spec is None:
+            spec = self._settled(config)
+        trainer = trainer_of(spec.config)
+        return Prepared(trainer.pack_key(spec.config), trainer.cost(spec.config), replace(spec, code=self.code))
 
     def run_pack(self, jobs: Sequence[Job]) -> list[float | RunFailedError]:
-        """Train several runs together."""
+        """Train runs together."""
         from fashion_sweep.training.train import train
 
-        records = train([self._spec(job.config, job.hydra.hydra, job.own_log) for job in jobs])
+        records = train([replace(job.payload, own_log=job.own_log) for job in jobs])
         return [
             RunFailedError(f"{record.run} failed: {record.reason}")
-            if _stops_the_sweep(record, job.hydra.hydra)
+            if _stops_the_sweep(record, job.hydra)
             else _value(record)
             for job, record in zip(jobs, records, strict=True)
         ]
 
-    def on_lost(self, config: DictConfig, hydra: DictConfig, reason: str) -> None:
-        """Record a run whose process died: it could not do so itself."""
+    def on_lost(self, job: Job, reason: str) -> None:
+        """Record a run that could not do so itself: its process died, or it never began."""
         from fashion_sweep.training.train import lost
 
-        status = Status.INTERRUPTED if reason.startswith("interrupted") else Status.FAILED
-        lost(self._spec(config, hydra.hydra), status, reason)
+        spec = job.payload or self._spec(job.config, job.hydra)
+        lost(spec, Status.INTERRUPTED if reason.startswith("interrupted") else Status.FAILED, reason)
 
-    def _spec(
-        self, config: DictConfig, hydra: Any, own_log: Callable[[], AbstractContextManager[None]] = nullcontext
-    ) -> RunSpec:
-        from fashion_sweep.config.run_spec import RunSpec
+    def _spec(self, config: DictConfig, hydra: DictConfig) -> RunSpec:
+        """The planned spec of a job; one made of its config where it was not planned, or was in another process."""
+        pin_now(self.now)
+        planned = self._planned.get(tuple(_overrides(hydra.hydra)))
+        return replace(planned or run_spec.spec_in_job(config, hydra), code=self.code)
 
-        resolved = run_spec.resolved(config)
-        overrides = cast("list[str]", OmegaConf.to_container(hydra.overrides.task))  # as typed: interpolations stay
-        choices, identity = run_spec.group_choices(hydra, resolved), run_spec.identity_of(resolved)
-        folder, hidden = Path(hydra.runtime.output_dir), Redaction.of(config)
-        return RunSpec(folder, resolved, choices, overrides, identity, own_log, self.code, hidden)
+    def _settled(self, config: DictConfig) -> RunSpec:
+        """The spec of a job that a sweeper has just chosen; its folder is written into the config."""
+        settled = run_spec.settle(config)
+        folders = run_spec.SweepFolders(Path(str(config.hydra.sweep.dir)))
+        config.hydra.sweep.subdir = folders.name(settled)
+        return run_spec.spec_of(settled, folders.folder / config.hydra.sweep.subdir, config)
 
 
-def _stops_the_sweep(record: RunRecord, hydra: Any) -> bool:
+def _overrides(hydra: DictConfig) -> list[str]:
+    """The overrides of a job as typed: interpolations in them stay."""
+    found = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return [str(line) for line in found] if isinstance(found, list) else []
+
+
+def _stops_the_sweep(record: RunRecord, hydra: DictConfig) -> bool:
     """Whether the launcher is to hear of a failed run: it has no other way to know when to stop."""
-    return record.status is Status.FAILED and bool(hydra.launcher.get("fail_fast"))
+    return record.status is Status.FAILED and bool(hydra.hydra.launcher.get("fail_fast"))
 
 
 def _value(record: RunRecord) -> float:

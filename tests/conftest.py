@@ -108,7 +108,7 @@ def make_spec(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[.
         lines = [*TINY, *overrides]
         config = composed(*lines)
         resolved = run_spec.resolved(config)
-        choices = run_spec.group_choices(config.hydra, resolved)
+        choices = run_spec.group_choices(config.hydra)
         return RunSpec(tmp_path / folder, resolved, choices, lines, run_spec.identity_of(resolved))
 
     return make

@@ -49,7 +49,7 @@ def test_a_sweep_ends_in_a_table_and_curves(command, tmp_path):
     reported = {path.name for path in sweep.report.iterdir()}
     assert {"summary.md", "index.html", "val_loss.png", "val_loss.svg", "accuracy.png"} <= reported
     assert {"train_vs_val.png", "samples.png"} <= reported
-    assert json.loads(sweep.plan.read_text())["command"].startswith("python -m fashion_sweep -m optimizer=sgd,adam")
+    assert json.loads(sweep.plan.read_text())["commands"][0].startswith("python -m fashion_sweep -m optimizer=sgd,adam")
 
     again = command("-m", "optimizer=sgd,adam", "model.dropout=0,0.3", *TINY, "epochs=2", "data.limit=300",
                     f"hydra.sweep.dir={sweep.path}")  # fmt: skip

@@ -295,6 +295,6 @@ def test_a_folder_that_may_not_be_looked_into_is_passed_over(tmp_path):
 
 def test_a_run_that_stands_in_the_plan_twice_is_one_row(tmp_path):
     sweep = write_sweep(tmp_path, POINTS[:1])
-    command, (run,) = sweep.read_plan()
+    [command], (run,) = sweep.read_plan()
     sweep.write_plan(command, [run, PlannedRun(run.run, run.overrides, run.identity)])
     assert len(collect([tmp_path]).runs) == 1

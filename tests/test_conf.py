@@ -48,7 +48,7 @@ def test_every_choice_composes_and_passes_the_checks(composed, group, name, tmp_
     config = composed(f"{group}={name}", *extra)
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
     validation.check(own, run_spec.resolved(config))
-    assert run_spec.group_choices(config.hydra, run_spec.resolved(config))[group] == name
+    assert run_spec.group_choices(config.hydra)[group] == name
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
@@ -98,7 +98,7 @@ def test_the_default_run_is_the_documented_one(composed):
         "split_seed": 42,
         "limit": None,
     }
-    assert run_spec.group_choices(composed().hydra, config) == {
+    assert run_spec.group_choices(composed().hydra) == {
         "model": "mlp",
         "optimizer": "adam",
         "schedule": "constant",

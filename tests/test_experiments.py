@@ -8,12 +8,10 @@ from typing import Any
 
 import keras
 import pytest
+from planning import make
 
-from fashion_sweep import app
 from fashion_sweep.data import loading
 from fashion_sweep.data import split as data_split
-from fashion_sweep.planning import plan, run_spec
-from fashion_sweep.planning.request import Request
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
@@ -28,9 +26,9 @@ NOTES = {
 """Experiment -> runs."""
 
 
-def planned(name: str, *overrides: str) -> list[run_spec.Point]:
+def planned(name: str, *overrides: str) -> list[RunSpec]:
     lines = [f"experiment=notes_{name}", *overrides]
-    return plan.make_plan(Request(lines, app.CONF, "config", None, multirun=True)).runs
+    return make(*lines).runs
 
 
 def settings(name: str) -> list[tuple[Any, ...]]:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from planning import make
 
-from fashion_sweep import app
 from fashion_sweep.errors import UserError
 from fashion_sweep.planning import plan
-from fashion_sweep.planning.request import Request
-
-
-def make(*overrides: str, multirun: bool = True, extra_conf: str | None = None, name: str = "config") -> plan.Plan:
-    lines = (
-        overrides if any(o.startswith(("data=", "experiment=")) for o in overrides) else ["data=synthetic", *overrides]
-    )
-    return plan.make_plan(Request(list(lines), app.CONF, name, Path(extra_conf) if extra_conf else None, multirun))
 
 
 def error(*overrides: str, **options) -> str:
@@ -29,22 +19,22 @@ def error(*overrides: str, **options) -> str:
 
 
 def names(planned: plan.Plan) -> list[str]:
-    return [point.planned().run.rpartition("_")[0] for point in planned.points]
+    return [spec.name.rpartition("_")[0] for spec in planned.specs]
 
 
 def test_a_grid_is_in_the_order_of_its_overrides():
     planned = make("optimizer=sgd,adam", "model.dropout=0,0.3")
     assert names(planned) == [
-        "data-synthetic_optimizer-sgd_dropout-0.0",
-        "data-synthetic_optimizer-sgd_dropout-0.3",
-        "data-synthetic_optimizer-adam_dropout-0.0",
-        "data-synthetic_optimizer-adam_dropout-0.3",
+        "optimizer-sgd_dropout-0.0",
+        "optimizer-sgd_dropout-0.3",
+        "optimizer-adam_dropout-0.0",
+        "optimizer-adam_dropout-0.3",
     ]
-    assert [point.config["optimizer"]["_target_"] for point in planned.points[1:3]] == [
+    assert [spec.config["optimizer"]["_target_"] for spec in planned.specs[1:3]] == [
         "keras.optimizers.SGD",
         "keras.optimizers.Adam",
     ]
-    assert len({point.planned().identity for point in planned.points}) == 4
+    assert len({spec.identity for spec in planned.specs}) == 4
 
 
 def test_of_a_repeated_key_the_last_counts():
@@ -52,39 +42,37 @@ def test_of_a_repeated_key_the_last_counts():
         "optimizer=sgd,adam,rmsprop", "model.dropout=0,0.3", "optimizer=adam", "optimizer.learning_rate=0.01,0.001"
     )
     assert names(planned) == [
-        f"data-synthetic_optimizer-adam_dropout-{dropout}_learning_rate-{rate}"
-        for dropout in ("0.0", "0.3")
-        for rate in ("0.01", "0.001")
+        f"dropout-{dropout}_learning_rate-{rate}" for dropout in ("0.0", "0.3") for rate in ("0.01", "0.001")
     ]
 
 
 def test_a_fixed_value_may_belong_to_the_swept_choices_alone():
     planned = make("optimizer=momentum,nesterov", "optimizer.momentum=0.8")
-    assert [point.config["optimizer"]["momentum"] for point in planned.points] == [0.8, 0.8]
-    assert planned.arguments[0] == "optimizer=momentum"  # Hydra composes this before it sweeps
+    assert [spec.config["optimizer"]["momentum"] for spec in planned.specs] == [0.8, 0.8]
+    assert planned.config.hydra.overrides.task == [
+        "data=synthetic", "optimizer=momentum,nesterov", "optimizer.momentum=0.8"
+    ]  # fmt: skip
 
 
 def test_an_experiment_brings_its_grid_and_the_command_line_overrides_it():
     assert names(make("experiment=smoke")) == [
-        f"experiment-smoke_optimizer-{optimizer}_dropout-{dropout}"
-        for optimizer in ("sgd", "adam")
-        for dropout in ("0.0", "0.3")
+        f"optimizer-{optimizer}_dropout-{dropout}" for optimizer in ("sgd", "adam") for dropout in ("0.0", "0.3")
     ]
     assert names(make("experiment=smoke", "optimizer=nadam", "epochs=1")) == [
-        f"epochs-1_experiment-smoke_optimizer-nadam_dropout-{dropout}" for dropout in ("0.0", "0.3")
+        f"dropout-{dropout}" for dropout in ("0.0", "0.3")
     ]
 
 
 def test_the_same_value_written_in_two_ways_is_one_run():
-    first, second = make("model.dropout=0,0.0").points
-    assert first.planned().run == second.planned().run
+    first, second = make("model.dropout=0,0.0").specs
+    assert first.folder == second.folder
 
 
 def test_identity_knows_the_data_and_not_its_place(tmp_path):
     for name, value in (("a", 1), ("b", 1), ("c", 2)):
         np.savez(tmp_path / f"{name}.npz", images=np.full((10, 4, 4), value, "uint8"), labels=np.arange(10) % 2)
-    a, b, c = make("data=npz", f"data.path={tmp_path}/a.npz,{tmp_path}/b.npz,{tmp_path}/c.npz").points
-    assert a.planned().identity == b.planned().identity != c.planned().identity
+    a, b, c = make("data=npz", f"data.path={tmp_path}/a.npz,{tmp_path}/b.npz,{tmp_path}/c.npz").specs
+    assert a.identity == b.identity != c.identity
 
 
 def test_folders_are_given_or_new_each_time():
@@ -199,12 +187,9 @@ def test_every_bad_grid_point_is_named():
     text = error("optimizer=sgd,sdg", "model.dropout=0,1.5")
     assert text.splitlines() == [
         "3 of 4 grid points are wrong, nothing was trained:",
-        "  data=synthetic optimizer=sgd model.dropout=1.5: model.dropout is 1.5, expected in [0, 1)",
-        *[
-            f"  data=synthetic optimizer=sdg model.dropout={dropout}: optimizer=sdg: no such choice; choose one of "
-            "adagrad, adam, adamw, momentum, nadam, nesterov, rmsprop, sgd, sgd_high_rate"
-            for dropout in ("0", "1.5")
-        ],
+        "  model.dropout is 1.5, expected in [0, 1) (at data=synthetic optimizer=sgd model.dropout=1.5)",
+        "  optimizer=sdg: no such choice; choose one of adagrad, adam, adamw, momentum, nadam, nesterov, rmsprop, sgd, "
+        "sgd_high_rate (at data=synthetic optimizer=sdg model.dropout=0 and 1 more)",
     ]
 
 
@@ -215,7 +200,9 @@ def test_what_is_wrong_with_the_whole_grid_is_told_once():
 
 def test_a_choice_without_the_swept_key_is_named():
     text = error("model=softmax,mlp", "model.dropout=0,0.3")
-    assert text.startswith("2 of 4 grid points are wrong, nothing was trained:\n  data=synthetic model=softmax")
+    first, *lines = text.splitlines()
+    assert first == "2 of 4 grid points are wrong, nothing was trained:"
+    assert all("there is no key model.dropout" in line and "(at data=synthetic model=softmax" in line for line in lines)
 
 
 def test_a_config_folder_and_name_that_are_not_there():
@@ -245,7 +232,7 @@ def test_choices_of_your_own(tmp_path):
     (tmp_path / "model" / "mine.yaml").write_text(
         "_target_: fashion_sweep.models.mlp\nhidden_units: [7]\nactivation: relu\ndropout: 0\n"
     )
-    [point] = make("model=mine", extra_conf=str(tmp_path), multirun=False).points
+    [point] = make("model=mine", extra_conf=str(tmp_path), multirun=False).specs
     assert point.choices["model"] == "mine"
     assert point.config["model"]["hidden_units"] == [7]
 
@@ -279,7 +266,7 @@ def test_a_model_of_your_own_is_built_before_anything_is_trained(tmp_path, monke
     (tmp_path / "model").mkdir()
     for name in ("linear", "logits", "ten", "nothing", "broken"):
         (tmp_path / "model" / f"{name}.yaml").write_text(f"_target_: my_nets.{name}\n")
-    [point] = make("model=linear", "+model.width=4", extra_conf=str(tmp_path), multirun=False).points
+    [point] = make("model=linear", "+model.width=4", extra_conf=str(tmp_path), multirun=False).specs
     assert point.config["model"] == {"_target_": "my_nets.linear", "width": 4}
     text = error("model=logits,ten,nothing,broken", "seed=0,1", extra_conf=str(tmp_path))
     assert text.splitlines() == [

@@ -106,9 +106,8 @@ class TestConfig:
         names = []
         for lines in (real, typed):
             config = composed("data=synthetic", *lines)
-            names.append(
-                run_spec.name_and_identity(tmp_path, run_spec.resolved(config), {}, lines, Redaction.of(config))
-            )
+            settled = run_spec.settle(config)
+            names.append((run_spec.SweepFolders(tmp_path, ["seed"]).name(settled), settled.identity))
         assert names[0][1] == names[1][1]
         digits = names[0][1][:8]
         assert [name for name, _ in names] == [f"seed-4321_{digits}", f"seed--redacted-int_{digits}"]

@@ -77,7 +77,7 @@ def trained(tmp_path_factory) -> Path:
     with initialize_config_dir(str(app.CONF), version_base="1.3"):
         config = compose("config", lines, return_hydra_config=True)
     run, plain = RunDir(tmp_path_factory.mktemp("trained") / "old"), run_spec.resolved(config)
-    choices, code = run_spec.group_choices(config.hydra, plain), changes.code_of([plain])
+    choices, code = run_spec.group_choices(config.hydra), changes.code_of([plain])
     train([RunSpec(run.path, plain, choices, ["epochs=2"], run_spec.identity_of(plain), code=code)])
     run.composed.parent.mkdir()
     OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), run.composed)

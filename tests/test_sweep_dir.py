@@ -21,13 +21,13 @@ JSON = st.recursive(
 
 def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path):
     sweep = SweepDir(tmp_path)
-    assert sweep.read_plan() == ("", [])
+    assert sweep.read_plan() == ([], [])
     sweep.write_plan("python x", [PlannedRun("b", ["seed=1"], "11"), PlannedRun("a", ["seed=0"], "00")])
     for name in ("z", "a", "c"):
         RunDir(tmp_path / name).write_record(RunRecord(run=name, identity=""))
     (tmp_path / "report").mkdir()
     assert [run.path.name for run in sweep.run_dirs()] == ["b", "a", "c", "z"]
-    assert sweep.read_plan()[0] == "python x"
+    assert sweep.read_plan()[0] == ["python x"]
     sweep.plan.write_text("{}")
     with pytest.raises(FolderError, match=r"sweep\.json: cannot be read as a sweep's plan"):
         sweep.read_plan()

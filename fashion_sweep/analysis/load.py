@@ -87,7 +87,7 @@ class _Run:
 class _Folder:
     """What one given folder holds."""
 
-    command: str
+    commands: list[str]
     runs: list[_Run]
     warnings: list[str]
 
@@ -121,7 +121,7 @@ def collect(folders: Sequence[Path]) -> Collected:
         runs=_runs_frame(runs, names, swept),
         histories=_histories_frame(runs, names),
         swept=swept,
-        commands=list(dict.fromkeys(read.command for read in reads if read.command)),
+        commands=list(dict.fromkeys(command for read in reads for command in read.commands if command)),
         records=[run.record for run in runs if run.record],
         samples=next((path for folder in folders for path in _samples(folder)), None),
         warnings=[clean(text) for text in [*warnings, *(text for run in found.values() for text in run.warnings)]],
@@ -158,27 +158,27 @@ def _read_folder(folder: Path) -> _Folder:
     if _is_run(folder):
         is_owned = _is_owned(folder) or _is_owned(folder.parent)
         run = _read_run(RunDir(folder), [], is_owned)
-        return _Folder(clean(shlex.join(["python", "-m", "fashion_sweep", *run.overrides])), [run], [])
-    command, planned, warnings = _read_plan(SweepDir(folder))
+        return _Folder([clean(shlex.join(["python", "-m", "fashion_sweep", *run.overrides]))], [run], [])
+    commands, planned, warnings = _read_plan(SweepDir(folder))
     names = [*planned, *sorted({run.path.name for run in _started(folder)} - planned.keys())]
     is_owned = _is_owned(folder)
     runs = [_read_run(RunDir(folder / name), planned.get(name, []), is_owned) for name in names]
-    return _Folder(command, runs, warnings)
+    return _Folder(commands, runs, warnings)
 
 
-def _read_plan(sweep: SweepDir) -> tuple[str, dict[str, list[str]], list[str]]:
-    """The command, run -> its overrides, and what cannot be read of the plan."""
+def _read_plan(sweep: SweepDir) -> tuple[list[str], dict[str, list[str]], list[str]]:
+    """The commands, run -> its overrides, and what cannot be read of the plan."""
     try:
-        command, runs = sweep.read_plan()
+        commands, runs = sweep.read_plan()
         planned = {run.run: [str(override) for override in run.overrides] for run in runs if _is_name(run.run)}
         strange = [f"{sweep.plan}: {run.run!r:.60} is no folder's name; run left out" for run in runs]
         return (
-            clean(str(command)),
+            [clean(command) for command in commands],
             planned,
             [text for text, run in zip(strange, runs, strict=True) if run.run not in planned],
         )
     except (FolderError, TypeError) as error:
-        return "", {}, [f"{error}; runs shown in the order of their names"]
+        return [], {}, [f"{error}; runs shown in the order of their names"]
 
 
 def _is_name(name: object) -> bool:

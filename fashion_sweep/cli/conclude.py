@@ -14,14 +14,15 @@ from rich.console import Console
 from fashion_sweep.cli import signals
 from fashion_sweep.cli.logs import say_error
 from fashion_sweep.errors import UserError
-from fashion_sweep.planning import hydra_errors, plan
+from fashion_sweep.planning import hydra_errors
+from fashion_sweep.planning.plan import Plan
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 
 
-def conclude(planned: plan.Plan, console: Console, code: int) -> int:
+def conclude(planned: Plan, console: Console, code: int) -> int:
     """Report what has become of the runs. Returns 0 where every one completed, 1 where not."""
     folder = short(planned.folder)
     if planned.is_sweep:
@@ -52,7 +53,7 @@ def _report(folder: Path, console: Console) -> int:
     try:
         written = report.write_report([folder])
     except signals.NoTimeError:
-        say_error(f"there was no time for the report; write it with: python scripts/report.py {folder}")
+        say_error(f"there was no time for the report; write it with: fashion-sweep-report {folder}")
         return 1
     except Exception as error:
         say_error(f"the report failed ({_described(error)}); the runs are whole{_keep_traceback(folder)}")

@@ -9,15 +9,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.planning import resume
 from fashion_sweep.planning.estimate import Estimate, estimate, makespan, past_runs
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.planning.request import lasting
-from fashion_sweep.planning.run_spec import Point
 from fashion_sweep.storage.lease import living_owner
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
-from fashion_sweep.training import packing
+from fashion_sweep.training.trainer import trainer_of
 from packed_jobs import Preview, preview
 
 MINUTE_S, HOUR_S = 60, 3600
@@ -25,8 +25,8 @@ MINUTE_S, HOUR_S = 60, 3600
 
 def show(planned: Plan, console: Console) -> None:
     """Print every run of a plan, what is done, how the rest is spread over lanes, and an estimate."""
-    records = {point.identity: resume.record_of(planned, point) for point in planned.runs}
-    due = [point for point in planned.runs if resume.is_due(point, records[point.identity])]
+    records = {spec.identity: resume.record_of(spec) for spec in planned.runs}
+    due = [spec for spec in planned.runs if resume.is_due(spec, records[spec.identity])]
     console.print(_table(planned, records))
     for line in (_counts(planned, records, due), _owner(planned), *_how(planned, due)):
         if line:
@@ -37,32 +37,31 @@ def _table(planned: Plan, records: Mapping[str, RunRecord | None]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", "state", "overrides"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "state")
-    for point in planned.runs:
-        name = planned.run_dir(point).path.name
-        given = " ".join(lasting(point.overrides))
-        table.add_row(escape(name), state(point, records[point.identity], planned.run_dir(point)), escape(given))
+    for spec in planned.runs:
+        given = " ".join(lasting(spec.overrides))
+        table.add_row(escape(spec.name), state(spec, records[spec.identity]), escape(given))
     return table
 
 
-def state(point: Point, record: RunRecord | None, run: RunDir) -> str:
+def state(spec: RunSpec, record: RunRecord | None) -> str:
     """What a command would do with a run, in a few words."""
     if record is None:
         return "to train"
     was = "interrupted" if record.status is Status.RUNNING else record.status.value
-    if not resume.is_due(point, record):
+    if not resume.is_due(spec, record):
         return "completed" if record.status is Status.COMPLETED else f"{was}, left as it is"
-    if run.state.exists():
+    if RunDir(spec.folder).state.exists():
         return f"{was}, to go on"
     return f"{was}, to train again"
 
 
-def _counts(planned: Plan, records: Mapping[str, RunRecord | None], due: Sequence[Point]) -> str:
+def _counts(planned: Plan, records: Mapping[str, RunRecord | None], due: Sequence[RunSpec]) -> str:
     done = Counter(record.status.value for record in records.values() if record is not None)
     found = [f"{count} {status}" for status, count in sorted(done.items())]
-    twice = len(planned.points) - len(planned.runs)
+    twice = len(planned.specs) - len(planned.runs)
     double = [f"{twice} grid point{'s' if twice > 1 else ''} given twice, trained once"] if twice else []
     kind = "Sweep" if planned.is_sweep else "Run"
-    if not planned.points:
+    if not planned.specs:
         return f"{kind} {planned.folder}: the sweeper chooses the runs one after another"
     return f"{kind} {planned.folder}: " + ", ".join(
         [f"{len(planned.runs)} runs", *found, f"{len(due)} to train", *double]
@@ -71,10 +70,10 @@ def _counts(planned: Plan, records: Mapping[str, RunRecord | None], due: Sequenc
 
 def _owner(planned: Plan) -> str:
     owner = living_owner(planned.folder)
-    return f"It is being trained into by {owner}" if owner else ""
+    return f"Training into it now: {owner}" if owner else ""
 
 
-def _how(planned: Plan, due: Sequence[Point]) -> Iterator[str]:
+def _how(planned: Plan, due: Sequence[RunSpec]) -> Iterator[str]:
     if not due:
         return
     spread = _spread(planned, due)
@@ -86,17 +85,18 @@ def _how(planned: Plan, due: Sequence[Point]) -> Iterator[str]:
     yield _estimate_line(estimate(due, past_runs(planned.folder)), due, spread)
 
 
-def _spread(planned: Plan, due: Sequence[Point]) -> Preview | None:
+def _spread(planned: Plan, due: Sequence[RunSpec]) -> Preview | None:
     """How the packed launcher spreads the runs; None for others, and for a single run."""
     if not planned.has_lanes:
         return None
-    known = [(packing.pack_key(point.config), packing.cost(point.config)) for point in due]
+    trained = [(trainer_of(spec.config), spec.config) for spec in due]
+    known = [(trainer.pack_key(config), trainer.cost(config)) for trainer, config in trained]
     return preview(known, planned.launcher)
 
 
-def _estimate_line(found: Estimate, due: Sequence[Point], spread: Preview | None) -> str:
+def _estimate_line(found: Estimate, due: Sequence[RunSpec], spread: Preview | None) -> str:
     if not found.seconds:
-        return "Time: no finished run of this kind lies near, so there is no estimate"
+        return "Time: there is no finished run of this kind in or near the folder, so no estimate"
     packs = (
         [[due[number].identity for number in pack] for pack in spread.packs] if spread else [[p.identity] for p in due]
     )

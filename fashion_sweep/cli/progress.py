@@ -29,6 +29,10 @@ SETTLED_SECONDS = 2.0
 """Age of a folder's time from which on a write since would have changed it: file systems count in steps."""
 
 
+_Version = tuple[Status, int, str | None, str | None]
+"""What tells a record from an earlier one of the same run."""
+
+
 @contextmanager
 def shown(epochs: Mapping[RunDir, int], console: Console, kept: Collection[RunDir] = ()) -> Iterator[None]:
     """Show the progress of runs within the block.
@@ -65,7 +69,7 @@ class _Watcher:
     bar: Progress
     ended: set[RunDir]
     stop: threading.Event = field(default_factory=threading.Event)
-    before: dict[RunDir, str | None] = field(init=False)  # when a run that has a record already had been started
+    before: dict[RunDir, _Version] = field(init=False)  # of the records that runs have already
     places: dict[Path, dict[str, RunDir]] = field(init=False)  # folder -> name -> run that has not ended
     so_far: dict[RunDir, int] = field(init=False, default_factory=dict)  # epochs of the runs that have begun
     read_at: dict[RunDir, int] = field(init=False, default_factory=dict)  # the folder's time when read, 0: too new
@@ -73,7 +77,7 @@ class _Watcher:
 
     def __post_init__(self) -> None:
         records = {run: _record(run) for run in self.epochs}
-        self.before = {run: record.started for run, record in records.items() if record}
+        self.before = {run: _version(record) for run, record in records.items() if record}
         self.places = {run.path.parent: {} for run in self.epochs}
         for run in self.epochs.keys() - self.ended:
             self.places[run.path.parent][run.path.name] = run
@@ -99,7 +103,7 @@ class _Watcher:
         """
         for run in [run for run in self.epochs if run not in self.ended] if everywhere else self._changed():
             record = _record(run)
-            if record is None or record.started == self.before.get(run):
+            if record is None or _version(record) == self.before.get(run):
                 continue
             if record.status.is_final:
                 self._end(run, record)
@@ -151,6 +155,10 @@ def outcome(record: RunRecord) -> str:
         f"completed: best val_loss {best['val_loss']:.4f}, val_accuracy {best['val_accuracy']:.4f}"
         f"{when}, {record.seconds:.1f} s"
     )
+
+
+def _version(record: RunRecord) -> _Version:
+    return record.status, record.attempt, record.started, record.ended
 
 
 def _record(run: RunDir) -> RunRecord | None:

@@ -1,16 +1,20 @@
-"""What the values of a config must be, beyond their types."""
+"""What the values of a config must be, beyond their types.
+
+A constraint belongs to what it is about: those of a group hold where its ``_target_`` is the function or class that
+they were written for, and a key of the same name in somebody's own model or dataset is free.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
-class Rule(NamedTuple):
+class Constraint(NamedTuple):
     """What a value must be, wherever its key is present and its value not None."""
 
-    key: str  # dotted
+    key: str  # of the node that it belongs to; dotted
     expected: str
     holds: Callable[[Any], bool]
 
@@ -27,65 +31,102 @@ _POSITIVE = ("a number greater than 0", lambda value: 0 < value < math.inf)
 _SIZES = ("one or more whole numbers, each at least 1, like [300,100]", _sizes)
 _BELOW_ONE = ("in [0, 1)", lambda value: 0 <= value < 1)
 _UNIT = ("in [0, 1]", lambda value: 0 <= value <= 1)
+_SEED = ("in [0, 4294967295]", lambda value: 0 <= value < 2**32)
 
-RULES = (
-    Rule("epochs", *_at_least(1)),
-    Rule("batch_size", *_at_least(1)),
-    Rule("seed", "in [0, 4294967295]", lambda value: 0 <= value < 2**32),
-    Rule("model.hidden_units", *_SIZES),
-    Rule("model.filters", *_SIZES),
-    Rule("model.kernel_size", *_at_least(1)),
-    Rule("model.dense_units", *_at_least(1)),
-    Rule("model.dropout", *_BELOW_ONE),
-    Rule("model.max_iter", *_at_least(1)),
-    Rule("optimizer.learning_rate", *_POSITIVE),
-    Rule("optimizer.momentum", *_UNIT),
-    Rule("optimizer.rho", *_BELOW_ONE),
-    Rule("optimizer.beta_1", *_BELOW_ONE),
-    Rule("optimizer.beta_2", *_BELOW_ONE),
-    Rule("optimizer.epsilon", *_POSITIVE),
-    Rule("optimizer.weight_decay", *_at_least(0)),
-    Rule("optimizer.clipnorm", *_POSITIVE),
-    Rule("optimizer.clipvalue", *_POSITIVE),
-    Rule("optimizer.global_clipnorm", *_POSITIVE),
-    Rule("optimizer.ema_momentum", *_UNIT),
-    Rule("optimizer.gradient_accumulation_steps", *_at_least(2)),
-    Rule("schedule.decay_steps", *_at_least(1)),
-    Rule("schedule.decay_rate", *_POSITIVE),
-    Rule("schedule.warmup_steps", *_at_least(0)),
-    Rule("callbacks.early_stopping.patience", *_at_least(0)),
-    Rule("data.validation_fraction", "in (0, 1)", lambda value: 0 < value < 1),
-    Rule("data.split_seed", "in [0, 4294967295]", lambda value: 0 <= value < 2**32),
-    Rule("data.limit", *_at_least(2)),
-    Rule("data.samples", *_at_least(2)),
-    Rule("data.image_size", *_at_least(1)),
-    Rule("data.classes", *_at_least(2)),
-    Rule("data.noise", "in [0, 100]", lambda value: 0 <= value <= 100),  # noqa: PLR2004
-    Rule("hydra.launcher.lanes", *_at_least(1)),
-    Rule("hydra.launcher.pack_size", *_at_least(1)),
-    Rule("hydra.launcher.threads_per_lane", *_at_least(1)),
-    Rule("hydra.launcher.run_timeout_min", *_POSITIVE),
-    Rule("hydra.launcher.lane_memory_gib", *_POSITIVE),
-    Rule("trainer.steps_per_execution", *_at_least(1)),
-    Rule("trainer.folds", *_at_least(2)),
-    Rule("trainer.jit_compile", "true, false or auto", lambda value: value in (True, False, "auto")),
+EVERYWHERE = (
+    Constraint("epochs", *_at_least(1)),
+    Constraint("batch_size", *_at_least(1)),
+    Constraint("seed", *_SEED),
+    # The split is ours, whatever function the dataset comes from.
+    Constraint("data.validation_fraction", "in (0, 1)", lambda value: 0 < value < 1),
+    Constraint("data.split_seed", *_SEED),
+    Constraint("data.limit", *_at_least(2)),
+    Constraint("hydra.launcher.lanes", *_at_least(1)),
+    Constraint("hydra.launcher.pack_size", *_at_least(1)),
+    Constraint("hydra.launcher.threads_per_lane", *_at_least(1)),
+    Constraint("hydra.launcher.run_timeout_min", *_POSITIVE),
+    Constraint("hydra.launcher.lane_memory_gib", *_POSITIVE),
 )
+"""Constraints of keys that belong to no ``_target_``."""
+
+OF_TARGETS: Mapping[str, Sequence[Constraint]] = {
+    "fashion_sweep.models.mlp": (
+        Constraint("hidden_units", *_SIZES),
+        Constraint("dropout", *_BELOW_ONE),
+    ),
+    "fashion_sweep.models.cnn": (
+        Constraint("filters", *_SIZES),
+        Constraint("kernel_size", *_at_least(1)),
+        Constraint("dense_units", *_at_least(1)),
+        Constraint("dropout", *_BELOW_ONE),
+    ),
+    "sklearn.linear_model.SGDClassifier": (Constraint("max_iter", *_at_least(1)),),
+    "keras.optimizers.schedules.": (
+        Constraint("decay_steps", *_at_least(1)),
+        Constraint("decay_rate", *_POSITIVE),
+        Constraint("warmup_steps", *_at_least(0)),
+    ),
+    "keras.optimizers.": (
+        Constraint("learning_rate", *_POSITIVE),
+        Constraint("momentum", *_UNIT),
+        Constraint("rho", *_BELOW_ONE),
+        Constraint("beta_1", *_BELOW_ONE),
+        Constraint("beta_2", *_BELOW_ONE),
+        Constraint("epsilon", *_POSITIVE),
+        Constraint("weight_decay", *_at_least(0)),
+        Constraint("clipnorm", *_POSITIVE),
+        Constraint("clipvalue", *_POSITIVE),
+        Constraint("global_clipnorm", *_POSITIVE),
+        Constraint("ema_momentum", *_UNIT),
+        Constraint("gradient_accumulation_steps", *_at_least(2)),
+    ),
+    "keras.callbacks.EarlyStopping": (Constraint("patience", *_at_least(0)),),
+    "fashion_sweep.data.synthetic": (
+        Constraint("samples", *_at_least(2)),
+        Constraint("image_size", *_at_least(1)),
+        Constraint("classes", *_at_least(2)),
+        Constraint("noise", "in [0, 100]", lambda value: 0 <= value <= 100),  # noqa: PLR2004
+    ),
+    "fashion_sweep.training.fit.fit": (
+        Constraint("steps_per_execution", *_at_least(1)),
+        Constraint("jit_compile", "true, false or auto", lambda value: value in (True, False, "auto")),
+    ),
+    "fashion_sweep.baseline.cross_validation": (Constraint("folds", *_at_least(2)),),
+}
+"""Constraints of the keys beside a ``_target_``; a name that ends with a dot stands for all that is in a module."""
 
 
 def problems(config: Mapping[str, Any]) -> list[str]:
     """What is wrong with the values of a resolved config, one line each; empty where nothing is."""
-    found = ((rule, lookup(config, rule.key)) for rule in RULES)
+    found = [("", config, constraint) for constraint in EVERYWHERE]
+    found += [(prefix, node, each) for prefix, node in _nodes(config) for each in _constraints(str(node["_target_"]))]
+    values = ((prefix, constraint, lookup(node, constraint.key)) for prefix, node, constraint in found)
     return [
-        f"{rule.key} is {value}, expected {rule.expected}"
-        for rule, value in found
-        if value is not None and not _holds(rule, value)
+        f"{prefix}{constraint.key} is {value}, expected {constraint.expected}"
+        for prefix, constraint, value in values
+        if value is not None and not _holds(constraint, value)
     ]
 
 
-def _holds(rule: Rule, value: Any) -> bool:
-    """Whether the rule holds; a user's own group has no types, so a value of the wrong type fails the rule."""
+def _nodes(node: Any, prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every node that has a ``_target_``, with the dotted path to its keys."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield prefix, node
+        for key, inner in node.items():
+            yield from _nodes(inner, f"{prefix}{key}.")
+
+
+def _constraints(target: str) -> Sequence[Constraint]:
+    """Those of the longest name that fits."""
+    names = [name for name in OF_TARGETS if target == name or (name.endswith(".") and target.startswith(name))]
+    return OF_TARGETS[max(names, key=len)] if names else ()
+
+
+def _holds(constraint: Constraint, value: Any) -> bool:
+    """Whether the constraint holds; where a group has no types, a value of the wrong type does not satisfy it."""
     try:
-        return rule.holds(value)
+        return constraint.holds(value)
     except TypeError:
         return False
 

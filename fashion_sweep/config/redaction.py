@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -46,15 +47,8 @@ class Redaction:
 
     @classmethod
     def of(cls, config: DictConfig) -> Redaction:
-        """Find the values of a composed config that ``oc.env`` has a part in, directly or through other keys.
-
-        Hydra's own node does not count.
-        """
-        with _environment_read() as read:
-            found = dict(_found(config, (), read))
-        values = {str(value) for value in (*read, *(leaf for each in found.values() for leaf in _leaves(each)))}
-        lines = {line for value in values for line in (value, *value.splitlines())}
-        return cls(frozenset(found), frozenset(v for v in lines if len(v) >= SHORTEST and v.lower() not in COMMON))
+        """Find the values of a composed config that ``oc.env`` has a part in: see ``resolve``."""
+        return resolve(config)[1]
 
     def in_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A resolved config with a mark for each value: ``<redacted>``, or with its type ``<redacted float>``."""
@@ -85,6 +79,21 @@ class Redaction:
     def _pattern(self) -> re.Pattern[str]:
         spellings = {each for value in self.values for each in (value, repr(value)[1:-1], json.dumps(value)[1:-1])}
         return re.compile("|".join(map(_expression, sorted(spellings, key=len, reverse=True))))
+
+
+def resolve(config: DictConfig) -> tuple[dict[str, Any], Redaction]:
+    """A composed config as plain Python values, and those of them that ``oc.env`` has a part in.
+
+    Every value is resolved once: one that differs at each reading, such as a time, is settled here. Hydra's own node
+    is left out, missing values are ``???``. Raises OmegaConfBaseException for what cannot be resolved.
+    """
+    found: dict[Path, Any] = {}
+    with _environment_read() as read:
+        plain = {str(key): _resolved(config, key, (key,), read, found) for key in config if key != "hydra"}
+    values = {str(value) for value in (*read, *(leaf for each in found.values() for leaf in _leaves(each)))}
+    lines = {line for value in values for line in (value, *value.splitlines())}
+    hidden = frozenset(line for line in lines if len(line) >= SHORTEST and line.lower() not in COMMON)
+    return plain, Redaction(frozenset(found), hidden)
 
 
 def restored(shown: Any, value: Any) -> Any:
@@ -129,24 +138,24 @@ def _environment_read() -> Iterator[list[Any]]:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
 
 
-def _found(node: DictConfig | ListConfig, path: Path, read: list[Any]) -> Iterator[tuple[Path, Any]]:
-    """Path and value of every entry that something is added to ``read`` for when it is resolved."""
-    keys: Iterable[Any] = range(len(node)) if isinstance(node, ListConfig) else node
-    for key in keys:
-        inner = (*path, key)
-        if inner == ("hydra",) or OmegaConf.is_missing(node, key):
-            continue
-        before = len(read)
-        value = node[key]
-        if len(read) > before:
-            yield inner, value
-        elif isinstance(value, (DictConfig, ListConfig)):
-            yield from _found(value, inner, read)
+def _resolved(node: DictConfig | ListConfig, key: Any, path: Path, read: list[Any], found: dict[Path, Any]) -> Any:
+    """An entry as plain Python. ``found`` gets it where something is added to ``read`` when it is resolved."""
+    if OmegaConf.is_missing(node, key):
+        return "???"
+    before = len(read)
+    value = node[key]
+    if len(read) > before:
+        plain = OmegaConf.to_container(value, resolve=True, enum_to_str=True) if OmegaConf.is_config(value) else value
+        found[path] = plain
+        return plain.name if isinstance(plain, Enum) else plain
+    if isinstance(value, DictConfig):
+        return {inner: _resolved(value, inner, (*path, inner), read, found) for inner in value}
+    if isinstance(value, ListConfig):
+        return [_resolved(value, number, (*path, number), read, found) for number in range(len(value))]
+    return value.name if isinstance(value, Enum) else value
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, (DictConfig, ListConfig)):
-        value = OmegaConf.to_container(value, resolve=True)
     if isinstance(value, Mapping):
         for item in value.values():
             yield from _leaves(item)

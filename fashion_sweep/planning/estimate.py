@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import UserError
-from fashion_sweep.planning.run_spec import Point
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 
@@ -45,18 +45,18 @@ def _completed(path: Path) -> RunRecord | None:
     return record if record is not None and record.status is Status.COMPLETED else None
 
 
-def estimate(due: Sequence[Point], past: Sequence[RunRecord]) -> Estimate:
+def estimate(due: Sequence[RunSpec], past: Sequence[RunRecord]) -> Estimate:
     """The median time of an epoch in past runs of the same kind, times the epochs; runs without such are left out.
 
     A run that has no epochs counts as one.
     """
     seconds: dict[str, float] = {}
     based_on: dict[int, RunRecord] = {}
-    for point in due:
-        alike = _alike(point.config, past)
+    for spec in due:
+        alike = _alike(spec.config, past)
         if alike:
             epoch = statistics.median(record.seconds / (record.epochs_run or 1) for record in alike if record.seconds)
-            seconds[point.identity] = epoch * int(point.config.get("epochs", 1))
+            seconds[spec.identity] = epoch * int(spec.config.get("epochs", 1))
             based_on |= {id(record): record for record in alike}
     memory = [record.memory_mib for record in based_on.values() if record.memory_mib]
     return Estimate(seconds, max(memory, default=None), len(based_on))

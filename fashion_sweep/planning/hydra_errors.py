@@ -35,13 +35,19 @@ def first_line(error: BaseException) -> str:
     return " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else type(error).__name__
 
 
-def bad_points(wrong: Sequence[tuple[list[str], str]], total: int) -> str:
-    """One text for all bad grid points. wrong: overrides and message of each; total: size of the grid."""
-    messages = {message for _, message in wrong}
-    if total == 1 or (len(messages) == 1 and len(wrong) == total):
+def bad_points(wrong: Sequence[tuple[Sequence[str], str]], total: int) -> str:
+    """One text for all bad grid points: a line for each distinct failure. wrong: overrides and message of each."""
+    points: dict[str, list[Sequence[str]]] = {}
+    for overrides, message in wrong:
+        points.setdefault(message, []).append(overrides)
+    if total == 1 or (len(points) == 1 and len(wrong) == total):
         return wrong[0][1]
-    lines = [f"  {' '.join(overrides)}: {message}" for overrides, message in wrong]
+    lines = [f"  {message} (at {' '.join(of[0])}{_more(len(of) - 1)})" for message, of in points.items()]
     return "\n".join([f"{len(wrong)} of {total} grid points are wrong, nothing was trained:", *lines])
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count else ""
 
 
 def quoted(value: str) -> str:

@@ -1,206 +1,327 @@
-"""What a command line asks for: every run of it, checked before the first one starts.
+"""What a command line asks for: the spec of every run, checked before the first one starts.
 
-Hydra finds a wrong value only when its run starts, hours into a sweep. Here the whole grid is composed and checked
-first, and every bad grid point is named at once. Nothing in this module imports TensorFlow.
+Hydra finds a wrong value only when its run starts, hours into a sweep. Here every grid point is composed once, as Hydra
+composes it, and becomes a spec; all bad ones are named at once. The composed configs are handed to launchers as they
+are. Nothing in this module imports TensorFlow.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fashion_sweep.config import constraints
-from fashion_sweep.config.redaction import Redaction
+from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.planning import hydra_errors, validation
 from fashion_sweep.planning.request import Request
-from fashion_sweep.planning.run_spec import Point, group_choices, name_and_identity, resolved
-from fashion_sweep.storage import run_dir
-from packed_jobs.hydra_internals.config_loader import speed_up_compose
+from fashion_sweep.planning.run_spec import Settled, SweepFolders, settle, spec_of
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import PlannedRun
+from packed_jobs.hydra_internals.session import Session, grid
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
 """What Hydra raises for a config that cannot be composed; some of its own checks raise plain Python errors."""
 
+GRID_SWEEPERS = ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+                 "hydra_plugins.planned_sweeper.sweeper.PlannedSweeper")  # fmt: skip
+"""Sweepers whose runs are known before they start."""
+
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of one command, in the order in which Hydra starts them."""
+    """All runs of one command, in the order of its grid."""
 
-    points: list[Point]  # empty for a sweeper that is not a grid: then only it knows what it will try
+    specs: list[RunSpec]  # empty for a sweeper that searches: then only it knows what it will try
     folder: Path  # of the run, or of the sweep
+    config: DictConfig  # of the run, or of the sweep, as Hydra is to be given it
     is_sweep: bool
-    arguments: list[str]  # what Hydra is to be given, the folder included
-    launcher: dict[str, Any]  # Hydra's launcher node
-    only_shows: bool  # plan=true
-    only_summarizes: bool  # summary=true
+    grids: list[list[str]] = field(default_factory=list)  # overrides of each grid of the sweep
+
+    @property
+    def launcher(self) -> dict[str, Any]:
+        """Hydra's launcher node."""
+        found = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
+        assert isinstance(found, dict)
+        return {str(key): value for key, value in found.items()}
 
     @property
     def has_lanes(self) -> bool:
         """Whether the runs are trained by the packed launcher."""
-        return self.is_sweep and "packed_launcher" in str(self.launcher.get("_target_"))
-
-    def run_dir(self, point: Point) -> run_dir.RunDir:
-        """Where a point is trained."""
-        return run_dir.RunDir(self.folder / point.name if self.is_sweep else self.folder)
+        return self.is_sweep and self.config.hydra.runtime.choices.get("hydra/launcher") == "packed"
 
     @property
-    def runs(self) -> list[Point]:
-        """The points, each run once: of those with equal identity the first."""
-        first: dict[str, Point] = {}
-        for point in self.points:
-            first.setdefault(point.identity, point)
+    def only_shows(self) -> bool:
+        return bool(self.config.get("plan"))
+
+    @property
+    def only_summarizes(self) -> bool:
+        return bool(self.config.get("summary"))
+
+    @property
+    def runs(self) -> list[RunSpec]:
+        """The specs, each run once: of those with equal identity the first."""
+        first: dict[str, RunSpec] = {}
+        for spec in self.specs:
+            first.setdefault(spec.identity, spec)
         return list(first.values())
 
-
-def make_plan(command: Request) -> Plan:
-    """Compose and check every grid point of a command. Raises UserError that names every bad grid point."""
-    extra = command.extra_conf
-    if extra is not None and not extra.is_dir():
-        raise ConfigError(f"--config-dir {extra}: there is no such folder")
-    search = [f"hydra.searchpath=[{hydra_errors.quoted(f'file://{extra.absolute()}')}]"] if extra else []
-    with initialize_config_dir(str(command.conf.absolute()), version_base="1.3", job_name="fashion_sweep"):
-        speed_up_compose()
-        return _Composer(command.config_name, search, _parse(command.overrides)).plan(command.multirun)
+    def planned(self) -> list[PlannedRun]:
+        """The runs as sweep.json lists them."""
+        return [PlannedRun(spec.name, spec.overrides, spec.identity) for spec in self.runs]
 
 
-def _own(config: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+def make_plan(session: Session, request: Request) -> Plan:
+    """Compose and check every grid point of a command. Raises UserError that names every bad grid point.
+
+    session: Hydra with the config sources of the request.
+    """
+    main = _Grid(session, request, request.overrides)
+    try:
+        if not main.is_sweep:
+            return main.single_run()
+        others = [_Grid(session, request, lines) for lines in request.other_grids]
+        return _sweep(main, others)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a config makes libraries raise is the config's fault, and nothing has run
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        text = f"{type(error).__name__}: {hydra_errors.first_line(error)}"
+        raise ConfigError(f"the config cannot be used: {text}; HYDRA_FULL_ERROR=1 shows where") from error
 
 
-@dataclass(frozen=True)
-class _Composer:
-    """Composes points from the parsed overrides of one command line, while Hydra is initialized."""
+def _sweep(main: _Grid, others: Sequence[_Grid]) -> Plan:
+    config = main.master()
+    folder = Path(str(config.hydra.sweep.dir))
+    _settle_folder(config, folder)
+    if not main.is_listed(config):
+        return Plan([], folder, config, True, [main.lines])
+    grids = [*((each, each.master()) for each in others), (main, config)]
+    for _, master in grids:
+        _settle_folder(master, folder)
+    swept = list(dict.fromkeys(key for each, master in grids for key in each.swept(master)))
+    folders = SweepFolders(folder, swept)
+    specs = [spec for each, master in grids for spec in each.specs(master, folders)]
+    validation.check_models([spec.config for spec in specs])
+    return Plan(specs, folder, config, True, [each.lines for each, _ in grids])
 
-    config_name: str
-    search: list[str]
-    overrides: list[Override]
 
-    def plan(self, multirun: bool) -> Plan:
+def _settle_folder(config: DictConfig, folder: Path) -> None:
+    """Write the sweep's folder into its config and into what its jobs are composed from."""
+    config.hydra.sweep.dir = str(folder)
+    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={hydra_errors.quoted(str(folder))}")
+
+
+class _Grid:
+    """The runs that one list of overrides asks for."""
+
+    def __init__(self, session: Session, request: Request, lines: Sequence[str]) -> None:
+        self.session, self.request = session, request
+        self.overrides = self._last_choices(self._parse(lines))
+        self.lines = _lines(self.overrides)
+        self.single: DictConfig | None = None
+        self.is_sweep = request.multirun or self._asks_for_a_sweep()
+
+    def _parse(self, lines: Sequence[str]) -> list[Override]:
         try:
-            return self._plan(multirun)
-        except COMPOSITION_ERRORS as error:
-            # A fixed value may belong to the swept choices alone; Hydra composes it with the first of them.
-            first = [*_parse(self._first_choices()), *self.overrides] if multirun else self.overrides
-            if len(first) > len(self.overrides):
-                return replace(self, overrides=first)._plan_or_explain(multirun)
-            raise self._explained(error, multirun) from error
-
-    def _plan_or_explain(self, multirun: bool) -> Plan:
-        try:
-            return self._plan(multirun)
-        except COMPOSITION_ERRORS as error:
-            raise self._explained(error, multirun) from error
-
-    def _explained(self, error: Exception, multirun: bool) -> UserError:
-        """What is wrong with every bad point, where the points show it, else with the whole command."""
-        if multirun:
-            try:
-                self._points(self._grid([]), Path())
-            except UserError as found:
-                return found
-        return ConfigError(hydra_errors.composition(error, self._fixed(), self._compose))
-
-    def _plan(self, multirun: bool) -> Plan:
-        base = self._base(multirun)
-        sweep = multirun or base.hydra.mode == RunMode.MULTIRUN
-        folder = Path(str(base.hydra.sweep.dir if sweep else base.hydra.run.dir))
-        is_grid = str(base.hydra.sweeper._target_).endswith((".BasicSweeper", ".PlannedSweeper"))
-        params = [f"{key}={value}" for key, value in (base.hydra.sweeper.get("params") or {}).items()]
-        grid = self._grid(_parse(params)) if sweep else [_lines(self._task())]
-        points = self._points(grid, folder if sweep else folder.parent) if is_grid or not sweep else []
-        where = f"hydra.{'sweep' if sweep else 'run'}.dir={hydra_errors.quoted(str(folder))}"
-        launcher = OmegaConf.to_container(base.hydra.launcher, resolve=True)
-        shows = bool(base.get("plan")), bool(base.get("summary"))
-        return Plan(points, folder, sweep, [*_lines(self.overrides), where], launcher, *shows)  # type: ignore[arg-type]
-
-    def _base(self, multirun: bool) -> DictConfig:
-        """The config without what is swept: it says whether and where to sweep."""
-        several = [str(o.input_line) for o in self.overrides if o.is_sweep_override()]
-        fixed = self._compose(self._fixed())
-        if several and not multirun and fixed.hydra.mode != RunMode.MULTIRUN:
-            raise ConfigError(
-                f"{' '.join(several)}: several values. Add -m to sweep over them, or write KEY=[a,b] for a list."
-            )
-        wrong = constraints.problems({"hydra": {"launcher": fixed.hydra.launcher}})
-        if wrong:
-            raise ConfigError("; ".join(wrong))
-        return fixed
-
-    def _compose(self, lines: Sequence[str]) -> DictConfig:
-        return compose(self.config_name, [*self.search, *lines], return_hydra_config=True)
-
-    def _fixed(self) -> list[str]:
-        return [str(o.input_line) for o in self.overrides if not o.is_sweep_override()]
-
-    def _first_choices(self) -> list[str]:
-        """The first choice of every swept group, so that fixed overrides of its keys find them."""
-        groups = [o for o in self.overrides if o.is_choice_sweep() and _is_group(o)]
-        return [f"{o.get_key_element()}={next(iter(o.sweep_string_iterator()))}" for o in groups]
-
-    def _task(self) -> list[Override]:
-        return [o for o in self.overrides if not _is_hydra(o)]
-
-    def _grid(self, params: Sequence[Override]) -> list[list[str]]:
-        """Overrides of every grid point, as Hydra's basic sweeper expands them: of a repeated key the last counts."""
-        try:
-            batches: list[list[list[str]]] = BasicSweeper.split_arguments([*params, *self._task()], None)
+            return self.session.parse(lines)
         except HydraException as error:
-            raise ConfigError(hydra_errors.first_line(error)) from error
-        return batches[0]
+            raise ConfigError(hydra_errors.composition(error, lines, None)) from error
 
-    def _points(self, grid: Sequence[list[str]], folder: Path) -> list[Point]:
-        """Every grid point composed and checked. folder: the sweep's. Raises ConfigError that names all bad ones."""
-        points: list[Point] = []
-        wrong: list[tuple[list[str], str]] = []
-        for lines in grid:
+    def _last_choices(self, overrides: Sequence[Override]) -> list[Override]:
+        """The overrides without choices of a group that a later one replaces: Hydra takes only one of them."""
+        is_group = self.session.group_test(self.request.config_name, overrides)
+        last = {each.get_key_element(): number for number, each in enumerate(overrides)}
+        kept = []
+        for number, each in enumerate(overrides):
+            if is_group(each.key_or_group) and not isinstance(each.value(), dict):
+                self._check_choice(each)
+                if last[each.get_key_element()] != number:
+                    continue
+            kept.append(each)
+        return kept
+
+    def _check_choice(self, override: Override) -> None:
+        if override.is_sweep_override() or override.is_delete() or isinstance(override.value(), str):
+            return
+        if not isinstance(override.value(), list):
+            raise ConfigError(f"{override.input_line}: expected the name of a choice of {override.key_or_group}")
+        if override.value():
+            names = ",".join(map(str, override.value()))
+            raise ConfigError(
+                f"{override.input_line}: a list is no choice of {override.key_or_group}; "
+                f"to sweep over choices, add -m and write {override.key_or_group}={names}"
+            )
+
+    def _asks_for_a_sweep(self) -> bool:
+        """Whether the config asks for a sweep though the command line does not. Raises ConfigError for a lone grid."""
+        several = [each for each in self.overrides if each.is_sweep_override()]
+        config = self._explained(lambda: self._compose(self._fixed(), RunMode.RUN), self._fixed())
+        if config.hydra.mode == RunMode.MULTIRUN:
+            return True
+        if several:
+            given = " ".join(_lines(several))
+            raise ConfigError(f"{given}: several values. Add -m to sweep over them, or write KEY=[a,b] for a list.")
+        self.single = config
+        return False
+
+    def single_run(self) -> Plan:
+        """The plan of one run."""
+        config = self.single
+        assert config is not None
+        if config.hydra.mode is None:
+            config.hydra.mode = RunMode.RUN
+        _check_launcher(config)
+        settled = self._settled(config, self.lines, is_sweep=False)
+        folder = Path(settled.place)
+        spec = spec_of(settled, folder, config)
+        _check_free(spec)
+        config.hydra.run.dir = str(folder)
+        validation.check_models([spec.config])
+        return Plan([spec], folder, config, False, [self.lines])
+
+    def master(self) -> DictConfig:
+        """The config of the sweep: without what is swept. Raises ConfigError."""
+        lines = [*self.lines, "hydra.mode=MULTIRUN"]
+        try:
+            config = self._compose(lines, RunMode.MULTIRUN)
+        except COMPOSITION_ERRORS as error:
+            # A fixed value may belong to the swept choices alone: then it is composed with the first of them.
+            first = self._first_choices()
+            if not first:
+                raise self._why(error, self._fixed()) from error
+            config = self._explained(lambda: self._compose([*first, *lines], RunMode.MULTIRUN), self._fixed())
+            del config.hydra.overrides.task[: len(first)]
+        _check_launcher(config)
+        return config
+
+    def is_listed(self, config: DictConfig) -> bool:
+        """Whether the sweeper goes through a grid. config: the sweep's."""
+        kind = get_class(str(config.hydra.sweeper._target_))
+        return f"{kind.__module__}.{kind.__qualname__}" in GRID_SWEEPERS
+
+    def swept(self, config: DictConfig) -> list[str]:
+        """The keys that have several values."""
+        last = {each.key_or_group: each for each in self._dimensions(config)}
+        return [key for key, each in last.items() if each.is_sweep_override()]
+
+    def specs(self, config: DictConfig, folders: SweepFolders) -> list[RunSpec]:
+        """The spec of every grid point, and its config where launchers find it. Raises ConfigError that names all bad
+        points.
+        """
+        dimensions = self._dimensions(config)
+        for each in dimensions:
+            if each.is_sweep_override() and not each.is_discrete_sweep():
+                raise ConfigError(
+                    f"{each.input_line}: a grid takes single values (a,b or range(...)); "
+                    f"values out of an interval need a sweeper that searches, hydra/sweeper=NAME"
+                )
+        points = grid(dimensions)
+        specs, wrong = [], []
+        for number, lines in enumerate(points):
             try:
-                points.append(self._point(lines, folder))
+                specs.append(self._spec(config, lines, number, folders))
             except UserError as error:
                 wrong.append((lines, str(error)))
         if wrong:
-            raise ConfigError(hydra_errors.bad_points(wrong, len(grid)))
-        validation.own_models([point.config for point in points])
-        return points
+            raise ConfigError(hydra_errors.bad_points(wrong, len(points)))
+        return specs
 
-    def _point(self, lines: list[str], folder: Path) -> Point:
-        hydra_lines = [str(o.input_line) for o in self.overrides if _is_hydra(o)]
+    def _spec(self, master: DictConfig, lines: list[str], number: int, folders: SweepFolders) -> RunSpec:
+        compose = lambda: self.session.compose_job(master, lines, number)  # noqa: E731
+        config = self._explained(compose, lines)
+        _check_hydra_node(config, master, lines)
+        settled = self._settled(config, lines, is_sweep=True)
+        name = folders.name(settled)
+        spec = spec_of(settled, folders.folder / name, config)
+        _check_free(spec)
+        place = f"hydra.sweep.subdir={hydra_errors.quoted(name)}"
+        config.hydra.sweep.subdir = name
+        config.hydra.overrides.hydra.append(place)
+        for asked in (lines, [*lines, place]):  # by other sweepers, and by ours
+            self.session.loader.plan(asked, config)
+        return spec
+
+    def _settled(self, config: DictConfig, lines: Sequence[str], *, is_sweep: bool) -> Settled:
+        return self._explained(lambda: settle(config, is_sweep=is_sweep), lines)
+
+    def _dimensions(self, config: DictConfig) -> list[Override]:
+        """The overrides whose product is the grid: those of the config's hydra.sweeper.params, then the command's."""
+        params = OmegaConf.to_container(config.hydra.sweeper, resolve=True).get("params") or {}  # type: ignore[union-attr]
+        if not isinstance(params, dict):
+            raise ConfigError(f"hydra.sweeper.params is {params}, expected KEY: VALUE,VALUE of each swept key")
+        lines = [f"{key}={value}" for key, value in params.items()]
+        return [*self._parse(lines), *self._parse(self._task())]
+
+    def _task(self) -> list[str]:
+        return _lines([each for each in self.overrides if not each.is_hydra_override()])
+
+    def _fixed(self) -> list[str]:
+        return _lines([each for each in self.overrides if not each.is_sweep_override()])
+
+    def _first_choices(self) -> list[str]:
+        """The first choice of every swept group, so that fixed values of its keys find them."""
+        is_group = self.session.group_test(self.request.config_name, self.overrides)
+        fixed = [each for each in self.overrides if not each.is_sweep_override()]
+        chosen = _lines([each for each in fixed if each.is_hydra_override() or is_group(each.key_or_group)])
+        config = self._explained(lambda: self._compose(chosen, RunMode.MULTIRUN), chosen)
+        last = {each.get_key_element(): each for each in self._dimensions(config)}
+        groups = [each for each in last.values() if each.is_discrete_sweep() and is_group(each.key_or_group)]
+        return [f"{each.get_key_element()}={next(iter(each.sweep_string_iterator()))}" for each in groups]
+
+    def _compose(self, lines: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
+        return self.session.compose(self.request.config_name, lines, mode)
+
+    def _explained(self, make: Any, lines: Sequence[str]) -> Any:
+        """What ``make`` gives. Raises ConfigError in the place of what Hydra and OmegaConf raise."""
         try:
-            config = self._compose([*hydra_lines, *lines])
-            plain = resolved(config)
-            choices = group_choices(config.hydra, plain)
+            return make()
+        except UserError:
+            raise
         except COMPOSITION_ERRORS as error:
-            raise ConfigError(hydra_errors.composition(error, lines, self._compose)) from error
-        validation.check(_own(config), plain)
-        return Point(lines, plain, choices, *name_and_identity(folder, plain, choices, lines, Redaction.of(config)))
+            raise self._why(error, lines) from error
+
+    def _why(self, error: Exception, lines: Sequence[str]) -> ConfigError:
+        hydra = [str(each.input_line) for each in self.overrides if each.is_hydra_override()]
+        return ConfigError(hydra_errors.composition(error, lines, lambda some: self._compose([*hydra, *some])))
 
 
-def _parse(lines: Sequence[str]) -> list[Override]:
-    try:
-        return OverridesParser.create().parse_overrides(list(lines))
-    except HydraException as error:
-        raise ConfigError(hydra_errors.composition(error, lines, None)) from error
+def _check_launcher(config: DictConfig) -> None:
+    wrong = constraints.problems({"hydra": {"launcher": config.hydra.launcher}})
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+
+
+def _check_hydra_node(config: DictConfig, master: DictConfig, lines: Sequence[str]) -> None:
+    """Raise ConfigError where a swept choice changes what a sweep has only one of: launcher, sweeper and its grid."""
+    for node in ("launcher", "sweeper"):
+        own, common = (OmegaConf.to_container(each.hydra[node], resolve=False) for each in (config, master))
+        if own == common:
+            continue
+        what = f"hydra.{node}" if node == "launcher" else "a grid of its own (hydra.sweeper)"
+        raise ConfigError(
+            f"{' '.join(lines)}: brings {what}, which a sweep over such choices would leave out; "
+            f"sweep over one of them at a time, or give it on the command line"
+        )
+
+
+def _check_free(spec: RunSpec) -> None:
+    """Raise ConfigError where the folder of a run is another run's."""
+    record = RunDir(spec.folder).read_record() if spec.folder.is_dir() else None
+    if record is not None and record.identity != spec.identity:
+        raise ConfigError(f"{spec.folder} holds another run; give another folder (hydra.run.dir, hydra.sweep.dir)")
 
 
 def _lines(overrides: Sequence[Override]) -> list[str]:
-    return [str(o.input_line) for o in overrides]
-
-
-def _is_hydra(override: Override) -> bool:
-    return override.key_or_group.startswith(("hydra.", "hydra/"))
-
-
-def _is_group(override: Override) -> bool:
-    """Whether the key names a folder of choices, not a value."""
-    return bool(GlobalHydra.instance().config_loader().get_group_options(override.key_or_group))
+    return [str(each.input_line) for each in overrides]

@@ -10,7 +10,6 @@ from rich.console import Console
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import UserError
 from fashion_sweep.planning.plan import Plan
-from fashion_sweep.planning.run_spec import Point
 from fashion_sweep.storage.provenance import Code
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -20,33 +19,31 @@ LOST = "its process ended without a word"
 """Why a run is interrupted whose record says that it is running, though nobody owns the folder."""
 
 
-def take_over(planned: Plan, code: Code, console: Console) -> list[Point]:
-    """The runs that are to be trained. Settles what a dead owner left, and says where finished runs had other code."""
+def take_over(planned: Plan, code: Code, console: Console) -> list[RunSpec]:
+    """The runs to train. Marks what a dead owner left running, and reports where finished runs had other code."""
     mark_lost(planned)
-    records = {point.identity: record_of(planned, point) for point in planned.runs}
-    _tell_of_other_code([record for record in records.values() if record and is_finished(record)], code, console)
-    return [point for point in planned.runs if is_due(point, records[point.identity])]
+    records = {spec.identity: record_of(spec) for spec in planned.runs}
+    _report_other_code([record for record in records.values() if record and is_finished(record)], code, console)
+    return [spec for spec in planned.runs if is_due(spec, records[spec.identity])]
 
 
 def mark_lost(planned: Plan) -> None:
     """Mark runs whose records say that they are running, though no process trains them."""
-    for point in planned.runs:
-        record = record_of(planned, point)
+    for spec in planned.runs:
+        record = record_of(spec)
         if record is not None and record.status is Status.RUNNING:
-            folder = planned.run_dir(point).path
-            spec = RunSpec(folder, point.config, point.choices, point.overrides, point.identity)
             with suppress(OSError):  # a full disk: whoever reads the record sees that nobody owns the folder
                 lost(spec, Status.INTERRUPTED, LOST)
 
 
-def record_of(planned: Plan, point: Point) -> RunRecord | None:
-    """The record that a point has; None where there is none, or one that cannot be read or is of another run."""
-    return _read(planned.run_dir(point), point.identity)
+def record_of(spec: RunSpec) -> RunRecord | None:
+    """The record that a run has; None where there is none, or one that cannot be read or is of another run."""
+    return _read(RunDir(spec.folder), spec.identity)
 
 
-def is_due(point: Point, record: RunRecord | None) -> bool:
-    """Whether a point is to be trained."""
-    return record is None or not record.is_kept(point.identity, point.config["retry"])
+def is_due(spec: RunSpec, record: RunRecord | None) -> bool:
+    """Whether a run is to be trained."""
+    return record is None or not record.is_kept(spec.identity, spec.config["retry"])
 
 
 def is_finished(record: RunRecord) -> bool:
@@ -62,7 +59,7 @@ def _read(run: RunDir, identity: str) -> RunRecord | None:
     return record if record is not None and record.identity == identity else None
 
 
-def _tell_of_other_code(kept: Sequence[RunRecord], code: Code, console: Console) -> None:
+def _report_other_code(kept: Sequence[RunRecord], code: Code, console: Console) -> None:
     others = [record for record in kept if record.code not in (None, code.fingerprint)]
     if not others:
         return

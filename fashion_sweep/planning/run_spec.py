@@ -1,72 +1,181 @@
-"""From a composed config to the spec of a run: its values, its identity and its name."""
+"""From a composed config to the spec of a run: its values, its identity and its folder, each worked out once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fashion_sweep.config import constraints
-from fashion_sweep.config.redaction import Redaction
+from fashion_sweep.config.redaction import Redaction, resolve
+from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
-from fashion_sweep.storage import sweep_dir
-from fashion_sweep.storage.identity import NOT_IN_IDENTITY, identity
-from fashion_sweep.training import cross_validation
+from fashion_sweep.errors import ConfigError
+from fashion_sweep.planning import validation
+from fashion_sweep.storage.identity import NOT_IN_IDENTITY, identity, run_name
+from fashion_sweep.storage.sweep_dir import SweepDir
+from fashion_sweep.training.trainer import trainer_of
+from packed_jobs.hydra_internals.session import as_job
+
+RUN_FOLDER = "<run folder>"
+"""Stands for the run's folder in values until its identity is known, which the folder's name depends on."""
+RUN_NAME = "<run name>"
+"""Stands for ``${run_name:}`` in the same way."""
+
+_settling: ContextVar[bool] = ContextVar("settling", default=False)
+
+
+def register_resolvers() -> None:
+    """Make ``${run_name:}``, the name of a run's folder in its sweep, known to OmegaConf."""
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+
+
+def _run_name(*, _root_: DictConfig) -> str:
+    """What ``${run_name:}`` is: a mark while a spec is made; else the name, for sweepers that choose runs late."""
+    if _settling.get() or "trainer" not in _root_:  # Hydra's node alone is shown by --cfg hydra
+        return RUN_NAME
+    return _name(settle(_root_), {key: None for key in _given(_overrides(_root_))})
 
 
 @dataclass(frozen=True)
-class Point:
-    """One grid point, composed and checked."""
+class Settled:
+    """The values of a composed config, before they have a folder."""
 
-    overrides: list[str]  # of the task, as Hydra will be given them
-    config: dict[str, Any]  # resolved
-    choices: dict[str, str]  # config group -> choice
-    name: str  # of the run's folder in its sweep
+    config: dict[str, Any]  # resolved, as the trainer uses it; may hold RUN_FOLDER and RUN_NAME
+    hidden: Redaction
+    choices: dict[str, str]
+    overrides: list[str]
     identity: str
-
-    def planned(self) -> sweep_dir.PlannedRun:
-        """The run that trains this point."""
-        return sweep_dir.PlannedRun(self.name, self.overrides, self.identity)
+    place: str  # the run's folder, with RUN_NAME where its name depends on the identity
 
 
-def identity_of(config: Mapping[str, Any]) -> str:
-    """The identity of the run that a resolved config trains."""
-    return identity(config, loading.load(config["data"]).fingerprint)
-
-
-def name_and_identity(
-    folder: Path, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str], hidden: Redaction
-) -> tuple[str, str]:
-    """The name of a run's folder in the folder of its sweep, and the run's identity. hidden: not to be in the name."""
-    own = identity_of(config)
-    given = {line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides}
-    # Choices, then values, each sorted: a grid given in another order has the same names.
-    in_order = sorted(given - set(NOT_IN_IDENTITY), key=lambda key: ("." in key, key))
-    used = [key for key in in_order if key in choices or key.partition(".")[0] in config]
-    shown = hidden.in_config(config)
-    values = {key: choices.get(key, constraints.lookup(shown, key)) for key in used}
-    return sweep_dir.SweepDir(folder).name_of(values, own), own
+def settle(config: DictConfig, *, is_sweep: bool = True) -> Settled:
+    """Resolve and check a composed config, hydra node included. Raises ConfigError or DataError for what is wrong."""
+    with as_job(config, RUN_FOLDER), _marks():
+        values, hidden = resolve(config)
+        validation.check(_own(config), values)
+        trainer = trainer_of(values)
+        used = {key: value for key, value in values.items() if key not in trainer.unused_keys}
+        place = str(config.hydra.sweep.subdir if is_sweep else config.hydra.run.dir)
+        dataset = loading.load(used["data"])
+        trainer.check(used, dataset)
+    choices = {key: value for key, value in group_choices(config.hydra).items() if key not in trainer.unused_keys}
+    return Settled(used, hidden, choices, _overrides(config), identity(used, dataset.fingerprint), place)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
-    """The config as plain Python values, without Hydra's own node and without what its trainer has no use for."""
-    return cross_validation.used({str(key): _plain(config, key) for key in config if key != "hydra"})
+    """A composed config as plain values, without Hydra's node and the keys that its trainer does not use."""
+    values, _ = resolve(config)
+    unused = trainer_of(values).unused_keys
+    return {key: value for key, value in values.items() if key not in unused}
 
 
-def _plain(config: DictConfig, key: Any) -> Any:
-    """A value as plain Python; a copy of the whole config would lose the types of values that are interpolations."""
-    value = "???" if OmegaConf.is_missing(config, key) else config[key]
-    if OmegaConf.is_config(value):
-        return OmegaConf.to_container(value, resolve=True, enum_to_str=True)
-    return value.name if isinstance(value, Enum) else value
+def identity_of(config: Mapping[str, Any]) -> str:
+    """The identity of the run that a resolved config trains. Raises DataError where the dataset cannot be loaded."""
+    return identity(config, loading.load(config["data"]).fingerprint)
 
 
-def group_choices(hydra: DictConfig, config: Mapping[str, Any]) -> dict[str, str]:
-    """Config group -> choice, without Hydra's own groups; choices that are null or not ``resolved`` are left out."""
-    chosen = {str(key): value for key, value in hydra.runtime.choices.items() if not str(key).startswith("hydra/")}
-    unused = {key for key in cross_validation.UNUSED if key not in config}
-    return {key: str(value) for key, value in chosen.items() if value is not None and key not in unused}
+def group_choices(hydra: DictConfig) -> dict[str, str]:
+    """Config group -> choice, without Hydra's own groups and without choices that are null."""
+    chosen = {str(key): value for key, value in hydra.runtime.choices.items()}
+    return {key: str(value) for key, value in chosen.items() if value is not None and not key.startswith("hydra/")}
+
+
+@dataclass
+class SweepFolders:
+    """Gives the runs of a sweep their folders. A run that has one already, however it was asked for, keeps it."""
+
+    folder: Path  # of the sweep
+    swept: Sequence[str] = ()  # keys with several values, which lead a name
+    existing: Mapping[str, str] = field(init=False)  # identity -> name
+    _taken: dict[str, str] = field(init=False)  # name -> identity
+
+    def __post_init__(self) -> None:
+        self.existing = SweepDir(self.folder).names_by_identity()
+        self._taken = {name: identity for identity, name in self.existing.items()}
+
+    def name(self, settled: Settled) -> str:
+        """The name of a run's folder. Raises ConfigError for one that leads elsewhere or that another run has."""
+        known = self.existing.get(settled.identity)
+        keys = [key for key in self.swept if key not in NOT_IN_IDENTITY] or _given(settled.overrides)
+        name = known or settled.place.replace(RUN_NAME, _name(settled, keys))
+        if name in ("", ".", "..", "code", "report") or name.startswith(".") or "/" in name or "\0" in name:
+            raise ConfigError(f"hydra.sweep.subdir is {name!r}, expected a plain name for a new folder in the sweep's")
+        if self._taken.setdefault(name, settled.identity) != settled.identity:
+            raise ConfigError(
+                f"{self.folder / name} belongs to another run; "
+                f"give a hydra.sweep.subdir that differs from run to run, or another hydra.sweep.dir"
+            )
+        return name
+
+
+def spec_of(settled: Settled, folder: Path, config: DictConfig) -> RunSpec:
+    """The spec of a run that has got its folder. config: what was settled."""
+    absolute = folder.absolute()
+    marks = {RUN_FOLDER: str(absolute), RUN_NAME: absolute.name}
+    return RunSpec(
+        absolute, _filled(settled.config, marks), settled.choices, settled.overrides, settled.identity,
+        hidden=settled.hidden, number=int(OmegaConf.select(config, "hydra.job.num", default=0)),
+        cwd=Path(str(config.hydra.runtime.cwd)),
+    )  # fmt: skip
+
+
+def spec_in_job(config: DictConfig, hydra: DictConfig) -> RunSpec:
+    """The spec of a run that was not planned, made in its job.
+
+    config: what the task function gets; hydra: what HydraConfig has, with the folder of the run. Raises ConfigError or
+    DataError for what is wrong with it.
+    """
+    whole = config.copy()
+    with open_dict(whole):
+        whole.hydra = hydra.hydra.copy()
+    OmegaConf.set_readonly(whole.hydra, False)
+    return spec_of(settle(whole), Path(str(hydra.hydra.runtime.output_dir)), whole)
+
+
+def _overrides(config: DictConfig) -> list[str]:
+    """The overrides of the task as typed: interpolations in them stay."""
+    found = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    return [str(line) for line in found] if isinstance(found, list) else []
+
+
+def _given(overrides: Sequence[str]) -> list[str]:
+    """The keys that overrides set: choices, then values, each sorted, so that their order changes no name."""
+    keys = {line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides}
+    return sorted(keys - set(NOT_IN_IDENTITY), key=lambda key: ("." in key, key))
+
+
+def _name(settled: Settled, keys: Iterator[str] | Sequence[str] | Mapping[str, Any]) -> str:
+    shown = settled.hidden.in_config(settled.config)
+    used = [key for key in keys if key in settled.choices or key.partition(".")[0] in settled.config]
+    values = {key: settled.choices.get(key, constraints.lookup(shown, key)) for key in used}
+    return run_name(values, settled.identity)
+
+
+def _filled(value: Any, marks: Mapping[str, str]) -> Any:
+    """The value with the marks in its texts replaced."""
+    if isinstance(value, str):
+        for mark, text in marks.items():
+            value = value.replace(mark, text)
+        return value
+    if isinstance(value, Mapping):
+        return {key: _filled(item, marks) for key, item in value.items()}
+    return [_filled(item, marks) for item in value] if isinstance(value, list) else value
+
+
+def _own(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+@contextmanager
+def _marks() -> Iterator[None]:
+    token = _settling.set(True)
+    try:
+        yield
+    finally:
+        _settling.reset(token)

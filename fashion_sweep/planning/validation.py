@@ -1,49 +1,40 @@
-"""Checks of one composed config before anything is trained: missing and unknown keys, values, names, data, models."""
+"""Checks of one composed config before anything is trained: missing and unknown keys, values, names, own models."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from fashion_sweep.config import constraints, targets
-from fashion_sweep.data import loading, split
+from fashion_sweep.data.split import SPLIT_KEYS
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.training import cross_validation
+from fashion_sweep.planning import model_check
+
+GROUPS = ("model", "data", "trainer")
+"""Nodes without which no run can be trained."""
 
 
-def check(config: DictConfig, plain: Mapping[str, Any]) -> None:
-    """Check one grid point. Raises ConfigError or DataError with everything that is wrong.
+def check(config: DictConfig, values: Mapping[str, Any]) -> None:
+    """Check the values of one grid point. Raises ConfigError with everything that is wrong.
 
-    config: as composed, without Hydra's node; plain: the same, resolved to plain Python values.
+    config: as composed, without Hydra's node; values: the same, resolved to plain Python values.
     """
-    found = [*_missing(config), *_unknown(config), *constraints.problems(plain), *_wrong_names(plain), *_misfits(plain)]
+    found = [*_missing(config), *_unknown(config), *_incomplete(values)]
+    found += [*constraints.problems(values), *_wrong_names(values)]
     if found:
-        raise ConfigError("; ".join(found))
-    node = plain["data"]
-    if cross_validation.is_cross_validated(plain):
-        cross_validation.check(plain, loading.load(node))
-    else:
-        split.check_size(loading.load(node), node["validation_fraction"], node["limit"])
+        raise ConfigError("; ".join(dict.fromkeys(found)))
 
 
-def own_models(configs: Sequence[Mapping[str, Any]]) -> None:
+def check_models(configs: Sequence[Mapping[str, Any]]) -> None:
     """Build every distinct model that is not ours, in a process of its own: this one must not import TensorFlow.
 
-    Raises ConfigError where a function raises, or returns no Keras model that fits the data.
+    Raises ConfigError where a function raises, ends the process, or returns no model that fits the data.
     """
-    others = [c for c in configs if not (_is_ours(c) or cross_validation.is_cross_validated(c))]
-    wanted = {json.dumps([c["model"], c["data"]], sort_keys=True): c for c in others}
-    if not wanted:
-        return
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        found = [process.submit(_model_problem, config).result() for config in wanted.values()]
-    problems = list(dict.fromkeys(problem for problem in found if problem))
+    others = [config for config in configs if not _is_ours(config)]
+    problems = model_check.problems(others)
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -52,17 +43,14 @@ def _is_ours(config: Mapping[str, Any]) -> bool:
     return str(config["model"]["_target_"]).startswith("fashion_sweep.models.")
 
 
-def _model_problem(config: Mapping[str, Any]) -> str | None:
-    from fashion_sweep.models import build
-    from fashion_sweep.training.native_output import native_output_to
-
-    with native_output_to(None):
-        dataset = loading.load(config["data"])
-        try:
-            build.build_model(config["model"], dataset.images.shape[1:], len(dataset.class_names))
-        except ConfigError as error:
-            return str(error)
-    return None
+def _incomplete(values: Mapping[str, Any]) -> Iterator[str]:
+    """Groups that were taken out or replaced by something that names no function, and datasets without a split."""
+    for group in GROUPS:
+        if not isinstance(values.get(group), Mapping) or "_target_" not in values[group]:
+            yield f"{group}: expected a choice of the group or a node with a _target_; give {group}=CHOICE"
+    node = values.get("data")
+    if isinstance(node, Mapping):
+        yield from (f"data.{key}: a value is required; give +data.{key}=VALUE" for key in SPLIT_KEYS if key not in node)
 
 
 def _missing(config: DictConfig) -> Iterator[str]:
@@ -72,30 +60,25 @@ def _missing(config: DictConfig) -> Iterator[str]:
 
 def _unknown(config: DictConfig) -> Iterator[str]:
     """Keys that +KEY=VALUE put into a node whose keys are all known."""
-    for group, node in ((str(key), config[key]) for key in config):
+    present = [key for key in config if not OmegaConf.is_missing(config, key)]
+    for group, node in ((str(key), config[key]) for key in present):
         kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
         if dataclasses.is_dataclass(kind):
             known = {field.name for field in dataclasses.fields(kind)}
             yield from (f"there is no key {group}.{key}" for key in map(str, node) if key not in known)
 
 
-def _wrong_names(plain: Mapping[str, Any]) -> Iterator[str]:
+def _wrong_names(values: Mapping[str, Any]) -> Iterator[str]:
     """Every ``_target_`` that does not exist, and activations that Keras does not have."""
-    for key, target in _targets(plain, ""):
+    for key, target in _targets(values, ""):
         why = targets.missing(str(target))
         if why:
             yield f"{key}={target}: {why}"
-    activation = constraints.lookup(plain, "model.activation")
-    why = targets.missing(f"keras.activations.{activation}") if activation and _is_ours(plain) else None
+    activation = constraints.lookup(values, "model.activation")
+    is_ours = str(constraints.lookup(values, "model._target_")).startswith("fashion_sweep.models.")
+    why = targets.missing(f"keras.activations.{activation}") if activation and is_ours else None
     if why:
         yield f"model.activation={activation}: {why}"
-
-
-def _misfits(plain: Mapping[str, Any]) -> Iterator[str]:
-    """A scikit-learn model that a trainer of networks is to train."""
-    model = str(constraints.lookup(plain, "model._target_"))
-    if model.startswith("sklearn.") and not cross_validation.is_cross_validated(plain):
-        yield f"{model} is a scikit-learn classifier, no network: it needs trainer=cross_validation"
 
 
 def _targets(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:

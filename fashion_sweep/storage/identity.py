@@ -21,7 +21,7 @@ NOT_IN_IDENTITY = (
 def identity(config: Mapping[str, Any], data_fingerprint: str) -> str:
     """SHA-256 (64 hex digits) of what is trained: the resolved config as canonical JSON and the dataset's fingerprint.
 
-    Keys in WHERE_OR_HOW do not count.
+    Keys in NOT_IN_IDENTITY do not count.
     """
     what = {group: _without(group, node) for group, node in config.items() if group not in NOT_IN_IDENTITY}
     text = json.dumps({"config": what, "data": data_fingerprint}, sort_keys=True, separators=(",", ":"))
@@ -29,7 +29,7 @@ def identity(config: Mapping[str, Any], data_fingerprint: str) -> str:
 
 
 def _without(group: str, node: Any) -> Any:
-    """A group's node without its WHERE_OR_HOW keys."""
+    """A group's node without its NOT_IN_IDENTITY keys."""
     if not isinstance(node, Mapping):
         return node
     return {key: value for key, value in node.items() if f"{group}.{key}" not in NOT_IN_IDENTITY}

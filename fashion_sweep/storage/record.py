@@ -66,6 +66,7 @@ class RunRecord:
     epochs_run: int = 0
     best: dict[str, float | None] | None = None  # epoch and METRICS where val_loss was lowest
     last: dict[str, float | None] | None = None  # epoch and METRICS of the last epoch
+    request: dict[str, Any] | None = None  # of a run without a sweep: what ``resume`` composes it from
 
     @classmethod
     def from_json(cls, text: str) -> RunRecord:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.atomic import as_json, write_text
-from fashion_sweep.storage.identity import DIGITS, run_name
 from fashion_sweep.storage.run_dir import RunDir
 
 
@@ -63,44 +62,74 @@ class SweepDir:
         """Ten images of the dataset for the report: arrays ``images``, ``labels``, ``class_names``."""
         return self.path / "samples.npz"
 
-    def read_plan(self) -> tuple[str, list[PlannedRun]]:
-        """The command and the planned runs; empty where there is no plan. FolderError for a damaged one."""
+    def read_plan(self) -> tuple[list[str], list[PlannedRun]]:
+        """The commands that trained into the folder and the planned runs; both empty where there is no plan.
+
+        Raises FolderError for a plan that cannot be read.
+        """
         try:
             raw = json.loads(self.plan.read_text("utf-8"))
-            return raw["command"], [PlannedRun(**run) for run in raw["runs"]]
+            commands = raw["commands"] if "commands" in raw else [raw["command"]]
+            return [str(command) for command in commands], [PlannedRun(**run) for run in raw["runs"]]
         except FileNotFoundError:
-            return "", []
+            return [], []
         except (ValueError, TypeError, KeyError, RecursionError, OSError) as error:
             raise FolderError(f"{self.plan}: cannot be read as a sweep's plan ({error})") from error
 
-    def write_plan(self, command: str, runs: Sequence[PlannedRun], request: Mapping[str, Any] | None = None) -> None:
-        """Write what the sweep will train. request: what ``read_request`` gives back."""
-        planned = [dataclasses.asdict(run) for run in runs]
-        write_text(self.plan, as_json({"command": command, "request": request, "runs": planned}))
+    def write_plan(self, command: str, runs: Sequence[PlannedRun], requests: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Write what the sweep will train. requests: of each grid, what ``read_requests`` gives back.
 
-    def read_request(self) -> dict[str, Any]:
-        """What the sweep was begun with. Raises FolderError where the plan does not say."""
+        A folder may be given one grid after another: commands, runs and requests of earlier ones are kept.
+        """
+        commands, before = self._plan_before()
+        own = {run.identity for run in runs}
+        others = [run for run in before if run.identity not in own]
+        given = [*(self.read_requests() if others else ()), *requests]
+        planned = [dataclasses.asdict(run) for run in [*others, *runs]]
+        text = {
+            "commands": list(dict.fromkeys([*commands, command])),
+            "requests": list({json.dumps(each, sort_keys=True): each for each in given}.values()),
+            "runs": planned,
+        }
+        write_text(self.plan, as_json(text))
+
+    def _plan_before(self) -> tuple[list[str], list[PlannedRun]]:
+        """As ``read_plan``; a plan that is damaged is written anew, and runs are known by their records."""
         try:
-            return dict(json.loads(self.plan.read_text("utf-8"))["request"])
-        except (ValueError, TypeError, KeyError, OSError) as error:
+            return self.read_plan()
+        except FolderError:
+            return [], []
+
+    def read_requests(self) -> list[dict[str, Any]]:
+        """What the grids of the sweep were composed from, the last one last. Raises FolderError for a plan without."""
+        try:
+            raw = json.loads(self.plan.read_text("utf-8"))
+            found = [dict(each) for each in (raw["requests"] if "requests" in raw else [raw["request"]])]
+            return [each for each in found if each["overrides"] is not None] or [raw["request"]]
+        except (ValueError, TypeError, KeyError, RecursionError, OSError) as error:
             raise FolderError(
                 f"{self.path}: sweep.json does not say what the sweep was begun with ({type(error).__name__}); "
                 f"give its command again, with hydra.sweep.dir={self.path}"
             ) from error
 
-    def name_of(self, values: Mapping[str, Any], identity: str) -> str:
-        """The name of a run's folder: the one that the run has already, however it was asked for, or ``run_name``."""
-        return _names_before(self.path).get(identity[:DIGITS]) or run_name(values, identity)
+    def names_by_identity(self) -> dict[str, str]:
+        """Identity -> name of the folders that runs have already: those of the plan, and others with a record.
+
+        Where a plan or a record cannot be read, its runs are left out.
+        """
+        planned = self._plan_before()[1]
+        found = {run.identity: run.run for run in planned}
+        names = {run.run for run in planned}
+        for path in sorted(self.path.glob("*/run.json")):
+            if path.parent.name not in names:
+                with suppress(FolderError):
+                    record = RunDir(path.parent).read_record()
+                    if record is not None:
+                        found.setdefault(record.identity, path.parent.name)
+        return found
 
     def run_dirs(self) -> list[RunDir]:
         """The folders of planned runs in the plan's order, then unplanned ones that hold a run.json, by name."""
         planned = [run.run for run in self.read_plan()[1]]
         found = (path.parent.name for path in self.path.glob("*/run.json"))
         return [RunDir(self.path / name) for name in [*planned, *sorted(set(found) - set(planned))]]
-
-
-@lru_cache(maxsize=8)
-def _names_before(folder: Path) -> dict[str, str]:
-    """Last part -> name of the folders that are in a sweep's folder when this process first looks."""
-    found = sorted(path.name for path in folder.glob("*_" + "[0-9a-f]" * DIGITS))
-    return {name.rpartition("_")[2]: name for name in found}

@@ -48,7 +48,7 @@ def _spec(folder: Path, overrides: list[str]) -> RunSpec:
     with initialize_config_dir(str(app.CONF), version_base="1.3"):
         config = compose("config", overrides, return_hydra_config=True)
     resolved = run_spec.resolved(config)
-    choices = run_spec.group_choices(config.hydra, resolved)
+    choices = run_spec.group_choices(config.hydra)
     return RunSpec(folder, resolved, choices, overrides, run_spec.identity_of(resolved))
 
 
