@@ -1,5 +1,5 @@
-"""Where configs find cross-validation: the name is part of what a run is known by."""
+"""Where configs find cross-validation: this dotted name is part of the identity of every run that it trained."""
 
-from fashion_sweep.training.cross_validation import cross_validation
+from fashion_sweep.training.cross_validation import CrossValidation
 
-__all__ = ["cross_validation"]
+cross_validation = CrossValidation  # the name in conf/

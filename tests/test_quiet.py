@@ -43,8 +43,8 @@ def test_in_place_of_a_file_there_may_be_none():
 
 TRAINER = """
 import logging, sys
-from fashion_sweep.training import native_output
-native_output.trainer("fashion_sweep.training.compiled.compiled", None)
+from fashion_sweep.training.trainer import trainer_of
+trainer_of({"trainer": {"_target_": "fashion_sweep.training.compiled.compiled"}}).warm_up()
 import tensorflow as tf
 logging.basicConfig(filename=sys.argv[1])  # what Hydra does when a job starts
 tf.get_logger().warning("of the run")

@@ -1,5 +1,30 @@
-"""Where configs find the trainer ``compiled``: the name is part of what a run is known by."""
+"""The trainer ``compiled``: each epoch of a run, or of a pack of runs, is one program of the engine."""
 
-from fashion_sweep.training.packed import compiled
+from __future__ import annotations
 
-__all__ = ["compiled"]
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fashion_sweep.training import native_output, packing
+from fashion_sweep.training.network_trainer import NetworkTrainer
+
+if TYPE_CHECKING:
+    from fashion_sweep.training.job import Job
+
+
+class Compiled(NetworkTrainer):
+    """Trains whole epochs as one program, and runs that fit together in packs."""
+
+    def pack_key(self, config: Mapping[str, Any]) -> str | None:
+        """See ``packing.pack_key``."""
+        return packing.pack_key(config)
+
+    def train(self, jobs: Sequence[Job]) -> None:
+        """Train runs, those that fit together in packs."""
+        with native_output.importing(jobs[0].run.log):
+            from fashion_sweep.training import packed
+
+        packed.train(jobs)
+
+
+compiled = Compiled  # the name in conf/, which is part of every run's identity

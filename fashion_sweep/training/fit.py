@@ -1,106 +1,35 @@
-"""The reference trainer: Keras' own model.fit, driven well.
-
-What makes it quick: float32 input (the usual ``images / 255.0`` is float64, which Keras casts batch by batch), and many
-steps between two returns to Python.
-
-The data is shuffled here and not by Keras: once ``keras.utils.set_random_seed`` has been called, model.fit on arrays
-draws the same order in every epoch (seen in Keras 3.15), and overfits sooner than the same run unseeded.
-"""
+"""The trainer ``fit``: Keras' own model.fit, the reference that the others are compared with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import keras
-import numpy as np
-import tensorflow as tf
+from fashion_sweep.errors import ConfigError
+from fashion_sweep.training import native_output
+from fashion_sweep.training.network_trainer import NetworkTrainer
 
-from fashion_sweep.data.split import Split, scale
-from fashion_sweep.training import callbacks, checkpoint, interruption, model_setup
-from fashion_sweep.training.job import Job, running
+if TYPE_CHECKING:
+    from fashion_sweep.training.job import Job
 
 
-def fit(jobs: Sequence[Job], *, steps_per_execution: int, jit_compile: bool | str) -> None:
-    """Train runs one after another; the options are those of conf/trainer/fit.yaml."""
-    for job in jobs:
-        with running([job]):
-            job.end(_fitted(job, steps_per_execution, jit_compile))
+class Fit(NetworkTrainer):
+    """Trains runs one after another with model.fit."""
+
+    def __init__(self, *, steps_per_execution: int, jit_compile: bool | str) -> None:
+        """The options are described in conf/trainer/fit.yaml. Raises ConfigError for values that Keras rejects."""
+        if not (isinstance(steps_per_execution, int) and steps_per_execution >= 1):
+            raise ConfigError(f"trainer.steps_per_execution is {steps_per_execution}, expected at least 1")
+        if jit_compile not in (True, False, "auto"):
+            raise ConfigError(f"trainer.jit_compile is {jit_compile}, expected true, false or auto")
+        self._steps_per_execution, self._jit_compile = steps_per_execution, jit_compile
+
+    def train(self, jobs: Sequence[Job]) -> None:
+        """Train runs one after another."""
+        with native_output.importing(jobs[0].run.log):
+            from fashion_sweep.training import keras_fit
+
+        keras_fit.train(jobs, self._steps_per_execution, self._jit_compile)
 
 
-def _fitted(job: Job, steps_per_execution: int, jit_compile: bool | str) -> keras.Model:
-    """The trained model of one run, with the weights that its callbacks leave."""
-    steps = model_setup.steps_per_epoch(job)
-    model = model_setup.compiled_model(
-        job, steps_per_execution=min(steps_per_execution, steps), jit_compile=jit_compile
-    )
-    job.recorder.describe_model(model)
-    shuffled = _Shuffled(job)
-    keeper = _Keeper(job, callbacks.of(job))
-    model.fit(
-        shuffled.batches(steps),
-        initial_epoch=job.restore(model),
-        epochs=job.config["epochs"],
-        validation_data=(_scaled(job.split)[1], job.split.y_val),
-        validation_batch_size=job.config["batch_size"],
-        callbacks=[shuffled, *keeper.others, keeper],
-        shuffle=False,
-        verbose=0,
-    )
-    return model
-
-
-class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Saves the state of a run after its other callbacks, gives it back to them, and ends an interrupted run."""
-
-    def __init__(self, job: Job, others: list[keras.callbacks.Callback]) -> None:
-        super().__init__()
-        self._job, self.others, self._pace = job, others, checkpoint.SaveInterval()
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Remind the other callbacks, which have just forgotten all."""
-        if self._job.state is not None:
-            self._job.state.remind(self.others)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Save where it is time; raise what has interrupted the run."""
-        if (self._pace.is_due or interruption.is_requested()) and checkpoint.unsupported_reason(self.others) is None:
-            started = self._pace.clock()
-            self._job.save_state(self.model, self.others)
-            self._pace.saved(started)
-        interruption.check()
-
-
-class _Shuffled(keras.callbacks.Callback):  # type: ignore[misc]
-    """The training images in another order in each epoch."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self._job, self._epoch = job, 0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Note the epoch: Keras begins to read its batches after this."""
-        self._epoch = epoch
-
-    def batches(self, steps: int) -> tf.data.Dataset:
-        """Images and labels of an epoch's ``steps`` batches, in the order of the epoch that is begun last."""
-        size = self._job.config["batch_size"]
-        images, labels = tf.constant(_scaled(self._job.split)[0]), tf.constant(self._job.split.y_train)
-
-        def orders() -> Iterator[np.ndarray]:
-            yield model_setup.order(self._job, self._epoch)
-
-        def batch(order: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            chosen = order[step * size : (step + 1) * size]
-            return tf.gather(images, chosen), tf.gather(labels, chosen)
-
-        every = tf.data.Dataset.from_generator(orders, output_signature=tf.TensorSpec([None], tf.int64))
-        steps_of = every.flat_map(lambda order: tf.data.Dataset.range(steps).map(lambda step: batch(order, step)))
-        return steps_of.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
-
-
-@lru_cache(maxsize=1)
-def _scaled(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation images as a model takes them, kept for the next run of a sweep."""
-    return scale(split.x_train), scale(split.x_val)
+fit = Fit  # the name in conf/, which is part of every run's identity

@@ -1,4 +1,4 @@
-"""The Keras model that a run begins with: the same for every trainer."""
+"""The Keras model that a run starts from: the same for every trainer of networks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from fashion_sweep.models import build, optimizers
+from fashion_sweep.storage import provenance
 from fashion_sweep.training.job import Job
 
 LOSS = "sparse_categorical_crossentropy"
@@ -37,3 +38,15 @@ def compiled_model(job: Job, **options: Any) -> keras.Model:
     optimizer = optimizers.build_optimizer(job.config, steps_per_epoch(job) * job.config["epochs"])
     model.compile(optimizer=optimizer, loss=LOSS, metrics=["accuracy"], **options)
     return model
+
+
+def describe(job: Job, model: keras.Model, pack: int = 1) -> None:
+    """Record what a run trains, and with how many runs it is trained together, itself included."""
+    job.recorder.describe_model(summary(model), model.count_params(), provenance.device(), pack)
+
+
+def summary(model: keras.Model) -> str:
+    """What ``model.summary()`` prints, without its final newline."""
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    return "\n".join(lines).rstrip("\n")

@@ -10,7 +10,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -56,19 +56,27 @@ def native_output_to(path: Path | None) -> Iterator[None]:
         os.close(before)
 
 
-def trainer(name: str, log: Path | None) -> Callable[..., Any]:
-    """The trainer that a config names. Importing it imports TensorFlow, whose C++ messages go to ``log``.
+@contextmanager
+def importing(path: Path | None) -> Iterator[None]:
+    """``native_output_to`` for a block that may be the first one to import TensorFlow.
 
-    TensorFlow's Python logger gives itself a handler where it finds none, as in a lane that has no job yet; it is taken
-    away, so that its warnings go to the log of the run that they are about.
+    TensorFlow's Python logger adds a handler to itself when it finds none, as in a lane that has no job yet. That
+    handler is removed, so that warnings go to the log of the run that they are about.
     """
-    from hydra.utils import get_method
-
     is_first = "tensorflow" not in sys.modules
-    with native_output_to(log):
-        found: Callable[..., Any] = get_method(name)
+    with native_output_to(path):
+        yield
     if ASKED_FOR not in os.environ:
         logging.getLogger("tensorflow").handlers.clear()
-    if is_first:
+    if is_first and "tensorflow" in sys.modules:
         gc.freeze()  # Keras collects garbage before each model, and would search these libraries for it: 0.2 s a run
-    return found
+
+
+def trainer(name: str, log: Path | None) -> None:
+    """Import what the trainer of this dotted name needs. To be replaced by ``trainer_of(config).warm_up()``."""
+    from hydra.utils import get_method
+
+    with importing(log):
+        found: Any = get_method(name)
+    if hasattr(found, "warm_up"):
+        found.warm_up(None)

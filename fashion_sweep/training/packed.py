@@ -16,20 +16,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fashion_sweep.training import callbacks, checkpoint, interruption, model_setup
+from fashion_sweep.training import callbacks, checkpoint, interruption, keras_fit, model_setup
 from fashion_sweep.training.engines import program_cache
 from fashion_sweep.training.engines.tensorflow import stacking
 from fashion_sweep.training.engines.tensorflow.program import device_arrays
 from fashion_sweep.training.failures import OUT_OF_MEMORY, reason
-from fashion_sweep.training.fit import fit
 from fashion_sweep.training.job import Job, guarded, running
 from fashion_sweep.training.packing import pack_key
 
 log = logging.getLogger(__name__)
 
 
-def compiled(jobs: Sequence[Job]) -> None:
-    """Train runs, those that can be together in packs."""
+def train(jobs: Sequence[Job]) -> None:
+    """Train runs, those that fit together in packs."""
     packs: dict[str, list[Job]] = {}
     for job in jobs:
         why = callbacks.batch_callback(job)
@@ -37,7 +36,7 @@ def compiled(jobs: Sequence[Job]) -> None:
             continue
         if why:
             log.info("%s: trainer fit instead of compiled: %s", job.run.path.name, why)
-            fit([job], steps_per_execution=1, jit_compile="auto")
+            keras_fit.train([job], steps_per_execution=1, jit_compile="auto")
         else:
             packs.setdefault(pack_key(job.config) or job.run.path.name, []).append(job)
     for pack in packs.values():
@@ -166,7 +165,7 @@ def _started(row: int, job: Job, pack: int) -> _Run:
     model = model_setup.compiled_model(job)
     start = job.restore(model)
     model.stop_training = False
-    job.recorder.describe_model(model, pack)
+    model_setup.describe(job, model, pack)
     every = keras.callbacks.CallbackList(callbacks.of(job), model=model, epochs=job.config["epochs"])
     with guarded([job]):
         every.on_train_begin()

@@ -30,7 +30,7 @@ def pack_key(config: Mapping[str, Any]) -> str | None:
 def cost(config: Mapping[str, Any]) -> float:
     """How long a run may take, relative to others on the same data: its steps times a guess at the work of one."""
     model = config["model"]
-    if "epochs" not in config:  # five folds of a pass of SGDClassifier take as long as 60 epochs of a small network
+    if "epochs" not in config:
         return 500.0 * (model.get("max_iter") or 100)
     units = [size for value in model.values() if isinstance(value, list) for size in value if isinstance(size, int)]
     windows = float(model.get("kernel_size") or 1) ** 2 * (10 if "filters" in model else 1)

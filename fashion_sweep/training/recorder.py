@@ -13,7 +13,7 @@ from typing import Any
 from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.atomic import replacing, write_text
-from fashion_sweep.storage.provenance import device, peak_memory_mib, versions
+from fashion_sweep.storage.provenance import peak_memory_mib, versions
 from fashion_sweep.storage.record import METRICS, RunRecord, Status
 from fashion_sweep.storage.run_dir import HISTORY_COLUMNS, RunDir
 
@@ -82,16 +82,10 @@ class Recorder:
             "class_names": [self.hide(name) for name in dataset.class_names],
         }
 
-    def describe_model(self, model: Any, pack: int = 1) -> None:
-        """Note what is trained, where, and with how many others: model.txt, the number of weights, the device."""
-        lines: list[str] = []
-        model.summary(print_fn=lines.append)
+    def describe_model(self, summary: str, parameters: int | None, where: dict[str, Any], pack: int = 1) -> None:
+        """Record what is trained (``Trainer.summary``), its number of weights, the device, and the size of its pack."""
+        write_text(self._run.model_summary, self.hide(summary) + "\n")
         self.record.pack = pack
-        self.describe("\n".join(lines) + "\n", model.count_params(), device())
-
-    def describe(self, summary: str, parameters: int | None, where: dict[str, Any]) -> None:
-        """Note what is trained (the text of model.txt), its number of weights, and the device."""
-        write_text(self._run.model_summary, self.hide(summary))
         self.record.parameters, self.record.device = parameters, where
         self._run.write_record(self.record)
         self._epoch_started = self._clock()

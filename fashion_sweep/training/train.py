@@ -14,8 +14,9 @@ from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import UserError
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
-from fashion_sweep.training import interruption, native_output
+from fashion_sweep.training import interruption
 from fashion_sweep.training.job import Job, guarded
+from fashion_sweep.training.trainer import trainer_of
 
 __all__ = ["RunSpec", "train"]
 
@@ -40,7 +41,8 @@ def _train(jobs: Sequence[Job]) -> None:
     for job in jobs:
         groups.setdefault(json.dumps(job.config["trainer"], sort_keys=True), []).append(job)
     for group in groups.values():
-        _run_trainer(group)
+        with guarded(group):
+            trainer_of(group[0].config).train(group)
 
 
 def _give_up(jobs: Iterable[Job]) -> None:
@@ -71,11 +73,3 @@ def _record(spec: RunSpec) -> RunRecord | None:
     except UserError:  # a damaged record is no proof of a finished run
         return None
     return record if record is not None and record.identity == spec.identity else None
-
-
-def _run_trainer(jobs: Sequence[Job]) -> None:
-    """Call the trainer that the jobs' config names."""
-    options = {**jobs[0].config["trainer"]}
-    with guarded(jobs):
-        trainer = native_output.trainer(options.pop("_target_"), jobs[0].run.log)
-        trainer(jobs, **options)

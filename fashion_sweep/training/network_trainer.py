@@ -1,0 +1,61 @@
+"""What all trainers of Keras models have in common, and the adapter for trainers that are plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fashion_sweep.data import split
+from fashion_sweep.errors import ConfigError
+from fashion_sweep.training import native_output, packing
+from fashion_sweep.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from fashion_sweep.data.dataset import Dataset
+    from fashion_sweep.training.job import Job
+
+
+class NetworkTrainer(Trainer):
+    """A trainer of Keras models. A subclass has to have ``train``."""
+
+    def check(self, config: Mapping[str, Any], dataset: Dataset) -> None:
+        """Raise ConfigError for a scikit-learn model, DataError for too few images for both sides of the split."""
+        model = str(config["model"]["_target_"])
+        if model.startswith("sklearn."):
+            raise ConfigError(f"{model} is a scikit-learn classifier, no network: it needs trainer=cross_validation")
+        split.check_size(dataset, config["data"]["validation_fraction"], config["data"]["limit"])
+
+    def cost(self, config: Mapping[str, Any]) -> float:
+        """See ``packing.cost``."""
+        return packing.cost(config)
+
+    def summary(self, config: Mapping[str, Any], dataset: Dataset) -> str:
+        """What ``model.summary()`` prints."""
+        with native_output.importing(None):
+            import keras
+
+            from fashion_sweep.models import build
+            from fashion_sweep.training import model_setup
+
+            keras.utils.clear_session()  # names of models and layers are counted, and training starts at zero, too
+            model = build.build_model(config["model"], dataset.images.shape[1:], len(dataset.class_names))
+            return model_setup.summary(model)
+
+    def warm_up(self) -> None:
+        """Import TensorFlow and Keras."""
+        with native_output.importing(None):
+            from fashion_sweep.training import packed  # noqa: F401 - imported for its dependencies
+
+
+class FunctionTrainer(NetworkTrainer):
+    """A function ``train(jobs, **options)`` as a trainer, where the options are the other keys of its node."""
+
+    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        self._function, self._options = function, dict(options)
+
+    def warm_up(self) -> None:
+        """Nothing: the function's module was imported when the function was found."""
+
+    def train(self, jobs: Sequence[Job]) -> None:
+        """Call the function."""
+        self._function(jobs, **self._options)
