@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class NetworkTrainer(Trainer):
     """A trainer of Keras models. A subclass has to have ``train``."""
 
+    tries_models = True
+
     def check(self, config: Mapping[str, Any], dataset: Dataset) -> None:
         """Raise ConfigError for a scikit-learn model, DataError for too few images for both sides of the split."""
         model = str(config["model"]["_target_"])

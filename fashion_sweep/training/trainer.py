@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Trainer(ABC):
     """How runs are trained. Made by calling the class with the keys of the config's ``trainer`` node."""
 
+    tries_models: bool = False
+    """Whether ``summary`` builds a model of the user's own, so that a wrong one is found before the first run."""
     unused_keys: tuple[str, ...] = ()
     """Top-level keys of the config that do not affect its runs: two configs that differ only in them are one run."""
 
