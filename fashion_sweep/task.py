@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +25,7 @@ from fashion_sweep.training import native_output, packing
 
 if TYPE_CHECKING:
     from fashion_sweep.config.run_spec import RunSpec
-    from packed_jobs import Job
+    from packed_jobs import Job, Prepared
 
 
 class RunFailedError(CompactHydraException):
@@ -48,13 +48,9 @@ class Task:
         """What goes to other processes."""
         return {**vars(self), "due": None}
 
-    def is_due(self, overrides: Sequence[str]) -> bool:
-        """Whether a run of the grid is to be trained; of equal ones the first."""
-        if self.due is None:
-            return True
-        is_due = tuple(overrides) in self.due
-        self.due.discard(tuple(overrides))
-        return is_due
+    def jobs(self) -> list[list[str]] | None:
+        """The overrides of each run to be trained; None: of all of the grid."""
+        return None if self.due is None else [list(overrides) for overrides in sorted(self.due)]
 
     def __call__(self, config: DictConfig) -> float:
         """Train one run. HydraConfig is set, as Hydra does it for every job."""
@@ -72,13 +68,13 @@ class Task:
         for name in self.trainers or ["fashion_sweep.training.compiled.compiled"]:
             native_output.trainer(name, None)
 
-    def pack_key(self, config: DictConfig) -> Hashable | None:
-        """Runs with equal keys may train together."""
-        return packing.pack_key(run_spec.resolved(config)) if "compiled" in str(config.trainer._target_) else None
+    def prepare(self, config: DictConfig, number: int) -> Prepared:  # noqa: ARG002
+        """The runs that a run may be trained with, and how long it may take."""
+        from packed_jobs import Prepared
 
-    def cost(self, config: DictConfig) -> float:
-        """How long a run may take, relative to others of the sweep."""
-        return packing.cost(run_spec.resolved(config))
+        resolved = run_spec.resolved(config)
+        key = packing.pack_key(resolved) if "compiled" in str(config.trainer._target_) else None
+        return Prepared(key, packing.cost(resolved))
 
     def run_pack(self, jobs: Sequence[Job]) -> list[float | RunFailedError]:
         """Train several runs together."""
@@ -92,12 +88,12 @@ class Task:
             for job, record in zip(jobs, records, strict=True)
         ]
 
-    def on_lost(self, config: DictConfig, hydra: DictConfig, reason: str) -> None:
+    def on_lost(self, job: Job, reason: str) -> None:
         """Record a run whose process died: it could not do so itself."""
         from fashion_sweep.training.train import lost
 
         status = Status.INTERRUPTED if reason.startswith("interrupted") else Status.FAILED
-        lost(self._spec(config, hydra.hydra), status, reason)
+        lost(self._spec(job.config, job.hydra.hydra), status, reason)
 
     def _spec(
         self, config: DictConfig, hydra: Any, own_log: Callable[[], AbstractContextManager[None]] = nullcontext
