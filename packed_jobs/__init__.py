@@ -6,7 +6,7 @@ of ``PackTask`` gets more: lanes that warm up early, the longest jobs first, and
 
 from packed_jobs.errors import JobExitedError, JobTimeoutError, LaneDiedError, NotStartedError
 from packed_jobs.packs import Preview, preview
-from packed_jobs.task import Job, PackTask
+from packed_jobs.task import Job, PackTask, Prepared
 
 __all__ = [
     "Job",
@@ -15,6 +15,7 @@ __all__ = [
     "LaneDiedError",
     "NotStartedError",
     "PackTask",
+    "Prepared",
     "Preview",
     "preview",
 ]

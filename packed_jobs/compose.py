@@ -1,14 +1,15 @@
-"""Jobs before they run, and what to say of those that never could: composed, numbered, with the key of their pack."""
+"""Jobs before they run: composed, numbered and prepared; and the JobReturn of those that never could run."""
 
 from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 from hydra import version
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus
@@ -16,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
 from packed_jobs.hydra_internals.clone import clone, only_hydra
-from packed_jobs.task import PlannedJob
+from packed_jobs.task import PickledJob, PlannedJob, Prepared
 
 
 def plan(
@@ -26,42 +27,47 @@ def plan(
     first_number: int,
     task: TaskFunction,
 ) -> list[PlannedJob]:
-    """Compose every job of a batch and ask the task function what it knows of them.
+    """Compose every job of a batch and have the task function prepare it.
 
-    master: the config of the sweep. Raises what Hydra raises for a config that cannot be composed, and what the task
-    function's pack_key and cost raise.
+    master: the config of the sweep. Raises what Hydra raises for a config that cannot be composed; a job that cannot be
+    prepared has its ``error`` instead.
     """
+    number_of: Callable[[Sequence[str]], int | None] = getattr(task, "number_of", lambda _overrides: None)
     jobs = []
     for index, overrides in enumerate(job_overrides):
+        given = number_of(overrides)
+        number = first_number + index if given is None else given
         config = context.config_loader.load_sweep_config(master, list(overrides))
-        number = first_number + index
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
-        jobs.append(PlannedJob(index, number, pickle.dumps(config, pickle.HIGHEST_PROTOCOL)))
-        _ask(task, jobs[-1], config)
+        jobs.append(PlannedJob(PickledJob(index, pickle.dumps(config, pickle.HIGHEST_PROTOCOL)), number))
+        _prepare(task, jobs[-1], config)
     return jobs
 
 
-def _ask(task: TaskFunction, job: PlannedJob, config: DictConfig) -> None:
-    """Note the cost and the key that the task function gives a job."""
-    pack_key, cost = getattr(task, "pack_key", None), getattr(task, "cost", None)
-    if pack_key is None and cost is None:
+def _prepare(task: TaskFunction, job: PlannedJob, config: DictConfig) -> None:
+    """Note what the task function knows of a job, or why it could not prepare it."""
+    prepare: Callable[[DictConfig, int], Prepared] | None = getattr(task, "prepare", None)
+    if prepare is None:
         return
-    with as_hydra_config(config):
-        own = _without_hydra(clone(config))
-        if cost is not None:
-            job.cost = float(cost(own))
-        if pack_key is not None and hasattr(task, "run_pack"):
-            job.key = _key(config, own, pack_key)
+    packable = hasattr(task, "run_pack") and not _changes_folder(config)
+    environment = tuple(sorted(config.hydra.job.env_set.items()))  # a process has one, and one current folder
+    try:
+        with as_hydra_config(config):
+            prepared = prepare(config, job.number)
+        job.cost = float(prepared.cost)
+        if packable and prepared.pack_key is not None:
+            job.key = (prepared.pack_key, environment)
+            hash(job.key)
+        if prepared.payload is not None:
+            job.pickled.payload = cloudpickle.dumps(prepared.payload)  # its class may be of the main program
+    except Exception as error:
+        job.error = error
 
 
-def _key(config: DictConfig, own: DictConfig, pack_key: Callable[[DictConfig], Hashable | None]) -> Hashable | None:
-    """The key under which the job may be packed. A process has one environment and one current folder."""
+def _changes_folder(config: DictConfig) -> bool:
     chdir = config.hydra.job.chdir
-    if chdir or (chdir is None and not version.base_at_least("1.2")):
-        return None
-    key = pack_key(own)
-    return None if key is None else (key, tuple(sorted(config.hydra.job.env_set.items())))
+    return bool(chdir) or (chdir is None and not version.base_at_least("1.2"))
 
 
 def failed(config: DictConfig, error: BaseException) -> JobReturn:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from packed_jobs.local.devices import GPU_PACK_SIZE, Slot, slots
-from packed_jobs.task import PlannedJob
+from packed_jobs.task import PickledJob, PlannedJob
 
 Pack = list[PlannedJob]
 WELL_MIXED = 4
@@ -43,7 +43,7 @@ def preview(keys_and_costs: Sequence[tuple[Hashable | None, float]], options: Ma
     """What the launcher would do with jobs of these keys and costs. options: its config node, resolved."""
     given = slots(options["lanes"], options["threads_per_lane"])
     size = size_of_packs(options["pack_size"], given)
-    jobs = [PlannedJob(number, number, b"", key, cost) for number, (key, cost) in enumerate(keys_and_costs)]
+    jobs = [PlannedJob(PickledJob(number, b""), number, key, cost) for number, (key, cost) in enumerate(keys_and_costs)]
     packs = form(jobs, size, len(given)) if jobs else []
     return Preview([str(slot) for slot in given], [[job.index for job in pack] for pack in packs])
 

@@ -1,8 +1,8 @@
-"""Runs jobs in this process: one alone, or several at once, each with all that Hydra promises a job.
+"""Runs jobs in this process, one by one or as a pack, each with all that Hydra promises a job.
 
-Hydra's own ``run_job`` opens a job (folder, .hydra/, log, callbacks), calls its task function and closes it. Several
-jobs nest: the task function of the first opens the second, and the innermost one runs the pack, so that every job of it
-is opened and closed by Hydra itself.
+Hydra's own ``run_job`` opens a job (folder, .hydra/, log, callbacks), calls its task function and closes it. The jobs
+of a pack nest: the task function of the first opens the second, and the innermost one runs the pack, so that every job
+of it is opened and closed by Hydra itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from packed_jobs.compose import failed
 from packed_jobs.errors import JobExitedError
-from packed_jobs.task import Job, OwnRecords
+from packed_jobs.task import Job, OwnRecords, PickledJob
 
 FRAMES_A_JOB = 8
 """More stack frames than a nested job takes."""
@@ -30,13 +30,16 @@ log = logging.getLogger(__name__)
 Report = Callable[[int, JobReturn], None]
 
 
-def run_jobs(task: TaskFunction, context: HydraContext, jobs: Sequence[tuple[int, DictConfig]], report: Report) -> None:
-    """Run jobs and report each as it ends, under its index in the batch. Raises only KeyboardInterrupt."""
-    if len(jobs) > 1:
+def run_jobs(task: TaskFunction, context: HydraContext, jobs: Sequence[PickledJob], report: Report) -> None:
+    """Run jobs and report each as it ends, under its index in the batch. Raises only KeyboardInterrupt.
+
+    A task function without ``run_pack`` gets its jobs one after another.
+    """
+    if hasattr(task, "run_pack"):
         _Pack(task, context, jobs, report).run()
         return
-    for index, config in jobs:
-        report(index, _run_alone(task, context, config))
+    for job in jobs:
+        report(job.index, _run_alone(task, context, job.load_config()))
 
 
 def _run_alone(task: TaskFunction, context: HydraContext, config: DictConfig) -> JobReturn:
@@ -73,11 +76,9 @@ def _without_exit(function: Callable[[Any], Any], argument: Any) -> Any:
 
 
 class _Pack:
-    """Several jobs, opened one inside the other."""
+    """Jobs that run together, opened one inside the other."""
 
-    def __init__(
-        self, task: TaskFunction, context: HydraContext, jobs: Sequence[tuple[int, DictConfig]], report: Report
-    ) -> None:
+    def __init__(self, task: TaskFunction, context: HydraContext, jobs: Sequence[PickledJob], report: Report) -> None:
         self.task, self.context, self.jobs, self.report = task, context, jobs, report
         self.opened: dict[int, Job] = {}  # by index in the batch
         self.logs: dict[str, tuple[logging.FileHandler, set[int]]] = {}  # by path, with the jobs that log there
@@ -96,23 +97,24 @@ class _Pack:
         if level == len(self.jobs):
             self._train()
             return
-        index, config = self.jobs[level]
+        job = self.jobs[level]
+        config = job.load_config()
         try:
-            returned = _run_job(self._inside(level), self.context, config)
+            returned = _run_job(self._inside(level, job.load_payload()), self.context, config)
         except Exception as error:  # this job cannot be opened: the others go on without it
-            if index not in self.opened:
+            if job.index not in self.opened:
                 self._open(level + 1)
             returned = failed(config, error)
-        self.report(index, returned)
+        self.report(job.index, returned)
 
-    def _inside(self, level: int) -> TaskFunction:
-        index = self.jobs[level][0]
+    def _inside(self, level: int, payload: Any) -> TaskFunction:
+        index = self.jobs[level].index
 
         @functools.wraps(self.task)
         def inside(config: DictConfig) -> Any:
             hydra = HydraConfig.instance().cfg
             assert isinstance(hydra, DictConfig)
-            self.opened[index] = Job(config, hydra, hydra.hydra.job.num)
+            self.opened[index] = Job(config, hydra, hydra.hydra.job.num, payload)
             self._note_logs(hydra.hydra.job.num)
             self._open(level + 1)
             if isinstance(self.results[index], BaseException):
@@ -130,7 +132,8 @@ class _Pack:
     def _train(self) -> None:
         jobs = list(self.opened.values())
         with self._all_logs():
-            log.info("%d jobs run together: %s", len(jobs), ", ".join(f"#{job.number}" for job in jobs))
+            if len(jobs) > 1:
+                log.info("%d jobs run together: %s", len(jobs), ", ".join(f"#{job.number}" for job in jobs))
             self.results = dict(zip(self.opened, self._results(jobs), strict=True))
             for index, job in self.opened.items():
                 _log_end(job, self.results[index])

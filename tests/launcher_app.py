@@ -18,7 +18,7 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from packed_jobs import Job, run
+from packed_jobs import Job, Prepared, run
 
 log = logging.getLogger("launcher_app")
 state: list[Any] = []
@@ -110,20 +110,36 @@ def warm_up() -> None:
     state.append("warm")
 
 
-def pack_key(config: DictConfig) -> str | None:
-    return config.get("group")
+def prepare(config: DictConfig, number: int) -> Prepared:
+    """The config has its hydra node, which is HydraConfig's as well."""
+    if config.do == "unprepared":
+        raise ValueError("no such job")
+    hydra_node = HydraConfig.get()
+    assert hydra_node.job.num == config.hydra.job.num == number
+    seen = list(hydra_node.overrides.task), number
+    payload = threading.Lock() if config.do == "lock" else Unloadable() if config.do == "unloadable" else seen
+    key: Any = [] if config.do == "unhashable" else config.get("group")
+    return Prepared(key, float(config.get("cost", 1.0)), payload)
 
 
-def cost(config: DictConfig) -> float:
-    return float(config.get("cost", 1.0))
+class Unloadable:
+    """Pickles but does not unpickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return refuse, ()
+
+
+def number_of(overrides: Sequence[str]) -> int | None:
+    """The number that an override asks for."""
+    return next((int(line.removeprefix("+n=")) for line in overrides if line.startswith("+n=")), None)
 
 
 def run_pack(jobs: Sequence[Job]) -> list[Any]:
     for job in jobs:
         note(job.hydra.hydra.runtime.output_dir, "tries", str(os.getpid()))
-        if job.config.do == "kill":
+        if job.config.do == "die" or (job.config.do == "kill" and len(jobs) > 1):
             os.kill(os.getpid(), signal.SIGKILL)
-    if any(job.config.do == "sleep" for job in jobs):
+    if any(job.config.do == "sleep" for job in jobs) and len(jobs) > 1:
         time.sleep(60)
     if any(job.config.do == "exit" for job in jobs):
         sys.exit(4)
@@ -136,14 +152,20 @@ def _in_pack(job: Job, numbers: list[int]) -> Any:
         log.info("to job %d", job.number)
     if job.config.do == "raise":
         return ValueError(f"job {job.number}")
+    if job.config.do == "payload":
+        return job.payload
     if job.config.do == "flavour":
         return os.environ["FLAVOUR"]
     return numbers, list(state), job.hydra.hydra.runtime.output_dir
 
 
-def on_lost(config: DictConfig, hydra: DictConfig, reason: str) -> None:
-    Path(hydra.hydra.runtime.output_dir).mkdir(parents=True, exist_ok=True)
-    note(hydra.hydra.runtime.output_dir, "lost", f"{config.do}: {reason}")
+def on_lost(job: Job, reason: str) -> None:
+    folder = job.hydra.hydra.runtime.output_dir
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    note(folder, "lost", f"{job.config.do}: {reason}")
+    assert HydraConfig.get().job.num == job.number
+    if job.payload is not None:
+        note(folder, "payload", str(job.payload))
 
 
 class Noting(Callback):
@@ -177,8 +199,8 @@ def frail(config: DictConfig) -> Any:
 
 
 frail.warm_up = die_early  # type: ignore[attr-defined]
-shallow.warm_up, shallow.pack_key, shallow.run_pack = overflow, pack_key, run_pack  # type: ignore[attr-defined]
-for function in (warm_up, pack_key, cost, run_pack, on_lost):
+shallow.warm_up, shallow.prepare, shallow.run_pack = overflow, prepare, run_pack  # type: ignore[attr-defined]
+for function in (warm_up, prepare, number_of, run_pack, on_lost):
     setattr(packed, function.__name__, function)
 act.on_lost = on_lost  # type: ignore[attr-defined]
 

@@ -90,7 +90,10 @@ LINES = [
     "+callbacks.checkpoint.more=1", "seed=abc", "epochs=1.5", "model.dropout=x", "nothing=1", "model.nothing=1",
     "save=some", "optimizer=none_such", "data.path=a.npz", "seed=1,2", "a b", "seed=${epochs}", "epochs=${seed}",
     "trainer.jit_compile=true", "+model@other=cnn", "model@other=cnn", "hydra.job.name=n", "hydra.verbose=true",
-    "hydra.sweep.dir=elsewhere", "hydra.sweep.subdir=${seed}", "+hydra.job.env_set.A=1", "hydra.job.env_copy=[HOME]",
+    "hydra.sweep.dir=elsewhere", "hydra.sweep.subdir=${seed}", "hydra.sweep.subdir='a=1,b=2 c'", "hydra.sweep.subdir=",
+    "hydra.sweep={subdir:other}", "~hydra.sweep.subdir", "+hydra.sweep.subdir=x", "++hydra.sweep.subdir=y",
+    "hydra.sweep.subdir=[a]", "hydra.sweep.subdir={a:1}", "hydra.sweep.subdir@x=1", "hydra.sweep.nothing=1",
+    "+hydra.job.env_set.A=1", "hydra.job.env_copy=[HOME]",
     "hydra.job.env_copy=[NO_SUCH_VARIABLE]", "hydra/job_logging=disabled", "hydra/job_logging=none_such",
     "hydra.job.config.override_dirname.exclude_keys=[seed]", "hydra.job.config.override_dirname.kv_sep=~",
     "hydra={verbose:true}", "+hydra_like=1", "hydra.searchpath=[pkg://none.such]", "hydra.overrides.task=[x]",
@@ -127,6 +130,10 @@ def test_any_override_gives_what_hydra_gives(
         ["~save", "+save=both"],
         ["save=none", "~save"],
         ["+new=1", "new=2"],
+        ["hydra.sweep.subdir=a", "hydra.verbose=true", "hydra.sweep.subdir=b", "seed=1"],
+        ["hydra.sweep.subdir=a", "hydra.sweep={subdir:b}"],
+        ["hydra.sweep={subdir:b}", "hydra.sweep.subdir=a"],
+        ["hydra.sweep.subdir=a", "~hydra.sweep.subdir", "+hydra.sweep.subdir=b"],
     ],
 )
 def test_the_last_of_several_counts_as_in_hydra(
@@ -160,6 +167,18 @@ def test_the_yaml_files_are_read_once(fast: config_loader.FastConfigLoader, monk
     monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", None)
     config = fast.load_configuration("config", [*lines, "model.dropout=0.2", "~save", "+new=1"], RunMode.RUN)
     assert (config.model.dropout, config.new, "save" in config) == (0.2, 1, False)
+
+
+def test_the_yaml_files_are_read_once_for_jobs_with_folders_of_their_own(
+    loader: ConfigLoaderImpl, fast: config_loader.FastConfigLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["hydra.sweep.subdir=${seed}", "hydra.verbose=true", "seed=1", "hydra.sweep.subdir='name=%d, x'"]
+    expected = [loader.load_configuration("config", [*lines[:3], lines[3] % n], RunMode.RUN) for n in (1, 2)]
+    fast.load_configuration("config", lines, RunMode.RUN)
+    monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", None)
+    found = [fast.load_configuration("config", [*lines[:3], lines[3] % n], RunMode.RUN) for n in (1, 2)]
+    assert [everything(config) for config in found] == [everything(config) for config in expected]
+    assert found[1].hydra.sweep.subdir == "name=2, x"
 
 
 def test_values_read_when_hydra_reads_them(

@@ -111,14 +111,21 @@ def test_fail_fast_starts_nothing_after_the_first_failure(launch: Callable[..., 
 def test_a_pack_that_kills_its_lane_runs_again_job_by_job(launch: Callable[..., Launch]) -> None:
     batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
     returns = batch("+do=x +group=g", "+do=kill +group=g", "+do=y +group=g")
-    assert [value[0] for value in values(returns)] == ["alone x", "alone kill", "alone y"]
+    assert [value[0] for value in values(returns)] == [[0], [1], [2]]
     assert not (batch.folder / "1" / "lost").exists()
+
+
+def test_a_lost_job_has_its_payload(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1")
+    [lost] = errors(batch("+do=die +n=5"))
+    assert lines(batch.folder, 5, "lost") == [f"die: {lost}"]
+    assert lines(batch.folder, 5, "payload") == ["(['+do=die', '+n=5'], 5)"]
 
 
 def test_a_pack_over_its_time_runs_again_job_by_job(launch: Callable[..., Launch]) -> None:
     batch = launch(launcher_app.packed, "lanes=1", "pack_size=8", f"run_timeout_min={0.75 / 60}")
     returns = batch("+do=x +group=g", "+do=sleep +group=g")
-    assert [value[0] for value in values(returns)] == ["alone x", "alone sleep"]
+    assert [value[0] for value in values(returns)] == [[0], [1]]
 
 
 @pytest.fixture

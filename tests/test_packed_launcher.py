@@ -16,7 +16,7 @@ from launching import Launch, errors, lines, values
 
 from packed_jobs import JobExitedError
 from packed_jobs.packs import form
-from packed_jobs.task import PlannedJob
+from packed_jobs.task import PickledJob, PlannedJob
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_jobs_with_one_key_train_together(launch: Callable[..., Launch]) -> None
     first, lone, failed, other, last = returns
     assert first.return_value == ([0, 2, 4], ["warm"], str(batch.folder / "0"))
     assert last.return_value == ([0, 2, 4], ["warm"], str(batch.folder / "4"))
-    assert (lone.return_value[0], other.return_value[0]) == ("alone lone", "alone y")
+    assert (lone.return_value[0], other.return_value[0]) == ([1], [3])
     assert str(errors([failed])[0]) == "job 2"
     assert (last.cfg, last.overrides) == ({"do": "z", "group": "g"}, ["+do=z", "+group=g"])
     assert last.hydra_cfg.hydra.job.num == 4
@@ -157,18 +157,67 @@ def test_jobs_without_a_result_run_again_alone(launch: Callable[..., Launch]) ->
     batch = launch(launcher_app.shallow, "lanes=1", "pack_size=120", "hydra/job_logging=none")
     returns = batch(*["+do=x +group=g"] * 120)
     assert len(returns) == 120  # those whose opening met the end of the stack have failed
-    assert "alone x" in values(returns)
+    assert any(value is not None and len(value[0]) == 1 for value in values(returns))
 
 
 def test_jobs_that_change_their_folder_are_not_packed(launch: Callable[..., Launch]) -> None:
     batch = launch(launcher_app.packed, "lanes=1", "pack_size=8", "hydra.job.chdir=true")
-    assert [value[0] for value in values(batch("+do=x +group=g", "+do=y +group=g"))] == ["alone x", "alone y"]
+    assert [value[0] for value in values(batch("+do=x +group=g", "+do=y +group=g"))] == [[0], [1]]
+
+
+def test_a_job_has_what_was_prepared_for_it(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
+    returns = batch("+do=payload +group=g", "+do=payload", "+do=payload +group=g", first=3)
+    assert values(returns) == [
+        (["+do=payload", "+group=g"], 3),
+        (["+do=payload"], 4),
+        (["+do=payload", "+group=g"], 5),
+    ]
+
+
+def test_a_job_that_cannot_be_prepared_fails_alone(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
+    returns = batch("+do=unprepared +group=g", "+do=lock", "+do=unhashable", "+do=fine +group=g")
+    unprepared, unpicklable, unhashable, fine = errors(returns)
+    assert (type(unprepared), str(unprepared), fine) == (ValueError, "no such job", None)
+    assert str(unpicklable) == "cannot pickle '_thread.lock' object"
+    assert str(unhashable) == "unhashable type: 'list'"
+    assert (returns[0].cfg, returns[0].overrides) == (
+        {"do": "unprepared", "group": "g"},
+        ["+do=unprepared", "+group=g"],
+    )
+    reason = "unprepared: the job could not be prepared: ValueError: no such job"
+    assert (batch.folder / "0" / "lost").read_text().splitlines() == [reason]
+    assert values(returns)[3][0] == [3]
+
+
+def test_a_payload_that_cannot_be_loaded_fails_its_job_alone(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
+    returns = batch("+do=x +group=g", "+do=unloadable +group=g", "+do=y +group=g")
+    assert str(errors(returns)[1]) == "only the parent can have this"
+    assert [value and value[0] for value in values(returns)] == [[0, 2], None, [0, 2]]
+
+
+def test_fail_fast_starts_nothing_after_a_job_that_cannot_be_prepared(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "fail_fast=true")
+    failed, rest = errors(batch("+do=unprepared", "+do=fine"))
+    assert (str(failed), str(rest)) == ("no such job", "not started: fail_fast, and a job before it failed")
+    assert not (batch.folder / "1").exists()
+
+
+def test_a_task_may_give_its_jobs_their_numbers(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
+    returns = batch("+do=x +group=g +n=7", "+do=y +group=g", "+do=payload +n=3", first=1)
+    assert [each.hydra_cfg.hydra.job.num for each in returns] == [7, 2, 3]
+    assert [each.hydra_cfg.hydra.job.id for each in returns] == ["7", "2", "3"]
+    assert values(returns)[0][::2] == ([7, 2], str(batch.folder / "7"))
+    assert values(returns)[2] == (["+do=payload", "+n=3"], 3)
 
 
 def planned(*costs: float, keys: str) -> list[PlannedJob]:
     """Jobs with these costs and keys of one letter; a dash is a job without key."""
     given = zip(costs, keys, strict=True)
-    return [PlannedJob(i, i, b"", None if key == "-" else key, cost) for i, (cost, key) in enumerate(given)]
+    return [PlannedJob(PickledJob(i, b""), i, None if key == "-" else key, cost) for i, (cost, key) in enumerate(given)]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ import copy
 import logging
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
 from hydra.core.singleton import Singleton
@@ -18,13 +17,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from packed_jobs import compose
+from packed_jobs.errors import NotStartedError
 from packed_jobs.hydra_internals.config_loader import fast_loader
 from packed_jobs.local.devices import slots
 from packed_jobs.local.messages import Start
 from packed_jobs.local.pool import Lanes
 from packed_jobs.local.scheduler import Dispatch, Rules
 from packed_jobs.packs import form, size_of_packs
-from packed_jobs.task import PlannedJob
+from packed_jobs.task import Job, PlannedJob
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class PackedLauncher(Launcher):
             return self._launch(job_overrides, initial_job_idx)
         except KeyboardInterrupt:
             for job in self.lanes.interrupt():
-                self._tell_lost(job, "interrupted, and killed as it did not end by itself")
+                self._on_lost(job, "interrupted, and killed as it did not end by itself")
             raise
         except BaseException:
             self.lanes.kill_all()
@@ -89,13 +89,19 @@ class PackedLauncher(Launcher):
 
     def _launch(self, job_overrides: Sequence[Sequence[str]], first_number: int) -> list[JobReturn]:
         jobs = compose.plan(self.context, self.config, job_overrides, first_number, self.task)
-        packs = form(jobs, self.pack_size, len(self.slots))
+        returns = {job.index: self._fail(job, job.error) for job in jobs if job.error is not None}
+        ready = [job for job in jobs if job.index not in returns]
+        if returns and self.rules.fail_fast:
+            error = NotStartedError("not started: fail_fast, and a job before it failed")
+            returns |= {job.index: compose.failed(job.pickled.load_config(), error) for job in ready}
+            ready = []
+        packs = form(ready, self.pack_size, len(self.slots)) if ready else []
         log.info("Launching %d jobs in %d packs on %d lanes", len(jobs), len(packs), len(self.slots))
         for job, overrides in zip(jobs, job_overrides, strict=True):
             log.info("\t#%d : %s", job.number, " ".join(filter_overrides(overrides)))
         self.lanes.shrink(len(packs))
         self.lanes.brief(self._briefing())
-        returns = Dispatch(self.lanes, packs, self.rules, self._tell_lost).run()
+        returns |= Dispatch(self.lanes, packs, self.rules, self._on_lost).run()
         return [returns[job.index] for job in jobs]
 
     def _briefing(self) -> bytes:
@@ -103,14 +109,21 @@ class PackedLauncher(Launcher):
         briefing: bytes = cloudpickle.dumps((Singleton.get_state(), self.lane_context, str(Path.cwd()), sys.argv))
         return briefing
 
-    def _tell_lost(self, job: PlannedJob, reason: str) -> None:
-        """Tell the task function, if it wants to know, of a job that cannot speak for itself."""
-        on_lost: Any = getattr(self.task, "on_lost", None)
+    def _fail(self, job: PlannedJob, error: Exception) -> JobReturn:
+        """Fail a job that could not be prepared."""
+        reason = f"{type(error).__name__}: {error}"
+        log.error("\t#%d could not be prepared: %s", job.number, reason, exc_info=error)
+        self._on_lost(job, f"the job could not be prepared: {reason}")
+        return compose.failed(job.pickled.load_config(), error)
+
+    def _on_lost(self, job: PlannedJob, reason: str) -> None:
+        """Call the task function's ``on_lost``, if it has one."""
+        on_lost: Callable[[Job, str], None] | None = getattr(self.task, "on_lost", None)
         if on_lost is None:
             return
-        own, hydra = compose.parts(job.config())
+        own, hydra = compose.parts(job.pickled.load_config())
         try:
             with compose.as_hydra_config(hydra):
-                on_lost(own, hydra, reason)
+                on_lost(Job(own, hydra, job.number, job.pickled.load_payload()), reason)
         except Exception:
             log.warning("\t#%d : on_lost failed", job.number, exc_info=True)

@@ -1,1 +1,1 @@
-"""A Hydra sweeper for task functions that know which jobs of a grid are still to be done."""
+"""A Hydra sweeper for task functions that plan their jobs themselves."""

@@ -2,8 +2,9 @@
 
 Hydra reads and merges every YAML file anew for each job. What it merges depends only on the overrides that choose
 groups and on those of the hydra node; all others are applied to the merged config at the end. So the merged config is
-kept, and each job gets a copy, to which Hydra's own code applies the rest. Whatever goes wrong on that way is left to
-Hydra, from the start, so that an error is Hydra's own.
+kept, and each job gets a copy, to which Hydra's own code applies the rest. Of the hydra node, the name of the job's
+folder is applied to the copy as well, since every job may have its own. When anything fails on this path, Hydra
+composes the config from the start, so that an error is Hydra's own.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from packed_jobs.hydra_internals.clone import clone
+
+SUBDIR = "hydra.sweep.subdir"
+"""The name of a job's folder in that of its sweep: a literal where a sweeper gives each job its own."""
 
 
 def fast_loader(loader: ConfigLoader) -> ConfigLoader:
@@ -78,10 +82,10 @@ class FastConfigLoader(ConfigLoaderImpl):
         if any(override.is_sweep_override() or _is_strange(override) for override in overrides):
             return None
         is_group = self._group_test(config_name, overrides)
-        late = [not o.is_hydra_override() and _is_value(o, is_group) for o in overrides]
+        late = [_is_late(o, overrides) and _is_value(o, is_group) for o in overrides]
         config = self._base(config_name, [o for o, is_late in zip(overrides, late, strict=True) if not is_late])
         self._apply_overrides_to_config(list(compress(overrides, late)), config)
-        _describe(config, [o for o in overrides if not o.is_hydra_override()])
+        _describe(config, overrides)
         return config
 
     def _parse(self, line: str) -> Override:
@@ -104,8 +108,8 @@ class FastConfigLoader(ConfigLoaderImpl):
         key = (config_name, version.getbase(), *lines)
         if key not in self._bases:
             config = super().load_configuration(config_name, lines, RunMode.RUN)
-            for _ in (o for o in overrides if not o.is_hydra_override()):
-                config.hydra.overrides.task.pop()
+            for override in overrides:
+                _lines(config, override).pop()
             self._bases[key] = config
         return clone(self._bases[key])
 
@@ -115,16 +119,36 @@ def _is_strange(override: Override) -> bool:
     return override.key_or_group.startswith("hydra") and not override.is_hydra_override()
 
 
+def _is_late(override: Override, overrides: Sequence[Override]) -> bool:
+    """Whether an override may be applied after those of the hydra node: one of the task, or the folder's name where
+    nothing else touches its node.
+    """
+    if not override.is_hydra_override():
+        return True
+    same_node = [o for o in overrides if o.key_or_group in ("hydra.sweep", SUBDIR)]
+    return override.key_or_group == SUBDIR and all(map(_sets_subdir, same_node))
+
+
+def _sets_subdir(override: Override) -> bool:
+    is_plain = override.type is OverrideType.CHANGE and not isinstance(override.value(), (dict, list))
+    return is_plain and override.key_or_group == SUBDIR and override.package is None
+
+
 def _is_value(override: Override, is_group: Callable[[str], bool]) -> bool:
     """Whether Hydra applies the override after merging: Overrides in hydra._internal.defaults_list decides so."""
     return isinstance(override.value(), dict) or not is_group(override.key_or_group)
 
 
-def _describe(config: DictConfig, task: Sequence[Override]) -> None:
-    """Write into the hydra node what Hydra derives from the overrides of the task, the environment and the folder."""
+def _lines(config: DictConfig, override: Override) -> Any:
+    """The list in the hydra node that records an override of its kind."""
+    return config.hydra.overrides.hydra if override.is_hydra_override() else config.hydra.overrides.task
+
+
+def _describe(config: DictConfig, overrides: Sequence[Override]) -> None:
+    """Write into the hydra node what Hydra derives from the overrides, the environment and the current folder."""
     hydra = config.hydra
-    for override in task:
-        hydra.overrides.task.append(override.input_line)
+    for override in overrides:
+        _lines(config, override).append(override.input_line)
     if hydra.job.env_copy:
         with open_dict(hydra):
             for name in hydra.job.env_copy:
@@ -134,5 +158,8 @@ def _describe(config: DictConfig, task: Sequence[Override]) -> None:
         hydra.runtime.cwd = cwd
     dirname = hydra.job.config.override_dirname
     hydra.job.override_dirname = get_overrides_dirname(
-        list(task), list(dirname.exclude_keys), dirname.item_sep, dirname.kv_sep
+        [o for o in overrides if not o.is_hydra_override()],
+        list(dirname.exclude_keys),
+        dirname.item_sep,
+        dirname.kv_sep,
     )

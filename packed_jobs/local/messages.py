@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from packed_jobs.task import PickledJob
+
 
 @dataclass(frozen=True)
 class Start:
@@ -24,7 +26,7 @@ class Brief:
 class RunPack:
     """To a lane that is free: run these jobs."""
 
-    jobs: list[tuple[int, bytes]]  # index in the batch, pickled config
+    jobs: list[PickledJob]
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Lane:
         self.is_free = False
         self.jobs, self.pack_size = {job.index: job for job in pack}, len(pack)
         self.deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        self._send(RunPack([(job.index, job.pickled) for job in pack]))
+        self._send(RunPack([job.pickled for job in pack]))
 
     def messages(self) -> Iterator[Any]:
         """What the lane has sent. Raises EOFError when it is dead and all is read."""

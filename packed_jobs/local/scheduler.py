@@ -121,9 +121,9 @@ class Dispatch:
         if not lane.has_started:
             self._count_false_start(what)
         for job in reversed(lane.jobs.values()):
-            job.losses += 1
-            if self.stopping or job.losses == TRIES:
-                again = "; it is the second that the job has lost" if job.losses == TRIES else ""
+            job.lane_failures += 1
+            if self.stopping or job.lane_failures == TRIES:
+                again = "; it is the second that the job has lost" if job.lane_failures == TRIES else ""
                 self._fail(job, LaneDiedError(f"the lane of the job {what}{again}"))
                 continue
             log.warning("\t#%d : its lane %s; it runs again, alone", job.number, what)
@@ -136,7 +136,7 @@ class Dispatch:
 
     def _fail(self, job: PlannedJob, error: Exception) -> None:
         self.on_lost(job, str(error))
-        self._finish(job, failed(job.config(), error))
+        self._finish(job, failed(job.pickled.load_config(), error))
 
     def _finish(self, job: PlannedJob, returned: JobReturn) -> None:
         if self.waiting.pop(job.index, None) is None:
@@ -159,14 +159,16 @@ class Dispatch:
         self.queue.clear()
         for job in dropped:
             del self.waiting[job.index]
-            self.returns[job.index] = failed(job.config(), error())
+            self.returns[job.index] = failed(job.pickled.load_config(), error())
 
 
 def _received(message: Done, job: PlannedJob) -> JobReturn:
     try:
         returned = KeptReturn(message.job_return)
     except Exception as error:  # of a class that only the lane can import
-        return failed(job.config(), UnsendableError(f"what the job returned cannot be loaded here: {error}"))
+        return failed(
+            job.pickled.load_config(), UnsendableError(f"what the job returned cannot be loaded here: {error}")
+        )
     if returned.status is JobStatus.FAILED and message.traceback:
         returned._return_value.__cause__ = LaneTraceback(message.traceback)
     return returned

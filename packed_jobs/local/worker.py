@@ -94,8 +94,7 @@ class _Lane:
         os.chdir(folder)
 
     def run(self, pack: RunPack) -> None:
-        jobs = [(index, pickle.loads(config)) for index, config in pack.jobs]
-        run.run_jobs(self.task, self.context, jobs, self._report)
+        run.run_jobs(self.task, self.context, pack.jobs, self._report)
 
     def _report(self, index: int, job_return: JobReturn) -> None:
         self.connection.send(_done(index, job_return))
