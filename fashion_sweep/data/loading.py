@@ -8,9 +8,10 @@ Only numpy is imported at the top: a wrong config must be answered before heavie
 from __future__ import annotations
 
 import json
+import os
 import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,18 @@ def load_split(config: Mapping[str, Any]) -> tuple[Dataset, Split]:
         raise ConfigError(f"{', '.join(missing)}: missing from the config")
     dataset = load(config)
     return dataset, split(dataset, **{key: config[key] for key in SPLIT_KEYS})
+
+
+@contextmanager
+def from_folder(folder: Path | None) -> Iterator[None]:
+    """Within the block relative paths start at a folder; at the current one where it is None or no longer there."""
+    before = Path.cwd()
+    if folder is not None and folder.is_dir():
+        os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def samples(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:

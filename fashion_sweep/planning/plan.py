@@ -153,12 +153,13 @@ class _Grid:
         return kept
 
     def _check_choice(self, override: Override) -> None:
-        if override.is_sweep_override() or override.is_delete() or isinstance(override.value(), str):
+        value = override.value()
+        if override.is_sweep_override() or override.is_delete() or isinstance(value, str):
             return
-        if not isinstance(override.value(), list):
+        if not isinstance(value, list):
             raise ConfigError(f"{override.input_line}: expected the name of a choice of {override.key_or_group}")
-        if override.value():
-            names = ",".join(map(str, override.value()))
+        if value:
+            names = ",".join(map(str, value))
             raise ConfigError(
                 f"{override.input_line}: a list is no choice of {override.key_or_group}; "
                 f"to sweep over choices, add -m and write {override.key_or_group}={names}"
@@ -254,7 +255,8 @@ class _Grid:
         return spec
 
     def _settled(self, config: DictConfig, lines: Sequence[str], *, is_sweep: bool) -> Settled:
-        return self._explained(lambda: settle(config, is_sweep=is_sweep), lines)
+        settled: Settled = self._explained(lambda: settle(config, is_sweep=is_sweep), lines)
+        return settled
 
     def _dimensions(self, config: DictConfig) -> list[Override]:
         """The overrides whose product is the grid: those of the config's hydra.sweeper.params, then the command's."""

@@ -39,7 +39,7 @@ def _run_name(*, _root_: DictConfig) -> str:
     """What ``${run_name:}`` is: a mark while a spec is made; else the name, for sweepers that choose runs late."""
     if _settling.get() or "trainer" not in _root_:  # Hydra's node alone is shown by --cfg hydra
         return RUN_NAME
-    return _name(settle(_root_), {key: None for key in _given(_overrides(_root_))})
+    return _name(settle(_root_), _given(_overrides(_root_)))
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def settle(config: DictConfig, *, is_sweep: bool = True) -> Settled:
     """Resolve and check a composed config, hydra node included. Raises ConfigError or DataError for what is wrong."""
     with as_job(config, RUN_FOLDER), _marks():
         values, hidden = resolve(config)
-        validation.check(_own(config), values)
+        validation.check(config, values)
         trainer = trainer_of(values)
         used = {key: value for key, value in values.items() if key not in trainer.unused_keys}
         place = str(config.hydra.sweep.subdir if is_sweep else config.hydra.run.dir)
@@ -150,7 +150,7 @@ def _given(overrides: Sequence[str]) -> list[str]:
     return sorted(keys - set(NOT_IN_IDENTITY), key=lambda key: ("." in key, key))
 
 
-def _name(settled: Settled, keys: Iterator[str] | Sequence[str] | Mapping[str, Any]) -> str:
+def _name(settled: Settled, keys: Sequence[str]) -> str:
     shown = settled.hidden.in_config(settled.config)
     used = [key for key in keys if key in settled.choices or key.partition(".")[0] in settled.config]
     values = {key: settled.choices.get(key, constraints.lookup(shown, key)) for key in used}
@@ -166,10 +166,6 @@ def _filled(value: Any, marks: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         return {key: _filled(item, marks) for key, item in value.items()}
     return [_filled(item, marks) for item in value] if isinstance(value, list) else value
-
-
-def _own(config: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 @contextmanager

@@ -20,9 +20,9 @@ GROUPS = ("model", "data", "trainer")
 def check(config: DictConfig, values: Mapping[str, Any]) -> None:
     """Check the values of one grid point. Raises ConfigError with everything that is wrong.
 
-    config: as composed, without Hydra's node; values: the same, resolved to plain Python values.
+    config: as composed, hydra node included; values: the same without it, resolved to plain Python values.
     """
-    found = [*_missing(config), *_unknown(config), *_incomplete(values)]
+    found = [*_missing(values), *_unknown(config), *_incomplete(values)]
     found += [*constraints.problems(values), *_wrong_names(values)]
     if found:
         raise ConfigError("; ".join(dict.fromkeys(found)))
@@ -53,14 +53,18 @@ def _incomplete(values: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"data.{key}: a value is required; give +data.{key}=VALUE" for key in SPLIT_KEYS if key not in node)
 
 
-def _missing(config: DictConfig) -> Iterator[str]:
+def _missing(node: Any, prefix: str = "") -> Iterator[str]:
     """Values that are still ``???``."""
-    yield from (f"{key}: a value is required; give {key}=VALUE" for key in sorted(OmegaConf.missing_keys(config)))
+    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        if value == "???":
+            yield f"{prefix}{key}: a value is required; give {prefix}{key}=VALUE"
+        yield from _missing(value, f"{prefix}{key}.")
 
 
 def _unknown(config: DictConfig) -> Iterator[str]:
     """Keys that +KEY=VALUE put into a node whose keys are all known."""
-    present = [key for key in config if not OmegaConf.is_missing(config, key)]
+    present = [key for key in config if key != "hydra" and not OmegaConf.is_missing(config, key)]
     for group, node in ((str(key), config[key]) for key in present):
         kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
         if dataclasses.is_dataclass(kind):

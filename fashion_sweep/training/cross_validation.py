@@ -19,7 +19,6 @@ import numpy as np
 from hydra.utils import get_method
 
 from fashion_sweep.config import constraints, targets
-from fashion_sweep.data import loading
 from fashion_sweep.data.dataset import Dataset, one_line
 from fashion_sweep.errors import ConfigError, DataError
 from fashion_sweep.storage import provenance
@@ -144,7 +143,7 @@ def build(node: Mapping[str, Any]) -> Any:
 
 def _run(job: Job, folds: int) -> None:
     node = job.config["data"]
-    dataset, limit = loading.load(node), node["limit"]
+    dataset, limit = job.dataset(), node["limit"]
     count = len(dataset.labels[:limit])
     held_out = count // folds
     job.recorder.describe_data(dataset, count - held_out, held_out)

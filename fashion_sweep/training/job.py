@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.data import loading, split
+from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.provenance import versions
 from fashion_sweep.storage.record import RunRecord, Status
@@ -42,9 +43,10 @@ class Job:
             config=spec.hidden.in_config(spec.config),
             git=spec.code.git,
             code=spec.code.fingerprint,
+            request=spec.request,
         )
         self.recorder = Recorder(self.run, record, spec.own_log, hide=spec.hidden.in_text)
-        self._hidden = spec.hidden
+        self._hidden, self._cwd = spec.hidden, spec.cwd
         self.state: State | None = None  # that the run goes on from
 
     @property
@@ -52,10 +54,16 @@ class Job:
         """Whether the run has begun and not ended."""
         return self.recorder.record.status is Status.RUNNING
 
+    def dataset(self) -> Dataset:
+        """All images and labels of the run, not split."""
+        with loading.from_folder(self._cwd):
+            return loading.load(self.config["data"])
+
     @cached_property
     def split(self) -> split.Split:
         """The data; noted in the record when it is first asked for."""
-        dataset, split = loading.load_split(self.config["data"])
+        with loading.from_folder(self._cwd):
+            dataset, split = loading.load_split(self.config["data"])
         self.recorder.describe_data(dataset, len(split.x_train), len(split.x_val))
         return split
 

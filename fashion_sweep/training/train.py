@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from fashion_sweep.config.redaction import redacted_logs
 from fashion_sweep.config.run_spec import RunSpec
@@ -29,7 +30,7 @@ def train(specs: Sequence[RunSpec]) -> list[RunRecord]:
     handed to it together. Raises only KeyboardInterrupt, after the runs that it met are recorded as interrupted:
     at the end of the running epoch, or at once on a second signal.
     """
-    found = [_kept(spec) or Job(spec) for spec in specs]
+    found = [_kept(spec) or _refused(spec) or Job(spec) for spec in specs]
     jobs = [one for one in found if isinstance(one, Job)]
     with redacted_logs(spec.hidden for spec in specs), interruption.deferred(lambda: _give_up(jobs)):
         _train(jobs)
@@ -64,6 +65,16 @@ def lost(spec: RunSpec, status: Status, reason: str) -> None:
 def _kept(spec: RunSpec) -> RunRecord | None:
     record = _record(spec)
     return record if record is not None and record.is_kept(spec.identity, spec.config["retry"]) else None
+
+
+def _refused(spec: RunSpec) -> RunRecord | None:
+    """A record, written nowhere, of a run whose folder is another run's; None where it is not."""
+    with suppress(UserError):
+        record = RunDir(spec.folder).read_record()
+        if record is not None and record.identity != spec.identity:
+            reason = f"{spec.folder} holds another run; give another folder"
+            return RunRecord(spec.name, spec.identity, Status.FAILED, reason)
+    return None
 
 
 def _record(spec: RunSpec) -> RunRecord | None:

@@ -108,9 +108,9 @@ class Session:
 
 @contextmanager
 def opened(config_path: Path, config_dir: Path | None, job_name: str, now: datetime) -> Iterator[Session]:
-    """Within the block Hydra is initialized with these sources: ``--config-path`` and ``--config-dir``. now: see ``pin_now``.
+    """Within the block Hydra is initialized with these sources: ``--config-path`` and ``--config-dir``.
 
-    Raises HydraException for a search path plugin that fails.
+    now: see ``pin_now``. Raises HydraException for a search path plugin that fails.
     """
     version.setbase(VERSION_BASE)
     loader = _loader(config_path, config_dir)
