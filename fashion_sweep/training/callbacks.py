@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from fashion_sweep.config import targets
+from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.job import Job, guarded
 
 PATHS = ("filepath", "filename", "log_dir", "backup_dir")
@@ -46,7 +47,7 @@ def _needs_batches(callback: keras.callbacks.Callback) -> bool:
     if isinstance(callback, keras.callbacks.ModelCheckpoint):
         return bool(callback.save_freq != "epoch")
     if isinstance(callback, keras.callbacks.TensorBoard):
-        return bool(callback.update_freq != "epoch" or callback._should_trace)
+        return bool(callback.update_freq != "epoch" or keras_internals.profiles_batches(callback))
     base = keras.callbacks.Callback
     return any(getattr(type(callback), hook) is not getattr(base, hook) for hook in BATCH_HOOKS)
 

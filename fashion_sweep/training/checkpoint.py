@@ -61,7 +61,7 @@ class State:
         for variable, value in zip(own, self.variables, strict=True):
             variable.assign(value)
 
-    def remind(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    def restore_callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Give the callbacks what they remembered; call it after their on_train_begin, which clears that."""
         for callback, remembered in zip(callbacks, self.callbacks, strict=True):
             vars(callback).update(remembered)

@@ -59,9 +59,9 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._job, self.others, self._pace = job, others, checkpoint.SaveInterval()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Remind the other callbacks, which have just forgotten all."""
+        """Restore the other callbacks, which have just cleared what they remember."""
         if self._job.state is not None:
-            self._job.state.remind(self.others)
+            self._job.state.restore_callbacks(self.others)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         """Save where it is time; raise what has interrupted the run."""
