@@ -108,7 +108,7 @@ def test_the_epoch_loop_trains_with_any_engine(make_spec):
     specs = [make_spec("trainer=compiled", "batch_size=100", f"seed={seed}", folder=str(seed)) for seed in (3, 4)]
     jobs, engine = [Job(spec) for spec in specs], Recorded()
     for job in jobs:
-        job.begin()
+        job.start()
     packed.train(jobs, engine)
     shapes = [(2, 256), (3, 2), (2, 1), (2,)]
     stores = [("store", 0), ("store", 1)]

@@ -30,7 +30,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class EpochInputs:
-    """What differs between the runs of a pack, or between epochs: inputs of a program, so that nothing compiles anew.
+    """What differs between the runs of a pack, or between epochs: as inputs of a program it compiles nothing again.
 
     steps = ceil(N / batch size), a partial last batch included.
     """

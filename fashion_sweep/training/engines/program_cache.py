@@ -21,7 +21,7 @@ class ProgramCache(Generic[_Kind]):
         self._found: OrderedDict[str, _Kind] = OrderedDict()
 
     def get(self, key: Sequence[Any], make: Callable[[], _Kind]) -> _Kind:
-        """The program of this key, made if there is none. key: JSON, or whatever is told apart by its text."""
+        """The program of this key, made if there is none. key: JSON, or anything that differs in its text."""
         text = json.dumps(key, default=str)
         if text not in self._found:
             self._found[text] = make()

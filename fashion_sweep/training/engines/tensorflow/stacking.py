@@ -20,7 +20,7 @@ SUBCLASS = "the model is a subclass of its own"
 
 
 def unsupported_reason(model: keras.Model) -> str | None:
-    """Why the model cannot be stacked with others, in a few words; None where it can."""
+    """Why the model cannot be stacked with others, in a few words; None if it can."""
     if not _is_clonable(model):
         return SUBCLASS
     return next(filter(None, map(_unsupported_layer, keras_internals.all_layers(model))), None)
