@@ -16,7 +16,7 @@ from fashion_sweep.models import optimizers
 from fashion_sweep.storage.record import METRICS, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import model_setup
-from fashion_sweep.training.engines import program_cache
+from fashion_sweep.training.engines import default_engine
 from fashion_sweep.training.engines.tensorflow import stacking
 from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs, scales, thresholds
 from fashion_sweep.training.job import Job
@@ -289,7 +289,7 @@ def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec)
     )
     for spec in (first, other, again):
         train([spec])
-    program_cache.forget()
+    default_engine().forget()
     anew = make_spec(*words, "seed=1", folder="d")
     train([anew])
     assert rows(first) == rows(again) == rows(anew) != rows(other)

@@ -8,8 +8,8 @@ import pytest
 
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
-from fashion_sweep.training import packed, packing
-from fashion_sweep.training.engines import program_cache
+from fashion_sweep.training import packing, packs
+from fashion_sweep.training.engines import default_engine
 from fashion_sweep.training.train import train
 
 TINY = ("trainer=compiled", "model.hidden_units=[20]", "epochs=1", "save=none", "callbacks=none")
@@ -20,7 +20,7 @@ def first_loss(spec):
 
 
 def test_a_grid_over_inputs_compiles_once(make_spec):
-    program_cache.forget()
+    default_engine().forget()
     grid = [(0.1, 0.1, 0.9, 1e-7), (0.01, 0.2, 0.9, 1e-3), (0.01, 0.9, 0.5, 1e-3)]
     names = ("optimizer.learning_rate", "model.dropout", "optimizer.beta_1", "optimizer.epsilon")
     specs = [
@@ -29,41 +29,41 @@ def test_a_grid_over_inputs_compiles_once(make_spec):
     ]
     for spec in specs:
         train([spec])
-    [program] = program_cache.programs.values()
+    [program] = default_engine().programs.values()
     assert program._epoch._function.experimental_get_tracing_count() == 1
     assert len({first_loss(spec) for spec in specs}) == 3
 
 
 def test_with_and_without_dropout_or_momentum_are_two_programs(make_spec):
-    program_cache.forget()
+    default_engine().forget()
     for number, rate in enumerate((0.3, 0)):
         train([make_spec(*TINY, f"model.dropout={rate}", folder=f"dropout{number}")])
     for number, momentum in enumerate((0, 0.5, 0.9)):
         train([make_spec(*TINY, "optimizer=sgd", f"optimizer.momentum={momentum}", folder=f"sgd{number}")])
-    assert len(program_cache.programs) == 4
+    assert len(default_engine().programs) == 4
 
 
 @pytest.mark.slow
 def test_tensorflow_does_not_take_many_programs_for_one_that_is_traced_again_and_again(make_spec, caplog):
-    program_cache.forget()
+    default_engine().forget()
     for units in range(10, 17):
         train([make_spec(*TINY, f"model.hidden_units=[{units}]", folder=str(units))])
-    assert len(program_cache.programs) == 7
+    assert len(default_engine().programs) == 7
     assert "retracing" not in caplog.text
 
 
 def test_one_validation_serves_all_optimizers_of_a_model(make_spec):
-    program_cache.forget()
+    default_engine().forget()
     specs = [make_spec(*TINY, f"optimizer={name}", folder=name) for name in ("sgd", "adam")]
     for spec in specs:
         train([spec])
-    assert len(program_cache.programs) == 2
-    assert len(program_cache.validations) == 1
+    assert len(default_engine().programs) == 2
+    assert len(default_engine().validations) == 1
 
 
 def test_a_schedule_and_a_constant_rate_never_share_a_program(make_spec):
     """Keras keeps the learning rate in a variable in one case and not in the other."""
-    program_cache.forget()
+    default_engine().forget()
     names = ("constant", "cosine")
     one_by_one = [make_spec(*TINY, f"schedule={name}", folder=name) for name in names]
     together = [make_spec(*TINY, f"schedule={name}", folder=f"pack_{name}") for name in names]
@@ -131,11 +131,11 @@ def test_a_run_does_not_train_with_values_of_the_run_before_it(make_spec, own_ne
     def spec(value, folder):
         return make_spec(*TINY[:1], *TINY[2:], *own_nets(name, "p", value), folder=folder)
 
-    program_cache.forget()
+    default_engine().forget()
     first, second = spec(0.1, "first"), spec(0.9, "second")
     for each in (first, second):
         train([each])
-    program_cache.forget()
+    default_engine().forget()
     alone = spec(0.9, "alone")
     train([alone])
     assert first_loss(second) == first_loss(alone) != first_loss(first)
@@ -154,7 +154,7 @@ def test_a_key_named_dropout_of_a_model_of_ones_own_is_no_dropout_rate(make_spec
 def test_every_member_of_a_pack_is_compared_not_the_first_alone(make_spec, own_nets, monkeypatch, caplog):
     """Whatever the plan takes for one architecture: what one program cannot train is not trained by one."""
     caplog.set_level("INFO")
-    monkeypatch.setattr(packed, "pack_key", lambda _config: "all")
+    monkeypatch.setattr(packs, "pack_key", lambda _config: "all")
     values = (0.1, 0.9)
     pack = [make_spec(*TINY[:1], *TINY[2:], *own_nets("rescaled", "dropout", v), folder=f"pack{v}") for v in values]
     assert [record.pack for record in train(pack)] == [1, 1]

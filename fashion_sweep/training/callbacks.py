@@ -1,4 +1,4 @@
-"""Keras callbacks: those that a config asks for, and those that every run has."""
+"""Keras callbacks: those named in a config, and those of every run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 import keras
 
 from fashion_sweep.config import targets
+from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.job import Job, guarded
 
 PATHS = ("filepath", "filename", "log_dir", "backup_dir")
-"""Arguments of Keras callbacks that name a file or folder; a relative one lies in the run's folder."""
+"""Arguments of Keras callbacks that name a file or folder; relative ones are taken from the run's folder."""
 
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
@@ -27,26 +28,26 @@ def of(job: Job) -> list[keras.callbacks.Callback]:
 
 
 def batch_callback(job: Job) -> str | None:
-    """Which callback of the config would miss the single batches, in a few words; None where none does."""
+    """Which callback of the config needs to be called on batches, in a few words; None if none does."""
     with guarded([job]):
         missing = (callback for callback in _own(job) if _needs_batches(callback))
         return next((f"callback {type(callback).__name__} works on batches" for callback in missing), None)
-    return None  # it could not be made, and the run has failed
+    return None  # a callback could not be made, and the run has failed
 
 
 def _own(job: Job) -> list[keras.callbacks.Callback]:
-    """The callbacks of the config's node; a key set to null is left out."""
+    """The callbacks of the config's node; keys set to null are skipped."""
     nodes: Mapping[str, Any] = job.config["callbacks"]
     return [targets.call(_in_folder(node, job.run.path)) for node in nodes.values() if node]
 
 
 def _needs_batches(callback: keras.callbacks.Callback) -> bool:
     if isinstance(callback, keras.callbacks.TerminateOnNaN):
-        return False  # every run ends at the end of an epoch whose loss is not finite
+        return False  # EpochReporter ends every run after an epoch whose loss is not finite
     if isinstance(callback, keras.callbacks.ModelCheckpoint):
         return bool(callback.save_freq != "epoch")
     if isinstance(callback, keras.callbacks.TensorBoard):
-        return bool(callback.update_freq != "epoch" or callback._should_trace)
+        return bool(callback.update_freq != "epoch" or keras_internals.profiles_batches(callback))
     base = keras.callbacks.Callback
     return any(getattr(type(callback), hook) is not getattr(base, hook) for hook in BATCH_HOOKS)
 
@@ -56,9 +57,9 @@ def _in_folder(node: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
-    """Keras' ModelCheckpoint, except that a file is written beside its place and moved there when it is whole.
+    """Keras' ModelCheckpoint, except that each file is written beside its place and moved there once it is complete.
 
-    So a run that is killed while it saves, or whose disk is full, keeps its previous best model.
+    So a run that is killed while saving, or that fills the disk, keeps its previous best model.
     """
 
     def __init__(self, filepath: str, **arguments: Any) -> None:
@@ -68,7 +69,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         super().__init__(str(Path(folder) / beside), **arguments)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save where this epoch is better, then move what was saved."""
+        """Save if this epoch is better, then move what was saved."""
         super().on_epoch_end(epoch, logs)
         prefix = f".{os.getpid()}."
         for written in self._final.parent.glob(f"{prefix}*{self._final.suffix}"):
@@ -76,7 +77,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
 
 
 class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc]
-    """Hands every epoch's metrics on, and ends a run whose loss is no longer a finite number."""
+    """Reports the metrics of every epoch, and stops a run whose loss is no longer a finite number."""
 
     def __init__(self, report: Callable[[dict[str, float]], None], *, with_learning_rate: bool) -> None:
         """report: called with metric -> value after every epoch."""

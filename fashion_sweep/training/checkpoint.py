@@ -1,7 +1,7 @@
-"""What a run that was interrupted needs to go on as if nothing had happened: weights, optimizer, callbacks, epoch.
+"""What it takes to continue an interrupted run as if nothing had happened: weights, optimizer, callbacks, epoch.
 
-Data order and dropout are functions of seed, epoch and step and need no saving. The file is a NumPy archive without
-pickled objects. It is written rarely enough to cost about a hundredth of the training time.
+Data order and dropout are functions of seed, epoch and step and need not be saved. The file is a NumPy archive without
+pickled objects, written rarely enough to cost about a hundredth of the training time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from fashion_sweep.storage.run_dir import RunDir
 log = logging.getLogger(__name__)
 
 SHARE = 0.01
-"""Most of the training time that saving may take."""
+"""The largest share of the training time that saving may take."""
 LEAST_SECONDS = 1.0
-"""Training that is not worth saving: what is lost with it is done again in this time."""
+"""Training time that is not worth saving, because it is repeated as quickly as that."""
 
 _MONITORS = ("best", "wait")
 KEPT = {
@@ -37,8 +37,8 @@ KEPT = {
     "TensorBoard": (),
     "EpochReporter": (),
 }
-"""The attributes in which callbacks keep what they remember from epoch to epoch, by class. Of any other class all
-attributes are kept, if they are plain values."""
+"""The attributes that callbacks carry from epoch to epoch, by class. For any other class all attributes are saved, if
+they are plain values."""
 
 _KERAS_OWN = ("params", "model", "_model", "validation_data")
 _PLAIN = (bool, int, float, str, np.generic, type(None))
@@ -48,12 +48,12 @@ _PLAIN = (bool, int, float, str, np.generic, type(None))
 class State:
     """A run after one of its epochs."""
 
-    epoch: int  # epochs that are done
+    epoch: int  # epochs trained so far
     variables: list[np.ndarray]  # of the model, then of the optimizer
     callbacks: list[dict[str, Any]]  # of each callback: attribute -> value
 
     def load_into(self, model: keras.Model) -> None:
-        """Give a compiled model of the same architecture the weights and the optimizer state of then."""
+        """Restore weights and optimizer of a compiled model. Raises ValueError for one of another architecture."""
         own = _variables(model)
         shapes = [tuple(variable.shape) for variable in own], [value.shape for value in self.variables]
         if shapes[0] != shapes[1]:
@@ -61,24 +61,25 @@ class State:
         for variable, value in zip(own, self.variables, strict=True):
             variable.assign(value)
 
-    def remind(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """Give the callbacks what they remembered; call it after their on_train_begin, which clears that."""
-        for callback, remembered in zip(callbacks, self.callbacks, strict=True):
-            vars(callback).update(remembered)
+    def restore_callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """Restore the attributes of the callbacks. Call it after their on_train_begin, which resets them."""
+        for callback, saved in zip(callbacks, self.callbacks, strict=True):
+            vars(callback).update(saved)
 
 
 def of(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback], epoch: int) -> State:
     """The state of a compiled model and its callbacks after ``epoch`` epochs."""
-    return State(epoch, [np.asarray(variable) for variable in _variables(model)], [_memory(each) for each in callbacks])
+    variables = [np.asarray(variable) for variable in _variables(model)]
+    return State(epoch, variables, [_attributes(each) for each in callbacks])
 
 
 def unsupported_reason(callbacks: Sequence[keras.callbacks.Callback]) -> str | None:
-    """Which callback has a memory that cannot be kept, in a few words; None where none has."""
+    """Which callback has attributes that cannot be saved, in a few words; None if none has."""
     return next((f"callback {type(each).__name__} cannot be kept" for each in callbacks if not _is_plain(each)), None)
 
 
 def save(run: RunDir, stamp: Mapping[str, Any], state: State) -> None:
-    """Write a run's state. stamp: what must be the same for it to count, JSON."""
+    """Write a run's state. stamp: what must not have changed for the state to be used again, JSON."""
     arrays: list[np.ndarray] = list(state.variables)
     callbacks = [{key: _pack(value, arrays) for key, value in each.items()} for each in state.callbacks]
     note = {"stamp": stamp, "epoch": state.epoch, "variables": len(state.variables), "callbacks": callbacks}
@@ -87,7 +88,7 @@ def save(run: RunDir, stamp: Mapping[str, Any], state: State) -> None:
 
 
 def read(run: RunDir, stamp: Mapping[str, Any]) -> State | None:
-    """A run's state; None where there is none, where it is damaged, or where its stamp is another."""
+    """A run's state; None if there is none, if it is damaged, or if its stamp differs."""
     try:
         with np.load(run.state, allow_pickle=False) as archive:
             first, *arrays = [archive[f"arr_{number}"] for number in range(len(archive.files))]
@@ -106,7 +107,7 @@ def read(run: RunDir, stamp: Mapping[str, Any]) -> State | None:
 
 @dataclass
 class SaveInterval:
-    """Says when it is time to save: never more than SHARE of the time that has passed goes into it."""
+    """Decides when to save, so that saving takes no more than SHARE of the time."""
 
     clock: Callable[[], float] = time.perf_counter  # seconds from any origin
     cost: float = 0.0  # seconds of the last save
@@ -120,26 +121,26 @@ class SaveInterval:
         return self.clock() - self.last >= max(LEAST_SECONDS, self.cost / SHARE)
 
     def saved(self, started: float) -> None:
-        """Note a save that began at this time of the clock."""
+        """Record a save that started at this time of the clock."""
         self.last = self.clock()
         self.cost = self.last - started
 
 
 def _variables(model: keras.Model) -> list[Any]:
-    """All that training changes: weights, states of random generators, optimizer variables."""
+    """Everything that training changes: weights, states of random generators, optimizer variables."""
     model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]
 
 
-def _memory(callback: keras.callbacks.Callback) -> dict[str, Any]:
+def _attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
     names = KEPT.get(type(callback).__name__, [name for name in vars(callback) if name not in _KERAS_OWN])
     return {name: vars(callback)[name] for name in names if name in vars(callback)}
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a callback's memory, or a value in it, can be written down without pickling."""
+    """Whether a callback's attributes, or a value in them, can be saved without pickling."""
     if isinstance(value, keras.callbacks.Callback):
-        return type(value).__name__ in KEPT or all(_is_plain(each) for each in _memory(value).values())
+        return type(value).__name__ in KEPT or all(_is_plain(each) for each in _attributes(value).values())
     if isinstance(value, (list, tuple)):
         return all(_is_plain(item) for item in value)
     if isinstance(value, dict):
@@ -148,7 +149,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _pack(value: Any, arrays: list[np.ndarray]) -> Any:
-    """A value as JSON; arrays and NumPy's numbers are put into ``arrays`` and stand as their number there."""
+    """A value as JSON, with arrays and NumPy's numbers moved to ``arrays`` and replaced by their index there."""
     if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "numpy"):
         arrays.append(np.asarray(value))
         return {"array": len(arrays) - 1}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fashion_sweep.training import native_output, packing
-from fashion_sweep.training.network_trainer import NetworkTrainer
+from fashion_sweep.training import packing
+from fashion_sweep.training.network_trainer import NetworkTrainer, importing
 
 if TYPE_CHECKING:
     from fashion_sweep.training.job import Job
@@ -21,10 +21,10 @@ class Compiled(NetworkTrainer):
 
     def train(self, jobs: Sequence[Job]) -> None:
         """Train runs, those that fit together in packs."""
-        with native_output.importing(jobs[0].run.log):
-            from fashion_sweep.training import packed
+        with importing(jobs[0].run.log):
+            from fashion_sweep.training import packs
 
-        packed.train(jobs)
+        packs.train(jobs)
 
 
 compiled = Compiled  # the name in conf/, which is part of every run's identity

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.training import native_output
-from fashion_sweep.training.network_trainer import NetworkTrainer
+from fashion_sweep.training.network_trainer import NetworkTrainer, importing
 
 if TYPE_CHECKING:
     from fashion_sweep.training.job import Job
@@ -26,7 +25,7 @@ class Fit(NetworkTrainer):
 
     def train(self, jobs: Sequence[Job]) -> None:
         """Train runs one after another."""
-        with native_output.importing(jobs[0].run.log):
+        with importing(jobs[0].run.log):
             from fashion_sweep.training import keras_fit
 
         keras_fit.train(jobs, self._steps_per_execution, self._jit_compile)

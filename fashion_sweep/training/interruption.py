@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM while runs train: the running epoch ends first, so that what was done is kept.
+"""Ctrl-C and SIGTERM during training: the running epoch ends first, so that its work is kept.
 
-The first signal is noted, and raised when the trainer asks at the end of an epoch; a second one is raised at once.
+The first signal is deferred until the trainer calls ``check`` at the end of an epoch; a second one is raised at once.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 GRACE_S = 4.0
-"""Seconds that an epoch may still take. No signal reaches Python while TensorFlow computes: then the process ends."""
+"""Seconds that the epoch may still take before the process ends: no signal reaches Python while TensorFlow computes."""
 
 _Handlers = dict[signal.Signals, Any]
-_received: list[int] = []  # the signal that is noted and not yet raised
-_replaced: list[_Handlers] = []  # signal -> handler that stood before, while signals are noted
+_received: list[int] = []  # the signal that is deferred
+_replaced: list[_Handlers] = []  # signal -> the handler before, while signals are deferred
 
 
 @contextmanager
-def deferred(last_words: Callable[[], None]) -> Iterator[None]:
-    """Within the block SIGINT and SIGTERM wait for ``check``; one that has waited in vain is raised at its end.
+def deferred(on_timeout: Callable[[], None]) -> Iterator[None]:
+    """Within the block, defer SIGINT and SIGTERM until ``check`` is called, or until the end of the block.
 
-    last_words: called in another thread, where an epoch takes longer than GRACE_S, before the process ends. Signals
-    reach only the main thread: in any other one, and within another such block, this does nothing.
+    on_timeout: called in another thread, before the process ends, if the epoch takes longer than GRACE_S. Only the main
+    thread receives signals: in any other thread, and within another such block, this does nothing.
     """
     if _replaced or threading.current_thread() is not threading.main_thread():
         yield
         return
-    watch = _Watch(last_words)
-    before = {number: signal.signal(number, watch.note) for number in (signal.SIGINT, signal.SIGTERM)}
+    watch = _Watch(on_timeout)
+    before = {number: signal.signal(number, watch.defer) for number in (signal.SIGINT, signal.SIGTERM)}
     _replaced.append(before)
     try:
         yield
@@ -49,22 +49,22 @@ def deferred(last_words: Callable[[], None]) -> Iterator[None]:
 
 
 def is_requested() -> bool:
-    """Whether a signal waits."""
+    """Whether a signal has been deferred."""
     return bool(_received)
 
 
 def check() -> None:
-    """Raise what the signal that waits would have raised when it came; nothing where none has come."""
+    """Raise what the deferred signal would have raised, if there is one."""
     if _received:
         _raise(_received.pop(), None)
 
 
 class _Watch:
-    def __init__(self, last_words: Callable[[], None]) -> None:
-        self._last_words = last_words
+    def __init__(self, on_timeout: Callable[[], None]) -> None:
+        self._on_timeout = on_timeout
         self._timer: threading.Timer | None = None
 
-    def note(self, number: int, frame: FrameType | None) -> None:
+    def defer(self, number: int, frame: FrameType | None) -> None:
         """The handler of both signals."""
         if self._timer is not None:  # the second one
             _received.clear()
@@ -80,7 +80,7 @@ class _Watch:
 
     def _give_up(self, number: int) -> None:
         try:
-            self._last_words()
+            self._on_timeout()
         finally:
             logging.shutdown()
             os._exit(128 + number)

@@ -1,4 +1,4 @@
-"""One run while it is trained: its spec, its recorder, and what happens to it when something is raised."""
+"""One run during training: its spec, its recorder, and what an exception does to it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading, split
 from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.errors import FolderError
@@ -16,20 +17,18 @@ from fashion_sweep.storage.provenance import versions
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import interruption
+from fashion_sweep.training.failures import reason
 from fashion_sweep.training.native_output import native_output_to
 from fashion_sweep.training.recorder import Recorder
 
 if TYPE_CHECKING:
     from fashion_sweep.training.checkpoint import State
 
-from fashion_sweep.config.run_spec import RunSpec
-from fashion_sweep.training.failures import reason
-
 log = logging.getLogger(__name__)
 
 
 class Job:
-    """A run that a trainer trains: within ``running``, it hands each epoch to ``recorder.epoch`` and calls end last."""
+    """A run for a trainer, which passes each epoch to ``recorder.epoch`` within ``running`` and calls ``end`` last."""
 
     def __init__(self, spec: RunSpec) -> None:
         self.config, self.run = spec.config, RunDir(spec.folder)
@@ -47,11 +46,11 @@ class Job:
         )
         self.recorder = Recorder(self.run, record, spec.own_log, hide=spec.hidden.in_text)
         self._hidden, self._cwd = spec.hidden, spec.cwd
-        self.state: State | None = None  # that the run goes on from
+        self.state: State | None = None  # from which the run is continued
 
     @property
     def is_running(self) -> bool:
-        """Whether the run has begun and not ended."""
+        """Whether the run has started and not ended."""
         return self.recorder.record.status is Status.RUNNING
 
     def dataset(self) -> Dataset:
@@ -61,14 +60,14 @@ class Job:
 
     @cached_property
     def split(self) -> split.Split:
-        """The data; noted in the record when it is first asked for."""
+        """The data, described in the record at first use."""
         with loading.from_folder(self._cwd):
             dataset, split = loading.load_split(self.config["data"])
         self.recorder.describe_data(dataset, len(split.x_train), len(split.x_val))
         return split
 
-    def begin(self) -> None:
-        """The run begins, or goes on after the epochs that its saved state has."""
+    def start(self) -> None:
+        """Start the run, or continue it after the epochs of its saved state."""
         self.state = self._saved_state()
         self.recorder.start(self.run.read_history()[: self.state.epoch] if self.state else ())
 
@@ -85,12 +84,12 @@ class Job:
 
     @property
     def _stamp(self) -> dict[str, Any]:
-        """What must be the same for a saved state to count."""
+        """What must not have changed for a saved state to be used."""
         record = self.recorder.record
         return {"identity": record.identity, "code": record.code, "versions": versions()}
 
     def restore(self, model: Any) -> int:
-        """Give the model what was saved, and return how many epochs that has; 0 where there is nothing that fits."""
+        """Load the saved state into the model and return its number of epochs; 0 if there is none that fits."""
         if self.state is None:
             return 0
         try:
@@ -103,7 +102,7 @@ class Job:
         return self.state.epoch
 
     def save_state(self, model: Any, callbacks: Sequence[Any]) -> None:
-        """Save what it takes to go on after the epochs so far. A full disk does not end a run that may not need it."""
+        """Save what it takes to continue after the epochs so far. A full disk is logged and does not end the run."""
         from fashion_sweep.training import checkpoint
 
         now = checkpoint.of(model, callbacks, len(self.recorder.rows))
@@ -115,7 +114,7 @@ class Job:
             log.warning("The state could not be saved: %s", error)
 
     def end(self, model: Any) -> None:
-        """Keep what the config asks for of the trained model, and write the final record."""
+        """Save the trained model as the config's ``save`` demands, and write the final record."""
         if self.recorder.is_finite:
             self.recorder.save(model, self.config["save"])
             self.recorder.finish(Status.COMPLETED)
@@ -126,19 +125,19 @@ class Job:
 
 @contextmanager
 def running(jobs: Sequence[Job]) -> Iterator[None]:
-    """Begin the runs; within the block, what C++ code writes goes to the first one's log. See ``guarded``."""
+    """Start the runs; within the block, C++ code writes to the log of the first one. See ``guarded``."""
     with native_output_to(jobs[0].run.log), guarded(jobs):
         interruption.check()
         for job in jobs:
-            job.begin()
+            job.start()
         yield
 
 
 @contextmanager
 def guarded(jobs: Sequence[Job]) -> Iterator[None]:
-    """Whatever is raised within the block ends these runs, as far as they have not ended, and nothing else.
+    """Record an exception raised within the block in those of these runs that have not ended, and suppress it.
 
-    Only KeyboardInterrupt goes on, after the runs are recorded as interrupted.
+    KeyboardInterrupt alone is raised again, after the runs are recorded as interrupted.
     """
     try:
         yield

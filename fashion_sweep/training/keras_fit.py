@@ -37,38 +37,39 @@ def _fitted(job: Job, steps_per_execution: int, jit_compile: bool | str) -> kera
     )
     model_setup.describe(job, model)
     shuffled = _Shuffled(job)
-    keeper = _Keeper(job, callbacks.of(job))
+    saver = _StateSaver(job, callbacks.of(job))
     model.fit(
         shuffled.batches(steps),
         initial_epoch=job.restore(model),
         epochs=job.config["epochs"],
         validation_data=(_scaled(job.split)[1], job.split.y_val),
         validation_batch_size=job.config["batch_size"],
-        callbacks=[shuffled, *keeper.others, keeper],
+        callbacks=[shuffled, *saver.others, saver],
         shuffle=False,
         verbose=0,
     )
     return model
 
 
-class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Saves the state of a run after its other callbacks, gives it back to them, and ends an interrupted run."""
+class _StateSaver(keras.callbacks.Callback):  # type: ignore[misc]
+    """Saves the state of a run after its other callbacks, restores theirs, and ends an interrupted run."""
 
     def __init__(self, job: Job, others: list[keras.callbacks.Callback]) -> None:
         super().__init__()
-        self._job, self.others, self._pace = job, others, checkpoint.SaveInterval()
+        self._job, self.others, self._interval = job, others, checkpoint.SaveInterval()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Remind the other callbacks, which have just forgotten all."""
+        """Restore the other callbacks, which have just reset their attributes."""
         if self._job.state is not None:
-            self._job.state.remind(self.others)
+            self._job.state.restore_callbacks(self.others)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Save where it is time; raise what has interrupted the run."""
-        if (self._pace.is_due or interruption.is_requested()) and checkpoint.unsupported_reason(self.others) is None:
-            started = self._pace.clock()
+        """Save if it is time; raise what has interrupted the run."""
+        is_time = self._interval.is_due or interruption.is_requested()
+        if is_time and checkpoint.unsupported_reason(self.others) is None:
+            started = self._interval.clock()
             self._job.save_state(self.model, self.others)
-            self._pace.saved(started)
+            self._interval.saved(started)
         interruption.check()
 
 
@@ -80,11 +81,11 @@ class _Shuffled(keras.callbacks.Callback):  # type: ignore[misc]
         self._job, self._epoch = job, 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Note the epoch: Keras begins to read its batches after this."""
+        """Set the epoch; Keras reads its batches only after this."""
         self._epoch = epoch
 
     def batches(self, steps: int) -> tf.data.Dataset:
-        """Images and labels of an epoch's ``steps`` batches, in the order of the epoch that is begun last."""
+        """Images and labels of an epoch's ``steps`` batches, in the order of the epoch that started last."""
         size = self._job.config["batch_size"]
         images, labels = tf.constant(_scaled(self._job.split)[0]), tf.constant(self._job.split.y_train)
 
@@ -102,5 +103,5 @@ class _Shuffled(keras.callbacks.Callback):  # type: ignore[misc]
 
 @lru_cache(maxsize=1)
 def _scaled(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation images as a model takes them, kept for the next run of a sweep."""
+    """Training and validation images as input of a model, kept for the next run of a sweep."""
     return scale(split.x_train), scale(split.x_val)

@@ -29,7 +29,7 @@ def order(job: Job, epoch: int) -> np.ndarray:
 def compiled_model(job: Job, **options: Any) -> keras.Model:
     """A new model with the initial weights of the run's seed, its optimizer, loss and accuracy.
 
-    options: further arguments of keras.Model.compile. All random numbers of Keras begin anew, so that a run does not
+    options: further arguments of keras.Model.compile. Keras' random numbers are seeded again, so that a run does not
     depend on those before it in the process.
     """
     keras.utils.clear_session()

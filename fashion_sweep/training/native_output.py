@@ -1,7 +1,7 @@
 """Where TensorFlow's C++ code writes.
 
-It logs to file descriptor 2 before any setting can stop it, and would write over a progress line. So during training
-that descriptor leads to the run's log, while Python's own sys.stderr stays where it was.
+It logs to file descriptor 2 before any setting can stop it, and would overwrite a progress line. So during training
+that descriptor is redirected to the run's log, while Python's own sys.stderr is not.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 ASKED_FOR = "TF_CPP_MIN_LOG_LEVEL"
-"""Set this environment variable, to any value, and TensorFlow's messages go to the terminal as they always did."""
+"""Set this environment variable, to any value, and TensorFlow's messages go to the terminal as usual."""
 
 
 class _Stderr:
-    """sys.stderr within a block. A logger that keeps it, as TensorFlow's does, writes to a later sys.stderr later."""
+    """sys.stderr within a block. A logger that keeps it, as TensorFlow's does, writes to the current one afterwards."""
 
     def __init__(self, file: TextIO) -> None:
         self.file: TextIO | None = file
@@ -29,12 +29,12 @@ class _Stderr:
         return getattr(self.file or sys.stderr, name)
 
     def close(self) -> None:
-        """Close nothing: absl's logger does so when logging is set up anew, and the sys.stderr of later is not its."""
+        """Do nothing: absl's logger closes its stream when logging is set up again, and must not close sys.stderr."""
 
 
 @contextmanager
 def native_output_to(path: Path | None) -> Iterator[None]:
-    """Within the block, append what C and C++ code writes to stderr to a file, or drop it where path is None."""
+    """Within the block, append what C and C++ code writes to stderr to a file, or drop it if path is None."""
     if ASKED_FOR in os.environ:
         yield
         return

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.data import split
 from fashion_sweep.errors import ConfigError
 from fashion_sweep.training import native_output, packing
+from fashion_sweep.training.engines import default_engine
 from fashion_sweep.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from fashion_sweep.data.dataset import Dataset
     from fashion_sweep.training.job import Job
+
+
+@contextmanager
+def importing(log: Path | None) -> Iterator[None]:
+    """For a block that imports Keras, with the engine's environment; log: see ``native_output.importing``."""
+    for name, value in default_engine().environment.items():
+        os.environ.setdefault(name, value)
+    with native_output.importing(log):
+        yield
 
 
 class NetworkTrainer(Trainer):
@@ -33,7 +46,7 @@ class NetworkTrainer(Trainer):
 
     def summary(self, config: Mapping[str, Any], dataset: Dataset) -> str:
         """What ``model.summary()`` prints."""
-        with native_output.importing(None):
+        with importing(None):
             import keras
 
             from fashion_sweep.models import build
@@ -45,8 +58,8 @@ class NetworkTrainer(Trainer):
 
     def warm_up(self) -> None:
         """Import TensorFlow and Keras."""
-        with native_output.importing(None):
-            from fashion_sweep.training import packed  # noqa: F401 - imported for its dependencies
+        with importing(None):
+            from fashion_sweep.training import packs  # noqa: F401 - imported for its dependencies
 
 
 class FunctionTrainer(NetworkTrainer):

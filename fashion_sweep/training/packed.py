@@ -1,79 +1,42 @@
-"""The compiled trainer: every epoch of a run, or of a pack of runs, is one XLA program.
+"""The epoch loop of a pack of runs, for any engine.
 
 Keras callbacks work as in model.fit, at epochs: each run of a pack has a Keras model of its own, which gets the run's
-weights and optimizer state after every epoch. A run that stops early stays in the program, masked, and the others are
-what they would have been.
+weights and optimizer state after every epoch. A run that stops early stays in the program but is no longer recorded, so
+that the numbers of the other runs do not change.
 """
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from fashion_sweep.training import callbacks, checkpoint, interruption, keras_fit, model_setup
-from fashion_sweep.training.engines import program_cache
-from fashion_sweep.training.engines.tensorflow import stacking
-from fashion_sweep.training.engines.tensorflow.program import device_arrays
-from fashion_sweep.training.failures import OUT_OF_MEMORY, reason
-from fashion_sweep.training.job import Job, guarded, running
-from fashion_sweep.training.packing import pack_key
+from fashion_sweep.training import callbacks, checkpoint, interruption, model_setup
+from fashion_sweep.training.engines.base import Engine, EpochInputs, EpochResult
+from fashion_sweep.training.job import Job, guarded
 
 log = logging.getLogger(__name__)
 
 
-def train(jobs: Sequence[Job]) -> None:
-    """Train runs, those that fit together in packs."""
-    packs: dict[str, list[Job]] = {}
-    for job in jobs:
-        why = callbacks.batch_callback(job)
-        if job.recorder.record.status.is_final:
-            continue
-        if why:
-            log.info("%s: trainer fit instead of compiled: %s", job.run.path.name, why)
-            keras_fit.train([job], steps_per_execution=1, jit_compile="auto")
-        else:
-            packs.setdefault(pack_key(job.config) or job.run.path.name, []).append(job)
-    for pack in packs.values():
-        _train_packs(pack)
+def train(jobs: Sequence[Job], engine: Engine) -> None:
+    """Train running jobs of one architecture together, or in parts that one program can train.
 
-
-def _train_packs(jobs: Sequence[Job]) -> None:
-    """Train jobs whose configs fit together: in one pack, or each alone where a layer of the model forbids it."""
-    why = _why_alone(jobs) if len(jobs) > 1 else None
-    if why:
-        log.info("%d runs are trained one by one, not packed: %s", len(jobs), why)
-    for pack in [[job] for job in jobs] if why else [list(jobs)]:
-        _train_pack(pack)
-
-
-def _train_pack(jobs: list[Job]) -> None:
-    """Train one pack; where the memory is too small for it, its halves one after the other."""
-    is_too_large = False
-    with running(jobs):
-        try:
-            _train(jobs)
-        except Exception as error:
-            if len(jobs) == 1 or reason(error) != OUT_OF_MEMORY:
-                raise
-            is_too_large = True
-    if is_too_large:
-        log.warning("%s with %d runs together; they are trained again in two halves", OUT_OF_MEMORY, len(jobs))
-        program_cache.forget()
-        gc.collect()
-        _train_pack(jobs[: len(jobs) // 2])
-        _train_pack(jobs[len(jobs) // 2 :])
-
-
-def _why_alone(jobs: Sequence[Job]) -> str | None:
-    with guarded(jobs[:1]):
-        return stacking.unsupported_reason(model_setup.compiled_model(jobs[0]))
-    return "the first of them could not be built"
+    Raises what the engine raises, such as its error for too little memory; an error in a run's own callbacks ends that
+    run alone.
+    """
+    runs = [_started(row, job, len(jobs)) for row, job in enumerate(jobs)]
+    parts: dict[tuple[int, str], list[Job]] = {}
+    for run in runs:
+        parts.setdefault((run.start, engine.program_key(run.model, run.job.config)), []).append(run.job)
+    if len(parts) == 1:
+        _Pack(runs, engine).train()
+        return
+    log.info("The %d runs are trained in %d parts: one program cannot train them all", len(runs), len(parts))
+    for part in parts.values():
+        train(part, engine)
 
 
 @dataclass
@@ -84,84 +47,24 @@ class _Run:
     job: Job
     model: keras.Model  # its own; gets the run's weights after every epoch
     callbacks: keras.callbacks.CallbackList
-    start: int  # epochs that an earlier attempt has done
+    start: int  # epochs that an earlier attempt has trained
 
-    @property
-    def can_be_saved(self) -> bool:
-        """Whether the run can go on after an interruption as if there had been none."""
-        return (
-            stacking.is_function_of_inputs(self.model)
-            and checkpoint.unsupported_reason(self.callbacks.callbacks) is None
-        )
+    def begin_epoch(self, epoch: int) -> None:
+        """Call the callbacks."""
+        with guarded([self.job]):
+            self.callbacks.on_epoch_begin(epoch)
 
-    def learning_rates(self, first_step: int, steps: int) -> np.ndarray:
-        """Of the steps of an epoch: float32 [steps]. A callback may have changed it since the last epoch."""
-        rate = self.model.optimizer._learning_rate
-        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-            numbers = tf.range(first_step, first_step + steps)
-            return np.asarray(tf.map_fn(rate, numbers, fn_output_signature=tf.float32))
-        return np.full(steps, float(rate), "float32")
-
-    def end(self) -> None:
-        """The run trains no more: let callbacks finish, keep its model, write its record."""
-        self.callbacks.on_train_end()
-        self.job.end(self.model)
-
-
-def _train(jobs: Sequence[Job]) -> None:
-    runs = [_started(row, job, len(jobs)) for row, job in enumerate(jobs)]
-    parts: dict[tuple[int, str], list[Job]] = {}
-    for run in runs:
-        parts.setdefault((run.start, program_cache.program_key(run.model, run.job.config)), []).append(run.job)
-    if len(parts) > 1:
-        log.info("The %d runs are trained in %d parts: one program cannot train them all", len(runs), len(parts))
-        for part in parts.values():
-            _train(part)
-        return
-    config, split = jobs[0].config, jobs[0].split
-    models = [run.model for run in runs]
-    program, validation = program_cache.program(models, config, split), program_cache.validation(models, config, split)
-    program.load(models)
-    arrays, steps = device_arrays(split), model_setup.steps_per_epoch(jobs[0])
-    pace = checkpoint.SaveInterval()
-    for epoch in range(runs[0].start, config["epochs"]):
-        live = [run for run in runs if run.job.is_running]
-        if not live:
-            return
-        for run in live:
-            with guarded([run.job]):
-                run.callbacks.on_epoch_begin(epoch)
-        trained = program.epoch(
-            arrays,
-            np.stack([model_setup.order(run.job, epoch) for run in runs]),
-            learning_rates=np.stack([run.learning_rates(epoch * steps, steps) for run in runs], axis=1),
-            seeds=np.array([run.job.config["seed"] for run in runs]),
-            rates=np.array([stacking.dropout_rates(run.model) for run in runs]),
-            first_step=epoch * steps,
-        )
-        validated = validation.measure(program.model, arrays)
-        for run in [run for run in runs if run.job.is_running]:
-            logs = {"loss": trained.loss, "accuracy": trained.accuracy}
-            logs |= {"val_loss": validated.loss, "val_accuracy": validated.accuracy}
-            program.store(run.row, run.model)
-            with guarded([run.job]):
-                run.callbacks.on_epoch_end(epoch, {key: float(value[run.row]) for key, value in logs.items()})
-                if run.model.stop_training or epoch + 1 == config["epochs"]:
-                    run.end()
-        _save([run for run in runs if run.job.is_running], pace)
-        interruption.check()
-
-
-def _save(runs: Sequence[_Run], pace: checkpoint.SaveInterval) -> None:
-    """Save the runs' states where it is time, or where they are about to be interrupted."""
-    if pace.is_due or interruption.is_requested():
-        started = pace.clock()
-        for run in [run for run in runs if run.can_be_saved]:
-            run.job.save_state(run.model, run.callbacks.callbacks)
-        pace.saved(started)
+    def end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
+        """Call the callbacks; after the last epoch, or if one of them stops the run, save its model and record."""
+        with guarded([self.job]):
+            self.callbacks.on_epoch_end(epoch, logs)
+            if self.model.stop_training or epoch + 1 == self.job.config["epochs"]:
+                self.callbacks.on_train_end()
+                self.job.end(self.model)
 
 
 def _started(row: int, job: Job, pack: int) -> _Run:
+    """pack: the number of runs in it."""
     model = model_setup.compiled_model(job)
     start = job.restore(model)
     model.stop_training = False
@@ -170,5 +73,73 @@ def _started(row: int, job: Job, pack: int) -> _Run:
     with guarded([job]):
         every.on_train_begin()
         if job.state is not None:
-            job.state.remind(every.callbacks)
+            job.state.restore_callbacks(every.callbacks)
     return _Run(row, job, model, every, start)
+
+
+class _Pack:
+    """Runs that are trained by one program."""
+
+    def __init__(self, runs: Sequence[_Run], engine: Engine) -> None:
+        self._runs, self._engine, first = runs, engine, runs[0].job
+        models = [run.model for run in runs]
+        self._program = engine.program(models, first.config, first.split)
+        self._program.load(models)
+        self._arrays, self._steps = engine.place(first.split), model_setup.steps_per_epoch(first)
+        self._interval = checkpoint.SaveInterval()
+
+    @property
+    def _live(self) -> list[_Run]:
+        return [run for run in self._runs if run.job.is_running]
+
+    def train(self) -> None:
+        """Train epochs until every run has ended."""
+        for epoch in range(self._runs[0].start, self._runs[0].job.config["epochs"]):
+            if not self._live:
+                return
+            self._train_epoch(epoch)
+            self._save()
+            interruption.check()
+
+    def _train_epoch(self, epoch: int) -> None:
+        for run in self._live:
+            run.begin_epoch(epoch)
+        trained = self._program.epoch(self._arrays, self._inputs(epoch))
+        validated = self._program.validate(self._arrays)
+        for run in self._live:
+            self._program.store(run.row, run.model)
+            run.end_epoch(epoch, _logs(run.row, trained, validated))
+
+    def _inputs(self, epoch: int) -> EpochInputs:
+        first_step, engine = epoch * self._steps, self._engine
+        rates = [engine.learning_rates(run.model, first_step, self._steps) for run in self._runs]
+        return EpochInputs(
+            orders=np.stack([model_setup.order(run.job, epoch) for run in self._runs]),
+            learning_rates=np.stack(rates, axis=1),
+            dropout_rates=np.array([engine.dropout_rates(run.model) for run in self._runs]),
+            seeds=np.array([run.job.config["seed"] for run in self._runs]),
+            first_step=first_step,
+        )
+
+    def _save(self) -> None:
+        """Save the states of the runs when it is time, or when they are about to be interrupted."""
+        if self._interval.is_due or interruption.is_requested():
+            started = self._interval.clock()
+            for run in filter(self._can_be_continued, self._live):
+                run.job.save_state(run.model, run.callbacks.callbacks)
+            self._interval.saved(started)
+
+    def _can_be_continued(self, run: _Run) -> bool:
+        """Whether the run can be continued after an interruption as if there had been none."""
+        is_kept = checkpoint.unsupported_reason(run.callbacks.callbacks) is None
+        return is_kept and self._engine.is_function_of_inputs(run.model)
+
+
+def _logs(row: int, trained: EpochResult, validated: EpochResult) -> dict[str, float]:
+    """Keras' logs of an epoch of one run."""
+    return {
+        "loss": float(trained.loss[row]),
+        "accuracy": float(trained.accuracy[row]),
+        "val_loss": float(validated.loss[row]),
+        "val_accuracy": float(validated.accuracy[row]),
+    }

@@ -1,4 +1,4 @@
-"""Writes down what a run does while it does it: record, history and log of its folder."""
+"""Writes the record, history and log of a run during training."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Recorder:
         clock: Callable[[], float] = time.perf_counter,
         hide: Callable[[str], str] = str,
     ) -> None:
-        """own_log: makes a context for what is logged; clock: seconds from any origin, never set back.
+        """own_log: makes a context for the run's own log; clock: seconds from any origin, monotonic.
 
-        hide: keeps from a text what is not to be written down.
+        hide: removes from a text what must not be written to disk.
         """
         self.rows: list[dict[str, float]] = []
         self.record, self._run, self._own_log, self._clock = record, run, own_log, clock
@@ -44,27 +44,27 @@ class Recorder:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the losses of the last epoch are finite numbers; true before the first."""
+        """Whether the losses of the last epoch are finite numbers; true before the first epoch."""
         return not self.rows or all(math.isfinite(self.rows[-1][key]) for key in ("loss", "val_loss"))
 
     def start(self, rows: Sequence[dict[str, float]] = ()) -> None:
-        """Write the record of a run that begins now, or goes on after these rows of its history."""
-        self._keep(rows)
-        before = self._record_of_before()
+        """Write the record of a run that starts now, or continues after these rows of its history."""
+        self._reset(rows)
+        before = self._previous_record()
         self.record.attempt = before.attempt + 1 if before and before.identity == self.record.identity else 1
         self.record.status, self.record.reason = Status.RUNNING, None
         self.record.started = _now()
         self.record.versions = versions()
         self._run.write_record(self.record)
-        self._say("Training %s%s", self.record.run, f" from epoch {len(rows) + 1} on" if rows else "")
+        self._log("Training %s%s", self.record.run, f" from epoch {len(rows) + 1} on" if rows else "")
 
     def start_over(self) -> None:
-        """Forget the rows that start was given."""
-        self._keep(())
+        """Drop the rows that were passed to start."""
+        self._reset(())
 
     def take_over(self) -> None:
-        """Take what the folder holds, for a run whose process is gone; instead of start."""
-        before = self._record_of_before()
+        """Read what the folder of a run holds whose process has died; use it instead of start."""
+        before = self._previous_record()
         if before is not None and before.identity == self.record.identity:
             self.record = before
         with suppress(FolderError):
@@ -72,7 +72,7 @@ class Recorder:
         self._seconds_before, self._is_here = _seconds(self.rows), False
 
     def describe_data(self, dataset: Dataset, train_samples: int, validation_samples: int) -> None:
-        """Note what the run is trained on. Its seconds count from here: imports and loading are paid once a process."""
+        """Record what the run is trained on. Its time starts here, as imports and loading happen once a process."""
         self._started = self._clock()
         self.record.data = {
             "fingerprint": dataset.fingerprint,
@@ -91,9 +91,9 @@ class Recorder:
         self._epoch_started = self._clock()
 
     def measure(self, metrics: Mapping[str, float]) -> None:
-        """Note what a run without epochs came to. metrics: METRICS."""
+        """Record the result of a run without epochs. metrics: METRICS."""
         self.record.best = self.record.last = {"epoch": None, **metrics}
-        self._say("%s", ", ".join(f"{key} {metrics[key]:.4f}" for key in METRICS))
+        self._log("%s", ", ".join(f"{key} {metrics[key]:.4f}" for key in METRICS))
 
     def epoch(self, metrics: Mapping[str, float]) -> None:
         """Add an epoch to the history. metrics: at least METRICS."""
@@ -102,10 +102,10 @@ class Recorder:
         self.rows.append({key: row[key] for key in HISTORY_COLUMNS if key in row})
         self._epoch_started = now
         self._run.write_history(self.rows)
-        self._say("Epoch %d: %s", row["epoch"], ", ".join(f"{key} {row[key]:.4f}" for key in METRICS))
+        self._log("Epoch %d: %s", row["epoch"], ", ".join(f"{key} {row[key]:.4f}" for key in METRICS))
 
     def save(self, model: Any, what: str) -> None:
-        """Keep the model as it is now. what: none, model, weights, both or h5."""
+        """Save the model as it is now. what: none, model, weights, both or h5."""
         if what in ("model", "both"):
             with replacing(self._run.last_model) as path:
                 model.save(path)
@@ -129,13 +129,13 @@ class Recorder:
             record.best = _summary(min(finite, key=lambda row: row["val_loss"])) if finite else None
             record.last = _summary(self.rows[-1])
         self._write_last(record)
-        self._say("The run is %s%s", status.value, f": {reason}" if reason else "")
+        self._log("The run is %s%s", status.value, f": {reason}" if reason else "")
         return record
 
     def _write_last(self, record: RunRecord) -> None:
-        """Write the final record. On a full disk the saved state, which only a run that goes on needs, makes room.
+        """Write the final record. On a full disk the saved state, which only a continued run needs, is deleted first.
 
-        Where that is not enough, the record is written over the one of before, whose place on the disk it has.
+        If that does not free enough, the record overwrites the previous one in place.
         """
         if record.status in (Status.COMPLETED, Status.DIVERGED):
             self._run.state.unlink(missing_ok=True)
@@ -149,8 +149,8 @@ class Recorder:
             except OSError:
                 self._run.overwrite_record(record)
 
-    def _keep(self, rows: Sequence[dict[str, float]]) -> None:
-        """Begin with these rows, or with none: each epoch stands in the history once."""
+    def _reset(self, rows: Sequence[dict[str, float]]) -> None:
+        """Reset the history to these rows, so that each epoch appears in it once."""
         self.rows = [{**row, "epoch": int(row["epoch"])} for row in rows]
         self._seconds_before = _seconds(rows)
         self._run.clear_leftovers()
@@ -159,13 +159,13 @@ class Recorder:
         else:
             self._run.history.unlink(missing_ok=True)
 
-    def _record_of_before(self) -> RunRecord | None:
+    def _previous_record(self) -> RunRecord | None:
         try:
             return self._run.read_record()
         except FolderError:
             return None
 
-    def _say(self, message: str, *arguments: object) -> None:
+    def _log(self, message: str, *arguments: object) -> None:
         with self._own_log():
             log.info(message, *arguments)
 

@@ -1,6 +1,6 @@
-"""Training is a function of run specs: folders and configs in, records out, whatever becomes of each run.
+"""Training is a function of run specs: folders and configs in, records out, whether runs succeed or fail.
 
-A failure is data: it is written to the run's record and log, and the next run goes on. Nothing here reads Hydra's
+A failure is data: it is written to the run's record and log, and the next run starts. Nothing here reads Hydra's
 global state, so that a lane or a cluster task can call it as well as the command line does.
 """
 
@@ -25,10 +25,10 @@ __all__ = ["RunSpec", "train"]
 def train(specs: Sequence[RunSpec]) -> list[RunRecord]:
     """Train every run and return their records, in the same order.
 
-    A run that its folder shows as completed with the same identity is not trained again, nor is one that the config's
-    ``retry`` leaves alone; one that was interrupted goes on where its state was saved. Runs of the same trainer are
-    handed to it together. Raises only KeyboardInterrupt, after the runs that it met are recorded as interrupted:
-    at the end of the running epoch, or at once on a second signal.
+    A run whose folder holds a completed record with the same identity is not trained again, nor is one that the
+    config's ``retry`` excludes; an interrupted one continues from its saved state. Runs with the same ``trainer`` node
+    are passed to that trainer together. Raises only KeyboardInterrupt, at the end of the running epoch or at once on a
+    second signal, after the unfinished runs that had started are recorded as interrupted.
     """
     found = [_kept(spec) or _refused(spec) or Job(spec) for spec in specs]
     jobs = [one for one in found if isinstance(one, Job)]
@@ -47,14 +47,14 @@ def _train(jobs: Sequence[Job]) -> None:
 
 
 def _give_up(jobs: Iterable[Job]) -> None:
-    """Record the runs whose epoch takes too long to wait for its end."""
+    """Record runs as interrupted whose epoch takes too long to wait for its end."""
     for job in jobs:
         if job.is_running:
             job.recorder.finish(Status.INTERRUPTED, f"stopped in epoch {len(job.recorder.rows) + 1}")
 
 
 def lost(spec: RunSpec, status: Status, reason: str) -> None:
-    """Record a run whose process died before it could do so itself. reason: in one line, for people."""
+    """Record a run whose process died before it could do so itself. reason: one line for people."""
     record = _record(spec)
     if record is None or record.status is not Status.COMPLETED:
         recorder = Job(spec).recorder
@@ -78,7 +78,7 @@ def _refused(spec: RunSpec) -> RunRecord | None:
 
 
 def _record(spec: RunSpec) -> RunRecord | None:
-    """The record of the run in its folder; None where there is none of this run."""
+    """The run's record in its folder; None if there is none, or one of another run."""
     try:
         record = RunDir(spec.folder).read_record()
     except UserError:  # a damaged record is no proof of a finished run

@@ -1,4 +1,4 @@
-"""Dropout whose masks are a function of (run seed, layer, step, unit) and of nothing else.
+"""Dropout whose masks are a function of (run seed, layer, step, unit) alone.
 
 TensorFlow's own random numbers differ between compiled and plain execution and are slow inside a compiled loop on CPUs.
 A hash of a counter has neither fault: the masks of a run are the same in any pack, on any lane, and in a plain loop.
@@ -18,7 +18,7 @@ _GOLDEN = 0x9E3779B9  # 2**32 divided by the golden ratio: spreads consecutive n
 
 @dataclass
 class DropoutInputs:
-    """What the Dropout layers of a pack of R runs read while a step is traced; tensors: nothing compiles anew."""
+    """What the Dropout layers of a pack of R runs read while a step is traced; tensors, so that one program serves."""
 
     seeds: Any = None  # uint32 [R]
     step: Any = None  # uint32 [], counts from 0 over the whole run
@@ -32,7 +32,7 @@ def thresholds(rates: Any) -> np.ndarray:
 
 
 def scales(rates: Any) -> np.ndarray:
-    """What kept units are multiplied by, so that the expected sum stays the same: float32, same shape."""
+    """The factors of units that are kept, so that the expected sum stays the same: float32, same shape."""
     return (1.0 / (1.0 - np.asarray(rates, "float64"))).astype("float32")
 
 

@@ -1,8 +1,8 @@
-"""Scalar arguments of Keras' optimizers as inputs of a program, one number a run.
+"""Hyperparameters of Keras' optimizers as inputs of a program, one number a run.
 
-Keras keeps them as Python numbers, computes ``1 - beta`` in double precision, rounds to float32 where it meets a
-variable, and asks whether a momentum is zero. ``Argument`` does all of that with numbers that are known only when the
-program runs, so that each step is the one that Keras takes with the numbers themselves.
+Keras keeps scalar arguments as Python numbers, computes ``1 - beta`` in double precision, rounds to float32 where it
+meets a variable, and asks whether a momentum is zero. ``TracedHyperparameter`` does the same with numbers that are
+known only when the program runs, so that each step is the one that Keras takes with the numbers themselves.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.engines.tensorflow.packing import inputs_among
 
 
@@ -28,13 +30,22 @@ def values(optimizers: Sequence[Any], inputs: Sequence[str]) -> np.ndarray:
     return np.array([[getattr(each, name) for each in optimizers] for name in inputs], "float64")
 
 
-class TracedHyperparameter:
-    """A positive number a run in the place of an optimizer's Python float.
+def learning_rates(optimizer: Any, first_step: int, steps: int) -> np.ndarray:
+    """Of an optimizer at each of the steps of an epoch: float32 [steps]. Callbacks change it between epochs."""
+    rate = keras_internals.learning_rate(optimizer)
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        numbers = tf.range(first_step, first_step + steps)
+        return np.asarray(tf.map_fn(rate, numbers, fn_output_signature=tf.float32))
+    return np.full(steps, float(rate), "float32")
 
-    values: float64, in the shape that ``stacked.by_run`` gives.
+
+class TracedHyperparameter:
+    """A positive number for each run, used in place of an optimizer's Python float.
+
+    values: float64, in the shape that ``rows.by_run`` returns.
     """
 
-    dtype = "float32"  # what Keras' operations are to compute in
+    dtype = "float32"  # in which Keras' operations compute
 
     def __init__(self, values: Any) -> None:
         self._values = values

@@ -1,4 +1,4 @@
-"""What the TensorFlow engine can train together, told from configs alone: nothing here imports TensorFlow."""
+"""What the TensorFlow engine can train together, judged by configs alone: nothing here imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ INPUTS: dict[str, Sequence[str]] = {
 }
 """Arguments that are inputs of a program where they are greater than zero, by the class in keras.optimizers.
 
-At zero Keras leaves something out, a variable or a whole term: with and without are two programs. All other arguments
-separate packs, and so does beta_1 in Nadam, whose running product of it is a single number for all variables.
+At zero Keras leaves out a variable or a whole term, so that zero and non-zero are two programs. All other arguments
+separate packs, and so does beta_1 of Nadam, which keeps one running product of it for all variables.
 """
+
+
+def optimizer_inputs(node: Mapping[str, Any]) -> list[str] | None:
+    """The keys of an ``optimizer`` node that are inputs, the learning rate aside; None if it would mix runs."""
+    if any(node.get(key) for key in MIXING):
+        return None
+    return inputs_among(str(node["_target_"]).removeprefix("keras.optimizers."), node)
 
 
 def inputs_among(optimizer: str, arguments: Mapping[str, Any]) -> list[str]:

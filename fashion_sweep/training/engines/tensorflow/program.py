@@ -16,18 +16,19 @@ import numpy as np
 import tensorflow as tf
 
 from fashion_sweep.data import split
-from fashion_sweep.training.engines.base import Arrays, EpochResult
+from fashion_sweep.training.engines import keras_internals
+from fashion_sweep.training.engines.base import Arrays, EpochInputs, EpochResult
 from fashion_sweep.training.engines.tensorflow import hyperparameters, rows, stacking
 from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs, scales, thresholds
 from fashion_sweep.training.engines.tensorflow.tracing import Traced
 from fashion_sweep.training.engines.tensorflow.validation import loss_and_correct
 
 
-class Program:
-    """Trains R runs of one architecture together. Call load first, then epoch again and again.
+class TrainingProgram:
+    """Trains R runs of one architecture together; see ``engines.base.Program``.
 
-    models: R built Keras models, used for their architecture; optimizer: new, unbuilt, of the kind that all runs have;
-    its learning rate is replaced by the input of ``epoch``, its ``arguments`` by those of the loaded models.
+    models: R built Keras models, used for their architecture; optimizer: new, not built, of the kind that all runs
+    have; its learning rate is replaced by the input of ``epoch``, its hyperparameters by those of the loaded models.
     """
 
     def __init__(self, models: Sequence[keras.Model], optimizer: Any, batch_size: int) -> None:
@@ -35,21 +36,21 @@ class Program:
         self.model = stacking.stack(models, self._noise)
         self._learning_rate: Any = None
         self._rates: Any = None  # of the step that is traced, [R]
-        self._inputs, self._arguments = hyperparameters.names(optimizer), np.empty((0, self.runs))
-        self._given: Any = None  # the arguments as tensors, float64 [inputs, R]
-        optimizer._learning_rate = lambda: self._learning_rate  # a callable is read at every step
+        self._inputs, self._values = hyperparameters.names(optimizer), np.empty((0, self.runs))
+        self._traced_values: Any = None  # the hyperparameters as tensors, float64 [inputs, R]
+        keras_internals.set_learning_rate(optimizer, lambda: self._learning_rate)
         optimizer.build(self.model.trainable_variables)
         self._optimizer = optimizer
         if self.runs > 1 and any(map(rows.is_table, self.model.trainable_variables)):
-            self._fit_numbers_to_each_variable()
+            keras_internals.on_each_variable(optimizer, self._set_numbers, self._set_numbers)  # tables differ in shape
         self._fresh = [variable.numpy() for variable in optimizer.variables]
         self._epoch = Traced(self._train_steps, models[0])
 
     def load(self, models: Sequence[keras.Model]) -> None:
-        """Start from the weights of R compiled models, and from their optimizers as far as they have begun."""
+        """See ``engines.base.Program.load``."""
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
-        self._arguments = hyperparameters.values([model.optimizer for model in models], self._inputs)
+        self._values = hyperparameters.values([model.optimizer for model in models], self._inputs)
         for row, model in enumerate(models):
             if model is not self.model:
                 rows.load(self.model.weights, row, [weight.value for weight in model.weights])
@@ -57,53 +58,45 @@ class Program:
                 rows.load(self._optimizer.variables, row, [each.value for each in model.optimizer.variables])
 
     def store(self, row: int, model: keras.Model) -> None:
-        """Put the weights and the optimizer's state of one run into its own compiled model."""
+        """See ``engines.base.Program.store``."""
         if model is not self.model:
             for own, both in zip(model.weights, self.model.weights, strict=True):
                 own.assign(rows.row_of(both, row, own.shape))
         optimizer = model.optimizer
         optimizer.build(model.trainable_variables)
         for own, both in zip(optimizer.variables, self._optimizer.variables, strict=True):
-            if own is not optimizer._learning_rate:  # callbacks may have changed it
+            if own is not keras_internals.learning_rate(optimizer):  # callbacks may have changed it
                 own.assign(rows.row_of(both, row, own.shape))
 
-    def epoch(
-        self,
-        arrays: Arrays,
-        orders: np.ndarray,
-        *,
-        learning_rates: np.ndarray,
-        seeds: np.ndarray,
-        rates: np.ndarray,
-        first_step: int,
-    ) -> EpochResult:
-        """Train one epoch.
+    def epoch(self, arrays: Arrays, inputs: EpochInputs) -> EpochResult:
+        """See ``engines.base.Program.epoch``."""
+        numbers, rates = self._batches(inputs.orders), inputs.dropout_rates
+        noise = (np.asarray(inputs.seeds).astype("uint32"), thresholds(rates).T, scales(rates).T)
+        sums = self._epoch(
+            [tf.gather(arrays.x_train, some) for some in numbers],
+            [tf.gather(arrays.y_train, some) for some in numbers],
+            [tf.constant(inputs.learning_rates.astype("float32")), tf.constant(self._values, tf.float64)],
+            [tf.constant(each) for each in noise],
+            tf.constant(inputs.first_step % 2**32, tf.uint32),
+        )
+        return EpochResult.of_sums(sums, inputs.orders.shape[1])
 
-        orders: the images of each run in their order, int [R, N]; learning_rates: of each step, float32 [steps, R],
-        steps = ceil(N / batch size); seeds: of the dropout, [R]; rates: of the Dropout layers, [R, layers];
-        first_step: how many steps came before.
-        """
+    def _batches(self, orders: np.ndarray) -> tuple[Any, Any]:
+        """Which images each step trains on, run after run: of the whole batches [S, R * B], of the rest [R * rest]."""
         runs, count = orders.shape
         whole = count // self._batch
         order = tf.constant(orders.astype("int32"))
         steps = tf.transpose(tf.reshape(order[:, : whole * self._batch], (runs, whole, self._batch)), (1, 0, 2))
-        rest = tf.reshape(order[:, whole * self._batch :], (-1,))
-        numbers = (tf.reshape(steps, (whole, -1)), rest)
-        sums = self._epoch(
-            [tf.gather(arrays.x_train, some) for some in numbers],
-            [tf.gather(arrays.y_train, some) for some in numbers],
-            [tf.constant(learning_rates.astype("float32")), tf.constant(self._arguments, tf.float64)],
-            [tf.constant(each) for each in (np.asarray(seeds).astype("uint32"), thresholds(rates).T, scales(rates).T)],
-            tf.constant(first_step % 2**32, tf.uint32),
-        )
-        return EpochResult.of_sums(sums, count)
+        return tf.reshape(steps, (whole, -1)), tf.reshape(order[:, whole * self._batch :], (-1,))
 
     def _train_steps(self, xs: Any, ys: Any, numbers: Any, noise: Any, first: Any) -> Any:
-        """The loop over steps. xs, ys: [S, R * B, ...] and the partial last step [R * rest, ...]; noise: see Noise.
+        """The loop over steps.
 
-        numbers: learning rates of the steps, [steps, R], and the optimizer's arguments, float64 [inputs, R].
+        xs, ys: [S, R * B, ...] and the partial last batch [R * rest, ...]; numbers: learning rates of the steps,
+        [steps, R], and the optimizer's hyperparameters, float64 [inputs, R]; noise: seeds, thresholds and scales of
+        ``DropoutInputs``; first: number of the first step.
         """
-        rates, self._given = numbers
+        rates, self._traced_values = numbers
         self._noise.seeds, cuts, scaling = noise
         self._noise.thresholds, self._noise.scales = tf.unstack(cuts), tf.unstack(scaling)
         whole = xs[0].shape[0]
@@ -121,45 +114,31 @@ class Program:
         _, *sums = tf.while_loop(lambda step, *_: step < whole, body, start, maximum_iterations=whole)
         return one(tf.constant(whole), sums, xs[1], ys[1]) if xs[1].shape[0] else sums
 
-    def _set_numbers(self, variable: Any = None) -> None:
-        """Give the optimizer its learning rate and arguments in the shape that fits a variable, most where None."""
+    def _set_numbers(self, variable: Any = None) -> Any:
+        """Set the optimizer's learning rate and hyperparameters in the shape that fits a variable (None: [R, a, b]).
+
+        Returns the learning rate.
+        """
         self._learning_rate = rows.by_run(self._rates, variable)
         for index, name in enumerate(self._inputs):
-            setattr(
-                self._optimizer, name, hyperparameters.TracedHyperparameter(rows.by_run(self._given[index], variable))
-            )
-
-    def _fit_numbers_to_each_variable(self) -> None:
-        """Have the optimizer take its numbers anew for each variable: those of tables have another shape."""
-        decay, update = self._optimizer._apply_weight_decay, self._optimizer.update_step
-
-        def decay_each(variables: Sequence[Any]) -> None:
-            for variable in variables:
-                self._set_numbers(variable)
-                decay([variable])
-            self._set_numbers()
-
-        def update_one(gradient: Any, variable: Any, _learning_rate: Any) -> None:
-            self._set_numbers(variable)
-            update(gradient, variable, self._learning_rate)
-            self._set_numbers()
-
-        self._optimizer._apply_weight_decay, self._optimizer.update_step = decay_each, update_one
+            given = hyperparameters.TracedHyperparameter(rows.by_run(self._traced_values[index], variable))
+            setattr(self._optimizer, name, given)
+        return self._learning_rate
 
     def _step(self, x: Any, y: Any) -> Any:
-        """One update of all runs. Returns summed loss and number of right answers of each run before it, [R] each."""
+        """One update of all runs. Returns summed loss and number of correct answers of each run before it, [R] each."""
         variables = self.model.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for variable in variables:
                 tape.watch(variable.value)
-            loss, right = loss_and_correct(self.model, self.runs, x, y, training=True)
-            # A mean over the images of each run, as Keras has it, but a sum over runs: each has its own gradient.
+            loss, correct = loss_and_correct(self.model, self.runs, x, y, training=True)
+            # Keras' mean over the images of each run, but a sum over runs, so that no run's gradient depends on R.
             means = loss / (y.shape[0] // self.runs)
             extra = tf.add_n([tf.zeros(()), *self.model.losses])  # regularizers; only a pack of one may have them
             total = tf.reduce_sum(means) + extra
         gradients = tape.gradient(total, [variable.value for variable in variables])
         self._optimizer.apply(gradients, variables)
-        return loss + extra * (y.shape[0] // self.runs), right
+        return loss + extra * (y.shape[0] // self.runs), correct
 
 
 @lru_cache(maxsize=1)

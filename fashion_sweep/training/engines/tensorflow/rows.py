@@ -21,7 +21,7 @@ def load(stacked: Sequence[Any], row: int, weights: Sequence[Any]) -> None:
 
 
 def row_of(variable: Any, row: int, shape: Sequence[int]) -> Any:
-    """The value of one run in a stacked variable, in the shape that it has in the run's own model."""
+    """The value of one run in a stacked variable, in the shape of the run's own variable."""
     value = variable.value
     if tuple(value.shape) == tuple(shape):
         return value
@@ -29,14 +29,14 @@ def row_of(variable: Any, row: int, shape: Sequence[int]) -> Any:
 
 
 def is_table(variable: Any) -> bool:
-    """Whether a stacked variable holds the tables of R runs one below the other."""
+    """Whether a stacked variable holds the tables of R runs, concatenated along their rows."""
     return len(variable.shape) == 2  # noqa: PLR2004
 
 
 def by_run(values: Any, variable: Any = None) -> Any:
     """One number a run, [R], in the shape that fits a stacked variable: [R, 1, 1], or [R * rows, 1] for a table.
 
-    For a single run, whose variables are as they were, it is [].
+    For a single run, whose variables are not stacked, it is [].
     """
     runs = values.shape[0]
     if runs == 1:

@@ -78,7 +78,7 @@ class StackedBatchNormalization(Stacked):
     """BatchNormalization over the last axis, statistics for each run by itself."""
 
     def call(self, x: Any, training: bool = False, mask: None = None) -> Any:  # noqa: ARG002 - Keras passes a mask
-        """x: [R * B, ..., C]; mask: none, see why_not."""
+        """x: [R * B, ..., C]; mask: always None, see stacking.unsupported_reason."""
         by_run, moving = self._by_run(x), (self._stacked["moving_mean"], self._stacked["moving_variance"])
         mean, variance = moving
         if training:
@@ -107,8 +107,8 @@ class StackedLayerNormalization(Stacked):
 class StackedEmbedding(Stacked):
     """Embedding, as one table with the rows of run after run.
 
-    So its gradient is as sparse as that of one run. Keras' optimizers square each entry of such a gradient before they
-    add up those of a row; of a dense one they square the sums.
+    So its gradient is as sparse as that of one run. Keras' optimizers square each entry of a sparse gradient before
+    they add up the entries of a row; with a dense one they would square the sums.
     """
 
     def _stacked_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -130,4 +130,4 @@ RULES: dict[type, Callable[[keras.layers.Layer, int], Stacked]] = {
     keras.layers.LayerNormalization: StackedLayerNormalization,
     keras.layers.Embedding: StackedEmbedding,
 }
-"""Layers with weights that can be stacked. What a rule cannot do exactly, ``why_not`` refuses."""
+"""Layers with weights that can be stacked. ``stacking.unsupported_reason`` refuses what a rule cannot do exactly."""

@@ -1,8 +1,9 @@
 """From R Keras models of the same architecture to one model that computes them all.
 
-The stacked model is a clone of the first: the batches of all runs are merged into its batch axis, [R * B, ...]. Layers
-without weights do not notice; layers with weights are replaced by ones that hold the weights of all runs, as [R, a, b],
-so that a learning rate of shape [R, 1, 1] fits every one of them. Tables alone are [R * rows, b]: see ``by_run``.
+The stacked model is a clone of the first, with the batches of all runs merged into its batch axis, [R * B, ...]. Layers
+without weights work on that unchanged; layers with weights are replaced by ones that hold the weights of all runs as
+[R, a, b], so that a learning rate of shape [R, 1, 1] fits each of them. Only tables are [R * rows, b]: see
+``rows.by_run``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
+from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.engines.tensorflow.dropout import CounterDropout, DropoutInputs
 from fashion_sweep.training.engines.tensorflow.stacked_layers import RULES
 
@@ -18,19 +20,17 @@ SUBCLASS = "the model is a subclass of its own"
 
 
 def unsupported_reason(model: keras.Model) -> str | None:
-    """Why the model cannot be stacked with others, in a few words; None where it can."""
+    """Why the model cannot be stacked with others, in a few words; None if it can."""
     if not _is_clonable(model):
         return SUBCLASS
-    return next(
-        (reason for layer in model._flatten_layers(include_self=False) if (reason := _unsupported_layer(layer))), None
-    )
+    return next(filter(None, map(_unsupported_layer, keras_internals.all_layers(model))), None)
 
 
 def stack(models: Sequence[keras.Model], noise: DropoutInputs) -> keras.Model:
     """One model for R = len(models) built models of equal architecture; with R = 1 its layers are those of the model.
 
     Takes [R * B, ...], run after run, and returns [R * B, classes]. Its Dropout layers read ``noise``. Weights are not
-    copied: see ``load``.
+    copied: see ``rows.load``.
     """
     runs = len(models)
     numbers = {id(layer): number for number, layer in enumerate(replaced_dropouts(models[0]))}
@@ -48,17 +48,17 @@ def stack(models: Sequence[keras.Model], noise: DropoutInputs) -> keras.Model:
 
 
 def is_function_of_inputs(model: keras.Model) -> bool:
-    """Whether all that is random in the stacked model are its CounterDropout layers, whose rates are inputs."""
+    """Whether nothing in the stacked model is random but its CounterDropout layers, whose rates are inputs."""
     if not _is_clonable(model):
         return False
     replaced = {id(layer) for layer in replaced_dropouts(model)}
-    every = model._flatten_layers(include_self=False)
+    every = keras_internals.all_layers(model)
     return all(id(layer) in replaced or not hasattr(layer, "seed_generator") for layer in every)
 
 
 def has_convolutions(model: keras.Model) -> bool:
     """Whether any layer convolves."""
-    return any("Conv" in type(layer).__name__ for layer in model._flatten_layers(include_self=False))
+    return any("Conv" in type(layer).__name__ for layer in keras_internals.all_layers(model))
 
 
 def dropout_rates(model: keras.Model) -> list[float]:
@@ -69,15 +69,15 @@ def dropout_rates(model: keras.Model) -> list[float]:
 def replaced_dropouts(model: keras.Model) -> list[keras.layers.Layer]:
     """The Dropout layers that ``stack`` replaces, each once: those of the model and of the models nested in it.
 
-    One inside another layer, such as a block of a user's own, is out of reach of the clone.
+    clone_model does not reach one inside another layer, such as a block of a user's own.
     """
     leaves = _leaves(model) if _is_clonable(model) else ()
     return list({id(layer): layer for layer in leaves if is_plain_dropout(layer)}.values())
 
 
 def is_all_keras(model: keras.Model) -> bool:
-    """Whether every layer is one of Keras' own, whose config says all that there is to know of it."""
-    every = model._flatten_layers()
+    """Whether every layer is one of Keras' own, whose config describes it completely."""
+    every = keras_internals.all_layers(model, with_model=True)
     return all(type(layer).__module__.startswith("keras.") and not _is_lambda(layer) for layer in every)
 
 
@@ -117,7 +117,7 @@ def _unsupported_layer(layer: keras.layers.Layer) -> str | None:
 
 
 def _unsupported_weights(layer: keras.layers.Layer, name: str) -> str | None:
-    """Why a layer with weights cannot be stacked: it has no rule, or what its rule does not know."""
+    """Why a layer with weights cannot be stacked: it has no rule, or a setting that its rule does not support."""
     if type(layer) not in RULES:
         return f"there is no stacking rule for layer {name}"
     extras = [key for key in vars(layer) if key.endswith(("_regularizer", "_constraint")) and getattr(layer, key)]

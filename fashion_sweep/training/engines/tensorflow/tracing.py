@@ -12,11 +12,11 @@ from fashion_sweep.training.engines.tensorflow import stacking
 
 
 class Traced:
-    """A function of tensors as one graph, for the shapes of its first arguments, which all later ones have too.
+    """A function of tensors as one graph, for the shapes of its first arguments, which all later ones must have.
 
-    Called itself, tf.function would take the programs of a sweep, which share code, for one that is traced over and
-    over, and warn of it. On a CPU a model with convolutions stays a plain graph: TensorFlow's convolutions there are
-    several times faster than XLA's.
+    The programs of a sweep share code, and a tf.function called directly would count them as one that is retraced over
+    and over, and warn. On a CPU a model with convolutions is not compiled with XLA, whose convolutions are there
+    several times slower than TensorFlow's own.
     """
 
     def __init__(self, function: Callable[..., Any], model: keras.Model) -> None:

@@ -1,6 +1,6 @@
-"""How well the runs of a pack do: loss and accuracy, in a training step and on the validation images.
+"""Loss and accuracy of the runs of a pack, in a training step and on the validation images.
 
-Validation is a program of its own. It knows nothing of optimizers, so one serves every pack of an architecture.
+Validation is a program of its own. It does not depend on optimizers, so one serves every pack of an architecture.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Validation:
         self._sums = Traced(self._summed, models[0])
 
     def measure(self, model: keras.Model, arrays: Arrays) -> EpochResult:
-        """Loss and accuracy of every run. model: stacked, of the same architecture; its weights count."""
+        """Loss and accuracy of every run. model: stacked, of the same architecture; its weights are used."""
         if model is not self._model:
             for own, given in zip(self._model.weights, model.weights, strict=True):
                 own.assign(given.value)
         return EpochResult.of_sums(self._sums(arrays.x_val, arrays.y_val), len(arrays.y_val))
 
     def _summed(self, x: Any, y: Any) -> Any:
-        """Loss and right answers of each run, summed over all validation images: float32 [R] each."""
+        """Loss and correct answers of each run, summed over all validation images: float32 [R] each."""
         count = x.shape[0]
         chunk = chunk_size(count)
         whole = count // chunk
@@ -61,20 +61,20 @@ class Validation:
 
 
 def loss_and_correct(model: keras.Model, runs: int, x: Any, y: Any, *, training: bool) -> Any:
-    """Loss and right answers of each run, summed over its images: float32 [R] each.
+    """Loss and correct answers of each run, summed over its images: float32 [R] each.
 
     model: stacked, of R = runs; x: [R * B, ...], run after run; y: int32 [R * B].
     """
     predicted = model(_scaled(x), training=training)
     loss = keras.losses.sparse_categorical_crossentropy(y, predicted)
-    right = tf.cast(tf.equal(tf.argmax(predicted, axis=-1, output_type=tf.int32), y), tf.float32)
-    return [tf.reduce_sum(tf.reshape(each, (runs, -1)), axis=1) for each in (loss, right)]
+    correct = tf.cast(tf.equal(tf.argmax(predicted, axis=-1, output_type=tf.int32), y), tf.float32)
+    return [tf.reduce_sum(tf.reshape(each, (runs, -1)), axis=1) for each in (loss, correct)]
 
 
 def chunk_size(count: int) -> int:
     """Images of a chunk: at most CHUNK, and a divisor of ``count`` where that takes at most twice as many chunks.
 
-    What is left over after whole chunks is compiled a second time, in its own shape.
+    Images left over after whole chunks are compiled a second time, in their own shape.
     """
     fewest = -(-count // CHUNK)
     parts = next((parts for parts in range(fewest, 2 * fewest + 1) if count % parts == 0), None)
