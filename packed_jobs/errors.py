@@ -1,4 +1,4 @@
-"""What can become of a job besides its own exception: each of these stands in its JobReturn."""
+"""How a job can fail other than by its own exception: its JobReturn holds one of these."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class JobExitedError(RuntimeError):
 
 
 class NotStartedError(RuntimeError):
-    """The job never started, because another one failed before."""
+    """The job was never started, because another one failed before."""
 
 
 class UnsendableError(RuntimeError):
@@ -26,7 +26,7 @@ class UnsendableError(RuntimeError):
 
 
 class LaneTraceback(Exception):  # noqa: N818
-    """The cause of an exception that crossed from a lane: its traceback there, as text."""
+    """The cause of an exception that a lane sent: its traceback there, as text."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
