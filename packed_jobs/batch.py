@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from packed_jobs import compose
 from packed_jobs.errors import NotStartedError
 from packed_jobs.executor import NOT_STARTED, Executor, Rules
-from packed_jobs.hydra_internals.config_loader import fast_loader
+from packed_jobs.hydra_internals.config_loader import fast_loader, plain_loader
 from packed_jobs.hydra_internals.hydra_config import as_hydra_config
 from packed_jobs.packs import form
 from packed_jobs.program import Program, captured_state, make_program
@@ -25,13 +25,6 @@ INTERRUPTED = "interrupted, and killed as it did not end by itself"
 """The reason that ``on_lost`` gets for jobs that had to be killed after an interrupt."""
 
 log = logging.getLogger(__name__)
-
-
-def require_positive(**options: float | None) -> None:
-    """Raise ValueError where an option of the launcher's config is neither None nor above 0."""
-    for name, value in options.items():
-        if value is not None and value <= 0:
-            raise ValueError(f"hydra.launcher.{name} is {value}, expected more than 0, or null")
 
 
 class BatchRunner:
@@ -50,6 +43,7 @@ class BatchRunner:
         """Start the executor, and make composition fast, for the sweeper as well, which has the same context."""
         self.context, self.task, self.config = context, task, config
         self.worker_context = copy.copy(context)
+        self.worker_context.config_loader = plain_loader(context.config_loader)
         context.config_loader = fast_loader(context.config_loader)
         self.program = make_program(task, self.worker_context)
         self.executor.start(self.program)

@@ -1,4 +1,4 @@
-"""How a job can fail other than by its own exception: its JobReturn holds one of these."""
+"""How a job can fail other than by its own exception (its JobReturn holds one of these), and messages for people."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ class LaneTraceback(Exception):  # noqa: N818
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
+
+
+def require_positive(node: str, **options: float | None) -> None:
+    """Raise ValueError where an option is neither None nor above 0. node: of the config, such as hydra.launcher."""
+    for name, value in options.items():
+        if value is not None and value <= 0:
+            raise ValueError(f"{node}.{name} is {value}, expected more than 0, or null")
 
 
 def how_it_ended(code: int | None) -> str:

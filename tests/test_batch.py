@@ -16,7 +16,8 @@ from hydra.types import HydraContext, RunMode
 from launching import errors, lines, values
 
 from packed_jobs import LaneDiedError
-from packed_jobs.batch import BatchRunner, require_positive
+from packed_jobs.batch import BatchRunner
+from packed_jobs.errors import require_positive
 from packed_jobs.executor import Rules
 from packed_jobs.task import PlannedJob
 
@@ -81,6 +82,6 @@ def test_an_unexpected_error_ends_all_processes(
 
 
 def test_options_have_to_be_positive() -> None:
-    require_positive(a=None, b=0.5)
-    with pytest.raises(ValueError, match=r"^hydra\.launcher\.a is -1, expected more than 0, or null$"):
-        require_positive(a=-1)
+    require_positive("node", a=None, b=0.5)
+    with pytest.raises(ValueError, match=r"^node\.a is -1, expected more than 0, or null$"):
+        require_positive("node", a=-1)

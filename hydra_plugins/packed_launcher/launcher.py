@@ -10,7 +10,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from packed_jobs.batch import BatchRunner, require_positive
+from packed_jobs.batch import BatchRunner
+from packed_jobs.errors import require_positive
 from packed_jobs.executor import Rules
 from packed_jobs.local.devices import slots
 from packed_jobs.local.executor import LocalExecutor
@@ -32,7 +33,8 @@ class PackedLauncher(Launcher):
         lane_memory_gib: float | None,
         fail_fast: bool,
     ) -> None:
-        require_positive(pack_size=pack_size, run_timeout_min=run_timeout_min, lane_memory_gib=lane_memory_gib)
+        positive = {"pack_size": pack_size, "run_timeout_min": run_timeout_min, "lane_memory_gib": lane_memory_gib}
+        require_positive("hydra.launcher", **positive)
         self.executor = LocalExecutor(slots(lanes, threads_per_lane), lane_memory_gib)
         self.batches = BatchRunner(self.executor, pack_size, Rules(run_timeout_min, fail_fast))
         weakref.finalize(self, self.executor.close)

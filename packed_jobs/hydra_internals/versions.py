@@ -18,4 +18,10 @@ def are_known(hydra_version: str = hydra.__version__, omegaconf_version: str = o
     return {name: ".".join(text.split(".")[:2]) for name, text in found.items()} == WRITTEN_FOR
 
 
+def why_unknown() -> str:
+    """For a warning: the installed versions, and those that this package was written for."""
+    expected = ", ".join(f"{name} {text}" for name, text in WRITTEN_FOR.items())
+    return f"found hydra-core {hydra.__version__} and omegaconf {omegaconf.__version__}, expected {expected}"
+
+
 KNOWN = are_known()
