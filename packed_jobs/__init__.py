@@ -5,7 +5,7 @@ of ``PackTask`` gets more: lanes that warm up early, the longest jobs first, and
 """
 
 from packed_jobs.errors import JobExitedError, JobTimeoutError, LaneDiedError, NotStartedError
-from packed_jobs.packs import Preview, preview
+from packed_jobs.local.preview import Preview, preview
 from packed_jobs.task import Job, PackTask, Prepared
 
 __all__ = [

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
 from hydra import version
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
 from packed_jobs.hydra_internals.clone import clone, only_hydra
+from packed_jobs.hydra_internals.hydra_config import as_hydra_config
 from packed_jobs.task import PickledJob, PlannedJob, Prepared
 
 
@@ -71,32 +69,37 @@ def _changes_folder(config: DictConfig) -> bool:
 
 
 def failed(config: DictConfig, error: BaseException) -> JobReturn:
-    """The JobReturn of a job that Hydra's run_job could not make one for. config: with its hydra node."""
+    """The JobReturn of a job for which Hydra's run_job could not make one. config: with its hydra node."""
     own, hydra = parts(clone(config))
-    return JobReturn(
+    returned = JobReturn(
         overrides=[str(line) for line in hydra.hydra.overrides.task],
         cfg=own,
         hydra_cfg=hydra,
         working_dir=str(Path.cwd()),
         task_name=str(JobRuntime.instance().get("name")),
         status=JobStatus.FAILED,
-        _return_value=error,
     )
+    returned.return_value = error
+    return returned
+
+
+def failed_job(job: PlannedJob, error: BaseException) -> JobReturn:
+    """The JobReturn of a job that has not run, or whose process ended."""
+    return failed(job.pickled.load_config(), error)
 
 
 def parts(config: DictConfig) -> tuple[DictConfig, DictConfig]:
-    """A composed config as the task's own part and the one with the hydra node, which then knows the job's folder.
-
-    The given config is taken apart.
+    """A composed config, split into the task's own part and the one with the hydra node, which then has the job's
+    folder. Changes the given config.
     """
     with as_hydra_config(config):
-        _note_folder(config)
+        _set_folder(config)
     hydra = only_hydra(config)
     return _without_hydra(config), hydra
 
 
-def _note_folder(config: DictConfig) -> None:
-    """Write the folder that the job has into its config; a job whose folder's name cannot be resolved has none."""
+def _set_folder(config: DictConfig) -> None:
+    """Set the job's folder in its config, unless the folder's name cannot be resolved."""
     try:
         folder = os.path.join(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))  # noqa: PTH118
     except Exception:
@@ -109,14 +112,3 @@ def _without_hydra(config: DictConfig) -> DictConfig:
     with read_write(config), open_dict(config):
         del config["hydra"]
     return config
-
-
-@contextmanager
-def as_hydra_config(config: DictConfig) -> Iterator[None]:
-    """Within the block, ``${hydra:...}`` reads this config. HydraConfig.set_config would copy it, at 3 ms a job."""
-    instance: Any = HydraConfig.instance()
-    before, instance.cfg = instance.cfg, config
-    try:
-        yield
-    finally:
-        instance.cfg = before

@@ -1,4 +1,4 @@
-"""What can become of a job besides its own exception: each of these stands in its JobReturn."""
+"""How a job can fail other than by its own exception (its JobReturn holds one of these), and messages for people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class JobExitedError(RuntimeError):
 
 
 class NotStartedError(RuntimeError):
-    """The job never started, because another one failed before."""
+    """The job was never started, because another one failed before."""
 
 
 class UnsendableError(RuntimeError):
@@ -26,10 +26,17 @@ class UnsendableError(RuntimeError):
 
 
 class LaneTraceback(Exception):  # noqa: N818
-    """The cause of an exception that crossed from a lane: its traceback there, as text."""
+    """The cause of an exception that a lane sent: its traceback there, as text."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
+
+
+def require_positive(node: str, **options: float | None) -> None:
+    """Raise ValueError where an option is neither None nor above 0. node: of the config, such as hydra.launcher."""
+    for name, value in options.items():
+        if value is not None and value <= 0:
+            raise ValueError(f"{node}.{name} is {value}, expected more than 0, or null")
 
 
 def how_it_ended(code: int | None) -> str:

@@ -14,17 +14,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, run_job
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from packed_jobs.compose import failed
 from packed_jobs.errors import JobExitedError
+from packed_jobs.hydra_internals import hydra_config
 from packed_jobs.task import Job, OwnRecords, PickledJob
 
 FRAMES_A_JOB = 8
-"""More stack frames than a nested job takes."""
+"""An upper bound of the stack frames that a nested job takes."""
 
 log = logging.getLogger(__name__)
 Report = Callable[[int, JobReturn], None]
@@ -68,7 +68,7 @@ def _run_job(task: TaskFunction, context: HydraContext, config: DictConfig) -> J
 
 
 def _without_exit(function: Callable[[Any], Any], argument: Any) -> Any:
-    """Call the function. Raises JobExitedError where it ends the process, which other jobs need."""
+    """Call the function. Raises JobExitedError where it calls sys.exit: other jobs need the process."""
     try:
         return function(argument)
     except SystemExit as stopped:
@@ -112,8 +112,7 @@ class _Pack:
 
         @functools.wraps(self.task)
         def inside(config: DictConfig) -> Any:
-            hydra = HydraConfig.instance().cfg
-            assert isinstance(hydra, DictConfig)
+            hydra = hydra_config.current()
             self.opened[index] = Job(config, hydra, hydra.hydra.job.num, payload)
             self._note_logs(hydra.hydra.job.num)
             self._open(level + 1)
@@ -124,7 +123,7 @@ class _Pack:
         return inside
 
     def _note_logs(self, number: int) -> None:
-        """Remember the log files of the job just opened: opening the next one takes them off the root logger."""
+        """Remember the log files of the job just opened: opening the next job removes them from the root logger."""
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):
                 self.logs.setdefault(handler.baseFilename, (handler, set()))[1].add(number)
@@ -151,7 +150,7 @@ class _Pack:
 
     @contextmanager
     def _all_logs(self) -> Iterator[None]:
-        """Within the block, the log file of every job gets what is said for all, and what that job says."""
+        """Within the block, each job's log file gets what is logged for the whole pack, and what that job logs."""
         root = logging.getLogger()
         before, files = root.handlers, [_reopened(*noted) for noted in self.logs.values()]
         root.handlers = [*(h for h in before if not isinstance(h, logging.FileHandler)), *files]

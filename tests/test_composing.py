@@ -152,6 +152,13 @@ def test_a_job_of_a_sweep_has_the_sweeps_clock(loader: ConfigLoaderImpl, fast: c
     assert OmegaConf.get_cache(job) == OmegaConf.get_cache(expected)
 
 
+def test_workers_get_hydras_own_loader(loader: ConfigLoaderImpl, fast: config_loader.FastConfigLoader) -> None:
+    plain = config_loader.plain_loader(fast)
+    assert type(plain) is ConfigLoaderImpl
+    assert plain.get_search_path() == loader.get_search_path()
+    assert config_loader.plain_loader(loader) is loader
+
+
 def test_configs_are_copies(fast: config_loader.FastConfigLoader) -> None:
     first = fast.load_configuration("config", ["seed=1"], RunMode.RUN)
     first.model.dropout = 0.7

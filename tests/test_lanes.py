@@ -215,12 +215,12 @@ def test_a_lane_that_holds_too_much_is_replaced(launch: Callable[..., Launch], l
     returns = batch("+do=pid", "+do=pid", "+do=pid")
     assert errors(returns) == [None] * 3
     assert len(set(values(returns))) == lanes
-    assert len(batch.launcher.lanes.running) == 1
+    assert len(batch.launcher.executor.lanes.running) == 1
 
 
 def test_a_launcher_that_never_launches_leaves_no_process(launch: Callable[..., Launch]) -> None:
     batch = launch(launcher_app.act, "lanes=2")
-    lanes = [lane.process.pid for lane in batch.launcher.lanes.running]
+    lanes = [lane.process.pid for lane in batch.launcher.executor.lanes.running]
     assert all(lives(pid) for pid in lanes)
     del batch
     assert not any(lives(pid) for pid in lanes)
@@ -229,9 +229,9 @@ def test_a_launcher_that_never_launches_leaves_no_process(launch: Callable[..., 
 def test_surplus_lanes_are_ended(launch: Callable[..., Launch]) -> None:
     batch = launch(launcher_app.act, "lanes=3")
     batch("+do=pid")
-    assert len(batch.launcher.lanes.running) == 1
+    assert len(batch.launcher.executor.lanes.running) == 1
     batch("+do=pid", "+do=pid", "+do=pid", first=1)
-    assert len(batch.launcher.lanes.running) == 3
+    assert len(batch.launcher.executor.lanes.running) == 3
 
 
 def test_lanes_that_die_as_they_start_are_given_up(launch: Callable[..., Launch]) -> None:

@@ -67,6 +67,12 @@ def test_batches_have_the_size_that_is_asked_for(sweep: Sweep) -> None:
     assert sweep(task, "hydra.sweeper.max_batch_size=2") == [[(0, 3), (1, 1)], [(2, 2)]]
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_batches_of_no_jobs_are_refused(sweep: Sweep, size: int) -> None:
+    with pytest.raises(Exception, match=f"hydra.sweeper.max_batch_size is {size}, expected more than 0, or null"):
+        sweep(Task([["+x=3"]]), f"hydra.sweeper.max_batch_size={size}")
+
+
 def test_no_job_is_launched_where_none_is_planned(sweep: Sweep, tmp_path: Path) -> None:
     assert sweep(Task([])) == []
     assert [path.name for path in tmp_path.iterdir()] == ["multirun.yaml"]

@@ -14,7 +14,7 @@ import sweeping
 from fashion_sweep.storage.run_dir import RunDir
 
 ROOT = Path(__file__).parents[1]
-PIPES = ("packed_jobs/local/worker.py", "packed_jobs/returns.py", "packed_jobs/task.py")
+PIPES = ("packed_jobs/program.py", "packed_jobs/returns.py", "packed_jobs/task.py")
 """Where what a process has sent to its own lanes, or they to it, is unpickled from memory."""
 
 UNPICKLING = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "torch")

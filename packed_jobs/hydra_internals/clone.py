@@ -6,17 +6,21 @@ import copy
 from collections import defaultdict
 from typing import Any
 
-from omegaconf import DictConfig, Node
+from omegaconf import DictConfig, Node, OmegaConf
+
+from packed_jobs.hydra_internals import versions
 
 
 def clone(config: DictConfig) -> DictConfig:
     """What copy.deepcopy makes of a config without parent: containers are copied, values are shared."""
-    new: DictConfig = _clone(config, None)
+    new: DictConfig = _clone(config, None) if versions.KNOWN else copy.deepcopy(config)
     return new
 
 
 def only_hydra(config: DictConfig) -> DictConfig:
     """What OmegaConf.masked_copy(config, "hydra") makes."""
+    if not versions.KNOWN:
+        return OmegaConf.masked_copy(config, "hydra")
     hidden = DictConfig({})
     hidden.__dict__["_content"]["hydra"] = _clone(config.__dict__["_content"]["hydra"], hidden)
     return hidden

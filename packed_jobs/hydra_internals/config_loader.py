@@ -9,6 +9,7 @@ composes the config from the start, so that an error is Hydra's own.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -26,23 +27,35 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
+from packed_jobs.hydra_internals import versions
 from packed_jobs.hydra_internals.clone import clone
 
+log = logging.getLogger(__name__)
 SUBDIR = "hydra.sweep.subdir"
 """The name of a job's folder in that of its sweep: a literal where a sweeper gives each job its own."""
 
 
 def fast_loader(loader: ConfigLoader) -> ConfigLoader:
-    """A loader that composes what the given one composes; the given one itself if it is not Hydra's own."""
+    """A loader that composes what the given one composes; the given one itself if it is not Hydra's own, or of a
+    version that this module was not written for.
+    """
     if type(loader) is not ConfigLoaderImpl:
         return loader
+    if not versions.KNOWN:
+        log.warning("%s: jobs are composed and started by slower public functions", versions.why_unknown())
+        return loader
     return FastConfigLoader(loader.get_search_path())
+
+
+def plain_loader(loader: ConfigLoader) -> ConfigLoader:
+    """Hydra's own loader in the place of a fast one, whose memory would go to other processes with it."""
+    return ConfigLoaderImpl(loader.get_search_path()) if isinstance(loader, FastConfigLoader) else loader
 
 
 def speed_up_compose() -> None:
     """Make ``hydra.compose`` fast until Hydra is initialized anew. Call it where ``hydra.compose`` could be called.
 
-    The YAML files are then read once: a change of theirs in between goes unseen.
+    The YAML files are then read once: later changes to them have no effect.
     """
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
@@ -71,13 +84,13 @@ class FastConfigLoader(ConfigLoaderImpl):
             try:
                 config = self._compose(config_name, overrides)
             except Exception:
-                config = None  # Hydra will say what is wrong, in its own order
+                config = None  # Hydra raises its own error below
             if config is not None:
                 return config
         return super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
 
     def _compose(self, config_name: str | None, lines: Sequence[str]) -> DictConfig | None:
-        """The config, or None where only Hydra knows. Any exception means the same."""
+        """The config, or None where only Hydra can compose it. Any exception means the same."""
         overrides = [self._parse(line) for line in lines]
         if any(override.is_sweep_override() or _is_strange(override) for override in overrides):
             return None

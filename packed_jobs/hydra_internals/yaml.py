@@ -1,6 +1,6 @@
-"""Writes configs as OmegaConf.to_yaml does, in a fraction of its time: what many jobs share is written once.
+"""Writes configs as OmegaConf.to_yaml does, in a fraction of its time: what many jobs share is dumped once.
 
-YAML folds lines by their indentation, so a part is always dumped where it stands, below the keys that lead to it.
+YAML folds lines by their indentation, so a part is always dumped below the keys that lead to it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from functools import lru_cache
 from typing import Any
 
 import yaml
-from omegaconf import Node
-from omegaconf._utils import get_omega_conf_dumper
+from omegaconf import Node, OmegaConf
+
+from packed_jobs.hydra_internals import versions
 
 DEPTH = 2
-"""Keys above a part: hydra and one below it, since that one (job, runtime) has shared values and others."""
+"""Keys above a part: hydra and one below it, since those (job, runtime) mix shared values with others."""
 
 
 def as_yaml(config: Any) -> str:
-    """What OmegaConf.to_yaml makes of a config. One of nothing but the hydra node has parts that are shared."""
+    """What OmegaConf.to_yaml makes of a config. One with the hydra node alone has parts that are shared."""
+    if not versions.KNOWN:
+        return OmegaConf.to_yaml(config)
     plain = plain_values(config)
     is_hydra = isinstance(plain, dict) and list(plain) == ["hydra"]
     return "".join(_parts((), plain)) if is_hydra else _dump(plain)
@@ -39,7 +42,7 @@ def plain_values(node: Any) -> Any:
 
 
 def _parts(path: tuple[Any, ...], value: Mapping[Any, Any]) -> list[str]:
-    """The text of each entry of a mapping that stands below the keys of a path."""
+    """The text of each entry of a mapping that is below the keys of a path."""
     texts = []
     for key, below in value.items():
         head = _text(_Shown((*path, key), {})) if len(path) < DEPTH and isinstance(below, dict) and below else ""
@@ -73,6 +76,8 @@ def _text(shown: _Shown) -> str:
 
 
 def _dump(plain: Any) -> str:
+    from omegaconf._utils import get_omega_conf_dumper
+
     text: str = yaml.dump(
         plain, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=get_omega_conf_dumper()
     )

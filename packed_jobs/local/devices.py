@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 GPU_PACK_SIZE = 32
-"""Jobs in a pack on a GPU, where the config leaves it open: small networks leave most of a GPU idle one at a time."""
+"""Jobs in a pack on a GPU, where the config does not set it: one small network at a time leaves most of a GPU idle."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,14 @@ class Slot:
 
     gpu: str | None  # for CUDA_VISIBLE_DEVICES; None: the lane uses cores
     cores: tuple[int, ...]  # that the lane is pinned to; empty: all that the parent may use
-    threads: int | None  # of each library's pool; None: the library decides
+    threads: int | None  # of each library's thread pool; None: the library decides
 
     def __str__(self) -> str:
         cores = f"core{'s' if len(self.cores) > 1 else ''} {', '.join(map(str, self.cores))}"
         return cores if self.gpu is None else f"GPU {self.gpu}"
 
     def environment(self) -> dict[str, str]:
-        """The environment variables that pin a process to this slot. They count only before libraries are imported."""
+        """The environment variables that pin a process to this slot. Libraries read them as they are imported."""
         device = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
         if self.threads is None:
             return device
@@ -33,7 +34,7 @@ class Slot:
 
 
 def slots(lanes: int | None, threads_per_lane: int | None) -> list[Slot]:
-    """A slot a lane. lanes, threads_per_lane: as in the config, None where it leaves them open.
+    """A slot for each lane. lanes, threads_per_lane: as in the config, None where it does not set them.
 
     Raises ValueError for numbers below 1.
     """
@@ -46,6 +47,11 @@ def slots(lanes: int | None, threads_per_lane: int | None) -> list[Slot]:
         return [Slot(gpus[lane % len(gpus)], (), threads_per_lane) for lane in range(count)]
     threads = threads_per_lane or 1  # whatever the number of lanes: sums over several threads round differently
     return [Slot(None, _share(cores, lane, threads), threads) for lane in range(count)]
+
+
+def default_pack_size(given: Sequence[Slot]) -> int:
+    """The most jobs in a pack where the config does not set it."""
+    return 1 if given[0].gpu is None else GPU_PACK_SIZE
 
 
 def _share(cores: list[int], lane: int, threads: int) -> tuple[int, ...]:
@@ -77,13 +83,13 @@ def _gpus_of_the_driver() -> list[str]:
         return []
     try:
         found = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):  # a driver that does not answer has no GPU to offer
+    except (OSError, subprocess.SubprocessError):  # no usable GPU without an answer from the driver
         return []
     return gpus_listed(found.stdout)
 
 
 def gpus_listed(text: str) -> list[str]:
-    """The devices in the output of ``nvidia-smi -L``. Of a GPU that is cut into MIG devices only these can be used."""
+    """The devices in the output of ``nvidia-smi -L``. Of a GPU with MIG devices only these can be used."""
     lines = [line.strip() for line in text.splitlines()]
     parts = [line.rpartition("UUID: ")[2].rstrip(")") for line in lines if line.startswith("MIG ")]
     return parts or [line.split()[1].rstrip(":") for line in lines if line.startswith("GPU ")]

@@ -4,49 +4,49 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from packed_jobs.program import Program
+from packed_jobs.returns import SentReturn
 from packed_jobs.task import PickledJob
 
 
 @dataclass(frozen=True)
-class Start:
-    """To a lane, once: the task function, pickled by cloudpickle, and a first briefing."""
+class Initialize:
+    """To a lane, once, before all else."""
 
-    task: bytes
-    briefing: bytes
+    program: Program
 
 
 @dataclass(frozen=True)
-class Brief:
-    """To a lane: what it has to know of the parent process, pickled, for the packs that follow."""
+class UpdateState:
+    """To a lane: the parent's state, for the packs that follow."""
 
-    briefing: bytes
+    state: bytes  # see program.captured_state
 
 
 @dataclass(frozen=True)
 class RunPack:
-    """To a lane that is free: run these jobs."""
+    """To a lane that is ready: run these jobs."""
 
     jobs: list[PickledJob]
 
 
 @dataclass(frozen=True)
-class Done:
+class JobEnded:
     """From a lane: the job has ended, well or not."""
 
     index: int
-    job_return: bytes  # pickled JobReturn
-    traceback: str  # of the exception that a failed job's JobReturn holds
+    job_return: SentReturn
 
 
 @dataclass(frozen=True)
-class Free:
+class Ready:
     """From a lane: it has warmed up, or all jobs of its pack have ended."""
 
     memory_gib: float  # that it holds
 
 
 @dataclass(frozen=True)
-class Broken:
+class StartFailed:
     """From a lane: it cannot start, and ends."""
 
     traceback: str

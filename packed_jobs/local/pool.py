@@ -1,4 +1,4 @@
-"""The parent's side of lanes: start them, talk to them, end them.
+"""The parent's side of lanes: start them, exchange messages with them, end them.
 
 A lane leads a session of its own, so that Ctrl-C reaches it once, through the parent, and its children die with it.
 """
@@ -19,33 +19,33 @@ from pathlib import Path
 from typing import Any
 
 from packed_jobs.local.devices import Slot
-from packed_jobs.local.messages import Brief, Done, RunPack, Start
+from packed_jobs.local.messages import Initialize, JobEnded, RunPack, UpdateState
+from packed_jobs.program import Program
 from packed_jobs.task import PlannedJob
 
-BURY_S = 1.0
-"""Seconds within which a process ends after it has closed its connection."""
+REAP_S = 1.0
+"""Seconds within which a process exits after it has closed its connection."""
 END_GRACE_S = 3.0
-"""Seconds that an idle lane has to exit by itself."""
+"""Seconds that an idle lane has to exit."""
 INTERRUPT_GRACE_S = 5.0
 """Seconds that the task function has to record an interrupted job."""
 
 
 class Lane:
-    """A worker process, the slot that it owns, and the jobs that it has."""
+    """A worker process, the slot that it owns, and the jobs that it runs."""
 
-    def __init__(self, slot: Slot, start: Start, path: Sequence[str]) -> None:
-        """path: the lane's sys.path."""
+    def __init__(self, slot: Slot, program: Program) -> None:
         self.slot = slot
         self.jobs: dict[int, PlannedJob] = {}  # that have not ended, by index in the batch
         self.pack_size = 0  # of the pack that they came in
         self.first_gib = 0.0  # memory that it held after its first pack
-        self.deadline: float | None = None  # of the pack, as time.monotonic tells it
-        self.is_free = False
+        self.deadline: float | None = None  # of the pack, by time.monotonic
+        self.is_ready = False
         self.has_started = False
         self.connection: Connection[Any, Any]
         self.connection, lane_end = Pipe()
         lifeline, self._lifeline = os.pipe()
-        given = {"cores": slot.cores, "path": [str(each) for each in path], "parent": os.getpid()}
+        given = {"cores": slot.cores, "path": program.path, "parent": os.getpid()}
         ends = {"connection": lane_end.fileno(), "lifeline": lifeline}
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("worker_main.py")), json.dumps(given | ends)],
@@ -56,32 +56,32 @@ class Lane:
         )
         lane_end.close()
         os.close(lifeline)
-        self._send(start)
+        self._send(Initialize(program))
 
     def _send(self, message: Any) -> None:
-        with contextlib.suppress(OSError):  # a lane that has died: whoever reads next will see it
+        with contextlib.suppress(OSError):  # the lane has died: reading from it will raise EOFError
             self.connection.send(message)
 
-    def brief(self, briefing: bytes) -> None:
-        """Give the lane a new briefing, for the packs that follow."""
-        self._send(Brief(briefing))
+    def update(self, state: bytes) -> None:
+        """Send the parent's state, for the packs that follow."""
+        self._send(UpdateState(state))
 
     def run(self, pack: Sequence[PlannedJob], timeout_s: float | None) -> None:
-        """Give a free lane a pack. timeout_s: seconds it may take."""
-        self.is_free = False
+        """Have a lane that is ready run a pack. timeout_s: seconds it may take."""
+        self.is_ready = False
         self.jobs, self.pack_size = {job.index: job for job in pack}, len(pack)
         self.deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._send(RunPack([job.pickled for job in pack]))
 
     def messages(self) -> Iterator[Any]:
-        """What the lane has sent. Raises EOFError when it is dead and all is read."""
+        """The messages that the lane has sent. Raises EOFError when it is dead and all are read."""
         try:
             while self.connection.poll():
                 yield self.connection.recv()
         except OSError as error:
             raise EOFError from error
         if self.process.poll() is not None and not self.connection.poll():
-            raise EOFError  # a process that the job started still holds the other end
+            raise EOFError  # a process that the job started still has the other end open
 
     def interrupt(self) -> None:
         """What Ctrl-C does to a process."""
@@ -104,46 +104,47 @@ class Lane:
 
 
 class Lanes:
-    """All lanes of a launcher; a slot without a lane gets one when there is work for it."""
+    """All lanes of an executor; a slot without a lane gets one when there is work for it."""
 
-    def __init__(self, slots: Sequence[Slot], start: Start, path: Sequence[str]) -> None:
-        self.slots, self.start_message, self.path = slots, start, path
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self.slots = slots
         self.running: list[Lane] = []
+        self.program: Program | None = None
 
     def ensure(self, count: int) -> None:
-        """Start lanes until there are so many, or all slots are taken."""
+        """Start lanes until there are this many, or all slots are taken. Needs a program."""
+        assert self.program is not None
         taken = {id(lane.slot) for lane in self.running}
         for slot in [slot for slot in self.slots if id(slot) not in taken][: max(0, count - len(self.running))]:
-            self.running.append(Lane(slot, self.start_message, self.path))
+            self.running.append(Lane(slot, self.program))
 
     def shrink(self, count: int) -> None:
-        """End lanes that have nothing to do, until there are at most so many; those not yet started go first."""
+        """End idle lanes until at most this many are left; those that have not yet started go first."""
         idle = sorted((lane for lane in self.running if not lane.jobs), key=lambda lane: lane.has_started)
         self._end(idle[: max(0, len(self.running) - count)])
 
-    def brief(self, briefing: bytes) -> None:
-        """Give every lane, and those that will be started, a new briefing, unless it is what they have."""
-        if briefing == self.start_message.briefing:
-            return
-        self.start_message = Start(self.start_message.task, briefing)
-        for lane in self.running:
-            lane.brief(briefing)
+    def set_program(self, program: Program) -> None:
+        """Set what lanes run. Those that run already get its state, if it has changed; task function and path stay."""
+        before, self.program = self.program, program
+        if before is not None and before.state != program.state:
+            for lane in self.running:
+                lane.update(program.state)
 
-    def free(self) -> list[Lane]:
-        return [lane for lane in self.running if lane.is_free]
+    def ready(self) -> list[Lane]:
+        return [lane for lane in self.running if lane.is_ready]
 
     def wait(self, timeout_s: float) -> None:
-        """Sleep until a lane has something to say, at most so many seconds."""
+        """Sleep until a lane has sent a message, for at most timeout_s seconds."""
         wait([lane.connection for lane in self.running], timeout_s)
 
-    def bury(self, lane: Lane) -> int:
-        """Take a dead lane away. Returns its exit code, negative for a signal."""
+    def reap(self, lane: Lane) -> int:
+        """Remove a dead lane. Returns its exit code, negative for a signal."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            lane.process.wait(BURY_S)  # its connection ends a little before the process does
+            lane.process.wait(REAP_S)  # it closes its connection shortly before it exits
         return self.kill(lane)
 
     def retire(self, lane: Lane) -> None:
-        """End a lane that has nothing to do; its slot is free for another."""
+        """End an idle lane; its slot is then free for another."""
         self._end([lane])
 
     def kill(self, lane: Lane) -> int:
@@ -157,7 +158,7 @@ class Lanes:
             self.kill(lane)
 
     def interrupt(self) -> list[PlannedJob]:
-        """Interrupt the jobs that run and end all lanes: at once on another KeyboardInterrupt.
+        """Interrupt running jobs and end all lanes: at once on another KeyboardInterrupt.
 
         Returns the jobs that had to be killed.
         """
@@ -166,7 +167,7 @@ class Lanes:
             for lane in busy:
                 lane.interrupt()
             end = time.monotonic() + INTERRUPT_GRACE_S
-            while any(_works(lane) for lane in busy) and time.monotonic() < end:
+            while any(_is_busy(lane) for lane in busy) and time.monotonic() < end:
                 time.sleep(0.02)
         except KeyboardInterrupt:
             pass
@@ -175,11 +176,11 @@ class Lanes:
         return killed
 
     def end(self) -> None:
-        """End all lanes: idle ones by themselves, the others at once."""
+        """End all lanes: idle ones gracefully, the others at once."""
         self._end(self.running)
 
     def _end(self, lanes: Sequence[Lane]) -> None:
-        idle = [lane for lane in lanes if lane.is_free]
+        idle = [lane for lane in lanes if lane.is_ready]
         for lane in idle:
             lane.connection.close()
         try:
@@ -191,11 +192,11 @@ class Lanes:
                 self.kill(lane)
 
 
-def _works(lane: Lane) -> bool:
-    """Whether a lane still has a job; takes note of the jobs that have ended."""
+def _is_busy(lane: Lane) -> bool:
+    """Whether a lane still has a job, after reading which of its jobs have ended."""
     try:
         for message in lane.messages():
-            if isinstance(message, Done):
+            if isinstance(message, JobEnded):
                 lane.jobs.pop(message.index)
     except EOFError:
         return lane.process.poll() is None

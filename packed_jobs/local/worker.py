@@ -1,11 +1,10 @@
-"""A lane's side: take packs from the parent, run them, send back what became of them."""
+"""A lane's side: take packs from the parent, run them, send back their results."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import os
-import pickle
 import select
 import signal
 import sys
@@ -15,16 +14,15 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-import cloudpickle
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, setup_globals
-from hydra.types import HydraContext, TaskFunction
+from hydra.core.utils import JobReturn
+from hydra.types import HydraContext
 
 from packed_jobs import run
-from packed_jobs.errors import UnsendableError
 from packed_jobs.hydra_internals import run_job
 from packed_jobs.local.memory import memory_held_gib
-from packed_jobs.local.messages import Brief, Broken, Done, Free, RunPack, Start
+from packed_jobs.local.messages import Initialize, JobEnded, Ready, RunPack, StartFailed, UpdateState
+from packed_jobs.program import Program, restore_state
+from packed_jobs.returns import sent
 
 ORPHAN_GRACE_S = 3.0
 """Seconds that a job has to record itself, once the parent is gone."""
@@ -38,8 +36,8 @@ def serve(connection: int, lifeline: int, parent: int) -> None:
     connection, lifeline: file descriptors; parent: process id.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
-    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no news for the terminal
-    threading.Thread(target=_die_with, args=(lifeline, parent), daemon=True).start()
+    logging.raiseExceptions = False  # do not print that a log cannot be written, as on a full disk
+    threading.Thread(target=_exit_with_parent, args=(lifeline, parent), daemon=True).start()
     run_job.speed_up_run_job()
     try:
         _serve(Connection(connection))
@@ -49,8 +47,8 @@ def serve(connection: int, lifeline: int, parent: int) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
-def _die_with(lifeline: int, parent: int) -> None:
-    """Interrupt the job, and soon kill this process and its children, when the parent has died in whatever way."""
+def _exit_with_parent(lifeline: int, parent: int) -> None:
+    """Once the parent has died in whatever way, interrupt the job, and soon kill this process and its children."""
     while not select.select([lifeline], [], [], 1.0)[0] and os.getppid() == parent:
         pass
     os.kill(os.getpid(), signal.SIGINT)
@@ -60,80 +58,42 @@ def _die_with(lifeline: int, parent: int) -> None:
 
 def _serve(connection: Connection[Any, Any]) -> None:
     try:
-        lane = _Lane(connection, connection.recv())
+        first: Initialize = connection.recv()
+        worker = _Worker(connection, first.program)
     except Exception:
-        connection.send(Broken(traceback.format_exc()))
+        connection.send(StartFailed(traceback.format_exc()))
         return
     while True:
-        connection.send(Free(memory_held_gib()))
+        connection.send(Ready(memory_held_gib()))
         message = connection.recv()
-        while isinstance(message, Brief):
-            lane.brief(message.briefing)
+        while isinstance(message, UpdateState):
+            worker.context = restore_state(message.state)
             message = connection.recv()
-        lane.run(message)
+        worker.run(message)
 
 
-class _Lane:
-    """The task function, and all that Hydra wants around it."""
+class _Worker:
+    """The task function, and what Hydra needs to run its jobs."""
 
-    def __init__(self, connection: Connection[Any, Any], start: Start) -> None:
+    def __init__(self, connection: Connection[Any, Any], program: Program) -> None:
         self.connection = connection
-        self.task: TaskFunction = pickle.loads(start.task)
-        self.context: HydraContext
-        self.brief(start.briefing)
+        self.task = program.load_task()
+        self.context: HydraContext = restore_state(program.state)
         warm_up = getattr(self.task, "warm_up", None)
         if warm_up is not None:
             _warm_up(warm_up)
-        gc.freeze()  # configs are cyclic garbage, and large libraries need not be searched through to find it
-
-    def brief(self, briefing: bytes) -> None:
-        """Take over Hydra's global state from the parent."""
-        setup_globals()
-        state, self.context, folder, sys.argv[:] = pickle.loads(briefing)
-        Singleton.set_state(state)
-        os.chdir(folder)
+        gc.freeze()  # configs are cyclic garbage; collecting them need not traverse large libraries
 
     def run(self, pack: RunPack) -> None:
         run.run_jobs(self.task, self.context, pack.jobs, self._report)
 
     def _report(self, index: int, job_return: JobReturn) -> None:
-        self.connection.send(_done(index, job_return))
-        sys.stdout.flush()  # into a file or pipe, where it would wait for more
+        self.connection.send(JobEnded(index, sent(job_return)))
+        sys.stdout.flush()  # a file or pipe is block-buffered
 
 
 def _warm_up(warm_up: Any) -> None:
     try:
         warm_up()
-    except Exception:  # the first job will meet it again, and has a log and a JobReturn to tell it
+    except Exception:  # the first job will fail with it too, and has a log and a JobReturn
         log.warning("warm_up failed", exc_info=True)
-
-
-def _done(index: int, job_return: JobReturn) -> Done:
-    """The message about an ended job; what cannot be pickled, or not be unpickled, becomes an UnsendableError."""
-    error = job_return._return_value if job_return.status is JobStatus.FAILED else None
-    text = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
-    try:
-        pickled = _pickled(job_return)
-        if error is not None:  # exceptions are often picklable but not unpicklable
-            pickle.loads(pickled)
-    except Exception as problem:
-        job_return.return_value = _unsendable(job_return, error, problem)
-        job_return.status = JobStatus.FAILED
-        pickled = _pickled(job_return)
-    return Done(index, pickled, text)
-
-
-def _pickled(value: Any) -> bytes:
-    """Pickled by the fast pickler where it can; classes of the parent's main program need the other."""
-    try:
-        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    except Exception:
-        pickled: bytes = cloudpickle.dumps(value)
-        return pickled
-
-
-def _unsendable(job_return: JobReturn, error: Any, problem: Exception) -> UnsendableError:
-    if error is not None:
-        return UnsendableError(f"{type(error).__name__}: {error}")
-    kind = type(job_return._return_value).__name__
-    return UnsendableError(f"the job returned a {kind}, which cannot be sent from its lane: {problem}")

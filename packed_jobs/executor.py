@@ -1,0 +1,87 @@
+"""The seam between forming packs and running them: executors run packs in processes, on this machine or elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hydra.core.utils import JobReturn
+
+from packed_jobs.packs import Pack
+from packed_jobs.program import Program
+from packed_jobs.task import PlannedJob
+
+NOT_STARTED = "not started: fail_fast, and a job before it failed"
+"""The message of the NotStartedError of jobs that fail_fast keeps from starting."""
+OnLost = Callable[[PlannedJob, str], None]
+"""Called with a job that ended without recording its end itself, and the reason."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How jobs that go wrong are treated."""
+
+    timeout_min: float | None  # minutes a job may take, a pack of n: n times as many; None: no limit
+    fail_fast: bool  # start no further job after the first that failed
+
+
+class Executor(Protocol):
+    """Runs packs. One executor serves one launcher, from ``start`` to ``close``.
+
+    ``local.executor.LocalExecutor`` keeps worker processes on this machine. The notes on Slurm describe an executor
+    that submits each batch as a job array: an array task reads its pack from a file and runs it with ``run.run_jobs``,
+    the function that local workers call as well.
+    """
+
+    @property
+    def slots(self) -> int:
+        """How many packs run at the same time; packs are formed so that all slots are busy.
+
+        Slurm: the most array tasks at a time (``--array=...%slots``).
+        """
+
+    @property
+    def default_pack_size(self) -> int:
+        """The most jobs in a pack where the config does not set it.
+
+        Slurm: as for the requested device, see ``local.devices.default_pack_size``.
+        """
+
+    def start(self, program: Program) -> None:
+        """Called once, before the first batch is composed: start what takes long to start. Returns at once.
+
+        Slurm: does nothing, as the number of packs is not known yet.
+        """
+
+    def run(self, packs: Sequence[Pack], program: Program, rules: Rules, on_lost: OnLost) -> dict[int, JobReturn]:
+        """Run the packs of a batch, in this order. Returns a JobReturn for each job, by ``PlannedJob.index``.
+
+        program: as in ``start``, with the state that the parent has now. A job that fails, or whose process dies, has a
+        JobReturn with the exception; ``on_lost`` is called for the latter. Raises only KeyboardInterrupt.
+
+        Slurm: write the program and the ``PickledJob``s of each pack to a folder that the nodes share, submit the array
+        with a time limit of timeout_min times the jobs of the largest pack, and poll for the ``SentReturn`` that an
+        array task writes for each of its jobs (write beside, then rename). A task that ends without all of them is
+        resubmitted once, job by job. With fail_fast, the first failure cancels the tasks that are still pending.
+        """
+
+    def interrupt(self) -> list[PlannedJob]:
+        """Called after a KeyboardInterrupt in ``run``: have running jobs record themselves, then end all processes; at
+        once on another KeyboardInterrupt. Returns the jobs that had to be killed.
+
+        Slurm: ``scancel --signal=INT`` the array, wait, ``scancel`` the rest; the tasks that Slurm had to kill have
+        written no ``SentReturn``.
+        """
+
+    def kill(self) -> None:
+        """End all processes at once; called after an unexpected exception. ``run`` may be called again.
+
+        Slurm: ``scancel`` the array.
+        """
+
+    def close(self) -> None:
+        """End all processes, the idle ones gracefully; called when the launcher is no longer used, also after ``kill``.
+
+        Slurm: ``scancel`` what is left; keep the folder, which has the tasks' output.
+        """

@@ -1,0 +1,51 @@
+"""Runs packs in worker processes of this machine, which live for a whole sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn
+
+from packed_jobs.executor import OnLost, Rules
+from packed_jobs.local.devices import Slot, default_pack_size
+from packed_jobs.local.pool import Lanes
+from packed_jobs.local.scheduler import Scheduler
+from packed_jobs.packs import Pack
+from packed_jobs.program import Program
+from packed_jobs.task import PlannedJob
+
+
+class LocalExecutor:
+    """An ``executor.Executor`` with a lane for each slot.
+
+    lane_memory_gib: a lane that holds more is replaced between packs; None: see ``memory.limit_gib``.
+    """
+
+    def __init__(self, slots: Sequence[Slot], lane_memory_gib: float | None) -> None:
+        self.slots = len(slots)
+        self.default_pack_size = default_pack_size(slots)
+        self.lanes = Lanes(slots)
+        self._lane_memory_gib = lane_memory_gib
+
+    def start(self, program: Program) -> None:
+        """Start a lane for each slot."""
+        self.lanes.set_program(program)
+        self.lanes.ensure(self.slots)
+
+    def run(self, packs: Sequence[Pack], program: Program, rules: Rules, on_lost: OnLost) -> dict[int, JobReturn]:
+        """Run packs in lanes; those that are not needed for it end."""
+        self.lanes.shrink(len(packs))
+        self.lanes.set_program(program)
+        return Scheduler(self.lanes, packs, rules, self._lane_memory_gib, on_lost).run()
+
+    def interrupt(self) -> list[PlannedJob]:
+        """Interrupt running jobs and end all lanes. Returns the jobs that had to be killed."""
+        return self.lanes.interrupt()
+
+    def kill(self) -> None:
+        """End all lanes at once."""
+        self.lanes.kill_all()
+
+    def close(self) -> None:
+        """End all lanes: idle ones gracefully, the others at once."""
+        self.lanes.end()
