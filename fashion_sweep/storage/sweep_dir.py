@@ -1,4 +1,4 @@
-"""The one place that spells the files of a sweep, and what its runs are called and known by."""
+"""The names and formats of a sweep's files, defined here and nowhere else, and the folder names of its runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fashion_sweep.storage.run_dir import RunDir
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One line of sweep.json: a run before it starts."""
+    """One entry of sweep.json: a run before it starts."""
 
     run: str
     overrides: list[str]
@@ -55,7 +55,7 @@ class SweepDir:
 
     @property
     def extra_configs(self) -> Path:
-        """The user's own config groups, where there are any."""
+        """The user's own config groups, if there are any."""
         return self.code / "config_dir"
 
     @property
@@ -64,7 +64,7 @@ class SweepDir:
         return self.path / "samples.npz"
 
     def read_plan(self) -> tuple[str, list[PlannedRun]]:
-        """The command and the planned runs; empty where there is no plan. FolderError for a damaged one."""
+        """The command and the planned runs; empty if there is no plan. Raises FolderError for a damaged one."""
         try:
             raw = json.loads(self.plan.read_text("utf-8"))
             return raw["command"], [PlannedRun(**run) for run in raw["runs"]]
@@ -74,23 +74,23 @@ class SweepDir:
             raise FolderError(f"{self.plan}: cannot be read as a sweep's plan ({error})") from error
 
     def write_plan(self, command: str, runs: Sequence[PlannedRun], request: Mapping[str, Any] | None = None) -> None:
-        """Write what the sweep will train. request: what ``read_request`` gives back."""
+        """Write what the sweep will train. request: what ``read_request`` returns."""
         planned = [dataclasses.asdict(run) for run in runs]
         write_text(self.plan, as_json({"command": command, "request": request, "runs": planned}))
 
     def read_request(self) -> dict[str, Any]:
-        """What the sweep was begun with. Raises FolderError where the plan does not say."""
+        """The request that started the sweep. Raises FolderError if the plan does not have it."""
         try:
             return dict(json.loads(self.plan.read_text("utf-8"))["request"])
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise FolderError(
-                f"{self.path}: sweep.json does not say what the sweep was begun with ({type(error).__name__}); "
-                f"give its command again, with hydra.sweep.dir={self.path}"
+                f"{self.path}: sweep.json does not record the command that started the sweep ({type(error).__name__}); "
+                f"run that command again with hydra.sweep.dir={self.path}"
             ) from error
 
     def name_of(self, values: Mapping[str, Any], identity: str) -> str:
-        """The name of a run's folder: the one that the run has already, however it was asked for, or ``run_name``."""
-        return _names_before(self.path).get(identity[:DIGITS]) or run_name(values, identity)
+        """The name of a run's folder: the existing one, however its overrides were written, or ``run_name``."""
+        return _existing_names(self.path).get(identity[:DIGITS]) or run_name(values, identity)
 
     def run_dirs(self) -> list[RunDir]:
         """The folders of planned runs in the plan's order, then unplanned ones that hold a run.json, by name."""
@@ -100,7 +100,7 @@ class SweepDir:
 
 
 @lru_cache(maxsize=8)
-def _names_before(folder: Path) -> dict[str, str]:
-    """Last part -> name of the folders that are in a sweep's folder when this process first looks."""
+def _existing_names(folder: Path) -> dict[str, str]:
+    """Digits of the identity -> name of the run folders that existed when this process first looked."""
     found = sorted(path.name for path in folder.glob("*_" + "[0-9a-f]" * DIGITS))
     return {name.rpartition("_")[2]: name for name in found}
