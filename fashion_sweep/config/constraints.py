@@ -1,4 +1,4 @@
-"""What the values of a config must be, beyond their types."""
+"""Constraints on config values, beyond their types."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Rule(NamedTuple):
-    """What a value must be, wherever its key is present and its value not None."""
+    """A constraint on the value of a key; a missing key or None satisfies it."""
 
     key: str  # dotted
     expected: str
@@ -73,7 +73,7 @@ RULES = (
 
 
 def problems(config: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the values of a resolved config, one line each; empty where nothing is."""
+    """What is wrong with the values of a resolved config, one line each; empty if nothing is."""
     found = ((rule, lookup(config, rule.key)) for rule in RULES)
     return [
         f"{rule.key} is {value}, expected {rule.expected}"
@@ -91,7 +91,7 @@ def _holds(rule: Rule, value: Any) -> bool:
 
 
 def lookup(config: Mapping[str, Any], dotted: str) -> Any:
-    """The value at a dotted key; None where there is none."""
+    """The value at a dotted key; None if there is none."""
     node: Any = config
     for part in dotted.split("."):
         if not isinstance(node, Mapping) or part not in node:

@@ -6,13 +6,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fashion_sweep.config.redaction import Redaction
 from fashion_sweep.storage.provenance import Code
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -25,6 +22,6 @@ class RunSpec:
     overrides: list[str]
     identity: str
     own_log: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Makes a context for what is logged of this run alone, so that a launcher can keep the logs of a pack apart."""
+    """Returns a context that collects what is logged about this run, so that the runs of a pack have separate logs."""
     code: Code = field(default_factory=Code)
-    hidden: Redaction = field(default_factory=Redaction)  # what of the config is not to be written down
+    hidden: Redaction = field(default_factory=Redaction)  # values of the config that must not be written
