@@ -1,6 +1,6 @@
 """Time the README's sweep against other ways to train it: ``python scripts/benchmark.py --help`` says more.
 
-Repeats are interleaved, so that a machine that gets slower slows down every line. A line whose command fails is shown
+Repeats are interleaved, so that a machine that gets slower affects every line. A line whose command fails is shown
 as failed, with the last lines that it printed, and the others go on.
 """
 
@@ -26,7 +26,7 @@ from fashion_sweep.storage.atomic import write_text
 SECTIONS = (*contestants.WHAT, "floor", "overhead", "gpu")
 REHEARSAL = Settings(1, 500)
 FAILURES = (CommandError, UserError, ValueError)
-"""What a measurement raises where its command failed, or left something else than trained runs."""
+"""What a measurement raises if its command failed or did not leave trained runs."""
 HELP = """A: the notes' code; B and C: basic and joblib launcher with fit; D: the best fit; E: ours from the command
 line; F: ours in steady state (comes with E); floor: of the machine; overhead: of a job, by launcher; gpu: packs on
 a GPU; default: all"""
@@ -40,39 +40,39 @@ class Task:
     repeats: int
     measure: Callable[[], tuple[contestants.Found, str]]  # line -> quantities; the command
     rehearse: Callable[[], object]  # the same, tiny
-    why_not: str = ""  # why it cannot be measured here
+    skip_reason: str = ""  # why it cannot be measured here; empty if it can
 
 
 @dataclass
 class Log:
-    """What has been measured."""
+    """The measurements so far."""
 
     samples: list[Sample] = field(default_factory=list)
     commands: dict[str, str] = field(default_factory=dict)
     failed: bool = False
 
     def add(self, task: Task, repeat: int) -> None:
-        """Measure it, and say so."""
-        if task.why_not:
-            self.samples.append(Sample(task.line, repeat, missing=task.why_not))
-            _say(f"repeat {repeat}  {task.line}: skipped: {task.why_not}")
+        """Measure a task and print the result."""
+        if task.skip_reason:
+            self.samples.append(Sample(task.line, repeat, missing=task.skip_reason))
+            _print_line(f"repeat {repeat}  {task.line}: skipped: {task.skip_reason}")
             return
         try:
             found, command = task.measure()
         except FAILURES as error:
             self.failed = True
             self.samples.append(Sample(task.line, repeat, missing=f"repeat {repeat} failed"))
-            _say(f"repeat {repeat}  {task.line}: failed: {error}")
+            _print_line(f"repeat {repeat}  {task.line}: failed: {error}")
             return
         if command:
             self.commands[task.line] = command
         for line, values in found.items():
             self.samples.append(Sample(line, repeat, values))
-            _say(f"repeat {repeat}  {line}: {_brief(values)}")
+            _print_line(f"repeat {repeat}  {line}: {_brief(values)}")
 
 
 def main() -> None:
-    """Measure and print; exit code 1 where a command failed."""
+    """Measure and print; exit code 1 if a command failed."""
     arguments = _arguments()
     settings = Settings(arguments.epochs, arguments.limit)
     described = machine.described()
@@ -80,7 +80,7 @@ def main() -> None:
     _rehearse(tasks)
     log, command = Log(), shlex.join(["python", "scripts/benchmark.py", *sys.argv[1:]])
 
-    def so_far() -> Benchmark:
+    def current() -> Benchmark:
         probe = contestants.probes.get(settings.limit, {})
         return Benchmark(command, settings, described, Results(log.samples), log.commands, probe)
 
@@ -88,8 +88,8 @@ def main() -> None:
         for task in tasks:
             if repeat <= task.repeats:
                 log.add(task, repeat)
-        _write(so_far(), arguments)  # an interrupted benchmark leaves its whole repeats
-    page, rows = markdown(so_far()), csv_text(so_far())
+        _write(current(), arguments)  # an interrupted benchmark keeps its complete repeats
+    page, rows = markdown(current()), csv_text(current())
     print(f"\n{page}" if arguments.csv is not None else f"\n{page}\n{rows}", flush=True)
     sys.exit(log.failed)
 
@@ -100,7 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=_count, default=3, help="of every measurement (default 3)")
     parser.add_argument("--baseline-repeats", type=_count, help="of A, which takes minutes (default: --repeats)")
     parser.add_argument("--only", type=_sections, default=SECTIONS, metavar="A,B,...", help=HELP)
-    parser.add_argument("--limit", type=_images, help="use only the first so many images, at least 100 (default: all)")
+    parser.add_argument("--limit", type=_images, help="use only the first LIMIT images, at least 100 (default: all)")
     parser.add_argument("--jobs", type=_jobs, default=200, help="jobs of the overhead, at least 2 (default 200)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the tables there as well, as markdown")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all numbers there (default: print them)")
@@ -134,11 +134,11 @@ def _sections(text: str) -> tuple[str, ...]:
 
 
 def _tasks(arguments: argparse.Namespace, settings: Settings) -> Iterator[Task]:
-    """In the order of a repeat."""
+    """The tasks in the order of a repeat."""
     only, repeats = arguments.only, arguments.repeats
     for line in dict.fromkeys("E" if line == "F" else line for line in only if line in contestants.WHAT):
         own = (arguments.baseline_repeats or repeats) if line == "A" else repeats
-        yield Task(line, own, _of_line(line, settings), _of_line(line, REHEARSAL), contestants.why_not(line))
+        yield Task(line, own, _of_line(line, settings), _of_line(line, REHEARSAL), contestants.skip_reason(line))
     if "floor" in only:
         yield Task("floor", repeats, lambda: ({"floor": floor.measure(settings)}, ""), lambda: None)
     for launcher in overhead.LAUNCHERS if "overhead" in only else ():
@@ -174,20 +174,20 @@ def _of_pack(line: str, runs: int, processes: int, limit: int | None) -> Callabl
 
 
 def _rehearse(tasks: Sequence[Task]) -> None:
-    """Run every command tiny and unmeasured: byte code is written, files are in memory, and what fails does so now."""
+    """Run every command once, tiny and unmeasured, to write byte code, cache files and fail early."""
     for task in tasks:
-        if task.why_not:
+        if task.skip_reason:
             continue
-        _say(f"rehearsal  {task.line}")
+        _print_line(f"rehearsal  {task.line}")
         try:
             task.rehearse()
         except FAILURES as error:
-            _say(f"rehearsal of {task.line} failed: {error}")
+            _print_line(f"rehearsal of {task.line} failed: {error}")
             sys.exit(1)
 
 
 def _brief(values: dict[str, float]) -> str:
-    """The main numbers of a sample in a line."""
+    """The main numbers of a sample on one line."""
     names = {"wall_seconds": "s wall", "run_epoch_seconds": "s a run-epoch", "ms_per_job": "ms a job"}
     parts = [f"{number(values[key])} {name}" for key, name in names.items() if key in values]
     accuracies = [values[key] for key in FIDELITY if key in values]
@@ -200,7 +200,7 @@ def _write(benchmark: Benchmark, arguments: argparse.Namespace) -> None:
             write_text(path, text)
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     print(text, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Train every experiment of the lecture notes with several seeds and hold their numbers against ours.
+"""Train every experiment of the lecture notes with several seeds and compare their numbers with ours.
 
 ``python scripts/reproduce_notes.py --help`` says more.
 """
@@ -20,8 +20,8 @@ from fashion_sweep.training.native_output import native_output_to
 
 DESCRIPTION = """\
 Train every experiment of the lecture notes with several seeds, as sweeps, and write a table of the notes' numbers
-beside ours and a page of figures. Runs that are already there are not trained again, so that it can be interrupted at
-any time, and taken up with the same command."""
+beside ours and a page of figures. Completed runs are not trained again, so the command can be interrupted at any
+time and continued by running it again."""
 
 EPILOG = f"""\
 examples:
@@ -31,11 +31,11 @@ examples:
 
 experiments: {", ".join(experiment.name for experiment in EXPERIMENTS)}
 
-exit codes: 0 every run completed; 1 some did not, and the table says which; 2 nothing was trained; 130 interrupted"""
+exit codes: 0 every run completed; 1 some did not, see the table; 2 nothing was trained; 130 interrupted"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line; ends in SystemExit where it does not end well."""
+    """Run the command line; raises SystemExit if it fails."""
     arguments = _parser().parse_args(argv)
     words = sys.argv[1:] if argv is None else argv
     try:
@@ -59,13 +59,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("outputs/notes"),
         metavar="DIR",
-        help="of sweeps and figures (default %(default)s)",
+        help="folder for sweeps and figures (default %(default)s)",
     )
     parser.add_argument(
         "--table", type=Path, default=Path("NOTES_TABLE.md"), metavar="FILE", help="the table (default %(default)s)"
     )
     parser.add_argument(
-        "overrides", nargs="*", type=_override, metavar="KEY=VALUE", help="of every experiment's config"
+        "overrides", nargs="*", type=_override, metavar="KEY=VALUE", help="override the config of every experiment"
     )
     return parser
 
@@ -86,7 +86,7 @@ def _names(text: str) -> list[str]:
 
 def _override(text: str) -> str:
     if "=" not in text:
-        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
     return text
 
 

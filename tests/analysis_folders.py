@@ -22,7 +22,7 @@ Row = dict[str, float]
 def curve(
     optimizer: str = "adam", dropout: float = 0.0, epochs: int = 5, seed: int = 0, pace: float = 1.0
 ) -> list[Row]:
-    """Made-up epochs that look like Fashion-MNIST's: quick optimizers overfit, dropout hinders that."""
+    """Synthetic epochs that look like Fashion-MNIST's: fast optimizers overfit, dropout reduces it."""
     speed = SPEED.get(optimizer, 0.5) * pace
     rows = []
     for epoch in range(1, epochs + 1):
@@ -70,7 +70,7 @@ def text(value: Any) -> str:
 
 
 def planned(overrides: Mapping[str, Any]) -> PlannedRun:
-    """The plan's line for a run with these overrides (key -> value)."""
+    """The plan's entry for a run with these overrides (key -> value)."""
     digits = identity(config(overrides), FINGERPRINT)
     return PlannedRun(run_name(overrides, digits), [f"{key}={text(value)}" for key, value in overrides.items()], digits)
 
@@ -135,12 +135,12 @@ def write_sweep(path: Path, points: Sequence[Mapping[str, Any]], epochs: int = 5
 
 
 def run_folder(sweep: SweepDir, point: Mapping[str, Any]) -> RunDir:
-    """Where the run of a grid point stands."""
+    """The folder of a grid point's run."""
     return RunDir(sweep.path / planned(point).run)
 
 
 def write_samples(sweep: SweepDir) -> None:
-    """Ten grey images, made up."""
+    """Ten synthetic grey images."""
     import numpy as np
 
     rows, columns = np.mgrid[0:28, 0:28]

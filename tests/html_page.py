@@ -1,10 +1,10 @@
-"""A page of HTML as tests look at it."""
+"""An HTML page, parsed for tests."""
 
 from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What of a page the tests look at; void and unclosed elements are told apart by the closing tags."""
+    """The parts of a page that tests look at. ``open`` lists elements without a closing tag."""
 
     def __init__(self, text):
         super().__init__()

@@ -27,7 +27,7 @@ def summarized(folder):
 
 
 def table(*runs):
-    """Of (status, best_val_loss) each."""
+    """A table of runs given as (status, best_val_loss)."""
     return pd.DataFrame([{"run": f"run{i}", "status": s, "best_val_loss": v} for i, (s, v) in enumerate(runs)]).astype(
         {"best_val_loss": "float64"}
     )
@@ -45,7 +45,7 @@ def test_the_best_epoch_has_the_lowest_finite_validation_loss(tmp_path):
     )
 
 
-def test_a_history_counts_more_than_the_record_and_the_record_more_than_nothing(tmp_path):
+def test_metrics_come_from_the_history_or_else_from_the_record(tmp_path):
     stale = {"epoch": 1, "loss": 9.0, "accuracy": 0.1, "val_loss": 9.0, "val_accuracy": 0.1}
     write_run(tmp_path / "a", {}, rows(0.9, 0.5), best=stale, last=stale)
     write_run(tmp_path / "b", {}, [], best=stale, last=stale)
@@ -67,7 +67,7 @@ def test_the_summary_keeps_columns_types_and_order(tmp_path):
     assert found["run"].tolist() == collected.runs["run"].tolist()
 
 
-def test_runs_that_count_come_first_and_the_best_of_them_first():
+def test_ranked_runs_come_first_and_are_sorted_by_loss():
     found = summary.ranked(
         table(
             ("pending", NAN),
@@ -96,9 +96,9 @@ def test_ranking_loses_no_run_and_starts_with_the_lowest(runs):
     before = table(*runs)
     after = summary.ranked(before)
     assert sorted(after["run"]) == sorted(before["run"])
-    counting = [v for s, v in runs if s in ("completed", "running", "interrupted") and math.isfinite(v)]
-    assert after["best_val_loss"].tolist()[: len(counting)] == sorted(counting)
-    assert (summary.best_run(before) is None) == (not counting)
+    ranked = [v for s, v in runs if s in ("completed", "running", "interrupted") and math.isfinite(v)]
+    assert after["best_val_loss"].tolist()[: len(ranked)] == sorted(ranked)
+    assert (summary.best_run(before) is None) == (not ranked)
 
 
 def test_statuses_are_counted_in_their_order():
@@ -127,7 +127,7 @@ def test_swept_rates_and_everything_else_swept_make_panels(tmp_path):
     assert factors(tmp_path, points) == ["learning_rate", "batch_size"]
 
 
-def test_a_run_that_has_not_begun_makes_no_panel(tmp_path):
+def test_a_run_that_has_not_started_makes_no_panel(tmp_path):
     sweep = write_sweep(tmp_path, grid(optimizer=["sgd", "adam"]))
     sweep.path.joinpath(collect([tmp_path]).runs["run"][1], "run.json").unlink()
     collected = collect([tmp_path])
@@ -164,11 +164,11 @@ def curves(**runs):
         ({"a": [7.0]}, (7.0, 7.0)),
     ],
 )
-def test_far_losses_do_not_stretch_the_axis(runs, expected):
+def test_outlying_losses_do_not_stretch_the_axis(runs, expected):
     assert labels.inner_range(curves(**runs), "high") == expected
 
 
-def test_far_accuracies_do_not_either():
+def test_outlying_accuracies_do_not_stretch_the_axis():
     assert labels.inner_range(curves(a=[0.8, 0.87, 0.88], b=[0.7, 0.85, 0.86], c=[0.1, 0.1]), "low") == (0.7, 0.88)
 
 

@@ -127,7 +127,7 @@ def test_runs_at_once() -> None:
     assert contestants.most_at_once([("10:00:00", "10:00:05"), ("10:00:05", "10:00:09")]) == 1
 
 
-def test_overhead_takes_off_what_one_job_takes() -> None:
+def test_overhead_subtracts_the_time_of_one_job() -> None:
     assert overhead.per_job(2.0, 21.9, 200) == pytest.approx(
         {"seconds_of_1": 2.0, "seconds_of_all": 21.9, "ms_per_job": 100}
     )
@@ -146,12 +146,12 @@ def test_page(benchmark: tables.Benchmark) -> None:
     assert "(F: 2)" in page
     assert "No GPU was visible." in page
     assert r"| processor | A \| B |" in page
-    assert "which these are not" not in page
+    assert "which this is not" not in page
 
 
 def test_page_of_a_smaller_try_says_so(measured: results.Results) -> None:
     page = tables.markdown(tables.Benchmark("it", grid.Settings(1, 500), {}, measured, {}))
-    assert "The targets are for 20 epochs of all images, which these are not. With one epoch" in page
+    assert "The targets are for 20 epochs of all images, which this is not. With one epoch" in page
 
 
 def test_page_of_a_gpu(measured: results.Results) -> None:
@@ -206,7 +206,7 @@ def benchmark_command(folder: Path, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
 
 
-def test_a_wrong_section_is_told(tmp_path: Path) -> None:
+def test_a_wrong_section_is_reported(tmp_path: Path) -> None:
     ended = benchmark_command(tmp_path, "--only", "E,Z")
     assert ended.returncode == 2
     assert "Z: expected some of A,B,C,D,E,F,floor,overhead,gpu" in ended.stderr

@@ -48,7 +48,7 @@ def test_every_other_swept_override_has_a_column(tmp_path):
     assert collected.runs["batch_size"].tolist() == [32, 64, 32, 64]
 
 
-def test_a_run_that_has_not_begun_is_pending_with_what_its_overrides_say(tmp_path):
+def test_a_run_that_has_not_started_is_pending_with_settings_from_its_overrides(tmp_path):
     sweep = write_sweep(tmp_path, POINTS)
     shutil.rmtree(run_folder(sweep, POINTS[3]).path)
     row = collect([tmp_path]).runs.iloc[3]
@@ -67,14 +67,14 @@ def test_a_running_run_shows_its_epochs_so_far(tmp_path):
     assert alone["status"] == "running"
 
 
-def test_a_run_that_nobody_trains_any_more_is_interrupted(tmp_path):
+def test_a_running_run_without_an_owner_is_interrupted(tmp_path):
     sweep = write_sweep(tmp_path, POINTS)
     folder = run_folder(sweep, POINTS[0])
     write_run(folder.path, POINTS[0], curve("sgd", epochs=4), status=Status.RUNNING, seconds=None, epochs_run=0)
     dead = {"host": platform.node(), "pid": 2**22 + 1, "start": "1", "since": "2025-01-02T03:04:05+00:00", "token": "t"}
     (tmp_path / "owner.json").write_text(json.dumps(dead))
     row = collect([tmp_path]).runs.iloc[0]
-    assert (row["status"], row["reason"]) == ("interrupted", "its process ended without a word")
+    assert (row["status"], row["reason"]) == ("interrupted", "its process died")
     assert (row["epochs_run"], row["seconds"]) == (4, 5.0)
 
 
@@ -113,15 +113,15 @@ TWO = HEAD + "1,0.5,0.5,0.75,0.5\n2,0.5,0.5,0.5,0.5\n"
 @pytest.mark.parametrize(
     ("text", "shown", "fault"),
     [
-        ("", 0, "line 1 is not the names of columns: ''; run shown without its curves"),
+        ("", 0, "line 1 is not the column names: ''; run shown without its curves"),
         (HEAD + "nan,1,1,1,1\n", 0, "line 2 is damaged: its epoch is nan, expected 1; run shown without its curves"),
-        (TWO + "3,0.5,0.", 2, "line 4 is damaged: it breaks off; run shown up to epoch 2"),
+        (TWO + "3,0.5,0.", 2, "line 4 is damaged: truncated; run shown up to epoch 2"),
         (TWO + "3,1,1\n", 2, "line 4 is damaged: it has 3 cells, expected 5; run shown up to epoch 2"),
-        (TWO, 2, "has 2 epochs, where the run's record says 3; run shown up to epoch 2"),
-        (TWO + "3,1,1,1,1\n4,1,1,0.125,1\n", 3, "has 4 epochs, where the run's record says 3; run shown up to epoch 3"),
+        (TWO, 2, "has 2 epochs, but the run's record says 3; run shown up to epoch 2"),
+        (TWO + "3,1,1,1,1\n4,1,1,0.125,1\n", 3, "has 4 epochs, but the run's record says 3; run shown up to epoch 3"),
     ],
 )
-def test_a_damaged_history_is_shown_so_far_and_the_metrics_are_the_records(tmp_path, text, shown, fault):
+def test_a_damaged_history_is_shown_up_to_the_damage_with_the_records_metrics(tmp_path, text, shown, fault):
     folder = write_run(tmp_path / "run", {}, curve(epochs=3))
     folder.history.write_text(text)
     collected = collect([tmp_path])
@@ -154,7 +154,7 @@ def test_a_run_whose_record_is_lost_is_left_out_and_named(tmp_path, with_plan):
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc", "..", "", "a\0b", 7])
-def test_a_plan_leads_nowhere_else(tmp_path, name):
+def test_a_plan_cannot_lead_out_of_the_sweeps_folder(tmp_path, name):
     sweep = write_sweep(tmp_path / "sweep", POINTS[:1])
     write_run(tmp_path / "outside", {}, curve())
     plan = json.loads(sweep.plan.read_text())
@@ -162,7 +162,7 @@ def test_a_plan_leads_nowhere_else(tmp_path, name):
     sweep.plan.write_text(json.dumps(plan))
     collected = collect([sweep.path])
     assert len(collected.runs) == 1
-    assert collected.warnings == [f"{sweep.plan}: {name!r} is no folder's name; run left out"]
+    assert collected.warnings == [f"{sweep.plan}: {name!r} is not a valid folder name; run left out"]
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x00" * 40, b"\xff\xfe{}", b"[" * 100_000, b'{"run": "a"', b"7", b"null"])
@@ -178,7 +178,7 @@ def test_garbage_in_any_file_leaves_the_other_runs(tmp_path, raw):
     assert named == {"sweep.json", "run.json", "history.csv"}
 
 
-def test_settings_that_have_a_columns_name_do_not_break_the_table(tmp_path):
+def test_settings_named_like_a_column_do_not_break_the_table(tmp_path):
     for name in "ab":
         run = write_run(tmp_path / name, {}, curve())
         added = dict.fromkeys(("status", "best_epoch", "learning_rate", "x"), name)
@@ -189,7 +189,7 @@ def test_settings_that_have_a_columns_name_do_not_break_the_table(tmp_path):
     assert collected.runs["status"].tolist() == ["completed"] * 2
 
 
-def test_folders_that_differ_in_control_characters_alone_are_two_runs(tmp_path):
+def test_folders_that_differ_only_in_control_characters_are_two_runs(tmp_path):
     for name in ("a\x1bb", "a\x07b"):
         write_run(tmp_path / name, {}, curve())
     collected = collect([tmp_path])
@@ -220,7 +220,7 @@ def test_a_single_run_is_a_sweep_of_one(tmp_path):
     assert collected.commands == ["python -m fashion_sweep model.dropout=0.3"]
 
 
-def test_two_sweeps_together_tell_runs_of_one_name_apart(tmp_path):
+def test_runs_with_the_same_name_in_two_sweeps_get_distinct_names(tmp_path):
     for name in ("first", "second"):
         write_sweep(tmp_path / name, POINTS[:1])
     write_run(tmp_path / "second" / "other", {}, curve())
@@ -237,7 +237,7 @@ def test_samples_are_found_beside_a_sweep_and_beside_its_runs(tmp_path):
     assert collect([run_folder(sweep, POINTS[0]).path]).samples.name == sweep.samples.name
 
 
-def test_a_folder_that_is_none_says_what_was_expected(tmp_path):
+def test_a_folder_without_runs_says_what_was_expected(tmp_path):
     with pytest.raises(FolderError) as none:
         collect([tmp_path / "gone"])
     assert str(none.value) == f"{tmp_path}/gone: no such folder. Give the folder of a sweep or of one run."
@@ -268,7 +268,7 @@ JSON = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(field=st.sampled_from(sorted(json.loads(record({}, []).to_json()))), value=JSON)
-def test_whatever_a_record_holds_the_run_is_read_or_warned_of(tmp_path, field, value):
+def test_any_value_in_a_record_is_read_or_warned_about(tmp_path, field, value):
     folder = write_run(tmp_path / "run", {}, [])
     folder.record.write_text(json.dumps(json.loads(folder.record.read_text()) | {field: value}), "utf-8")
     collected = collect([tmp_path])
@@ -284,7 +284,7 @@ def test_metrics_arrive_as_they_were_written(tmp_path, values):
     assert all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(read, values, strict=True))
 
 
-def test_a_folder_that_may_not_be_looked_into_is_passed_over(tmp_path):
+def test_a_folder_without_read_permission_is_skipped(tmp_path):
     write_sweep(tmp_path, POINTS[:1])
     (tmp_path / "lost+found").mkdir(mode=0)
     code = "from fashion_sweep.analysis.load import *; import sys; print(len(collect([Path(sys.argv[1])]).runs))"
@@ -293,7 +293,7 @@ def test_a_folder_that_may_not_be_looked_into_is_passed_over(tmp_path):
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
-def test_a_run_that_stands_in_the_plan_twice_is_one_row(tmp_path):
+def test_a_run_that_is_planned_twice_is_one_row(tmp_path):
     sweep = write_sweep(tmp_path, POINTS[:1])
     [command], (run,) = sweep.read_plan()
     sweep.write_plan(command, [run, PlannedRun(run.run, run.overrides, run.identity)])

@@ -1,7 +1,8 @@
-"""Every YAML of conf/ composes, is commented, and says what Keras itself would have said."""
+"""Every YAML file in conf/ composes, is commented, and has Keras' own default values."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ import keras
 import pytest
 
 from fashion_sweep import app
-from fashion_sweep.config import targets
+from fashion_sweep.config import schema, targets
 from fashion_sweep.planning import run_spec, validation
 
 FILES = sorted(path.relative_to(app.CONF) for path in app.CONF.glob("**/*.yaml"))
@@ -22,7 +23,7 @@ NOTES = [
 """The experiments of the lecture notes."""
 
 
-def test_the_groups_are_those_that_the_documentation_names():
+def test_the_groups_have_the_documented_choices():
     groups = {group: sorted(name for g, name in CHOICES if g == group) for group, _ in CHOICES}
     assert groups == {
         "callbacks": ["checkpoint", "checkpoint_early_stopping", "early_stopping", "none"],
@@ -52,7 +53,7 @@ def test_every_choice_composes_and_passes_the_checks(composed, group, name, tmp_
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_is_named_in_the_help(group, name, composed):
     template = composed().hydra.help.template
-    found = re.search(rf"^  {group} .*(?:\n    .*)*", template, re.MULTILINE)  # further lines stand further in
+    found = re.search(rf"^  {group} .*(?:\n    .*)*", template, re.MULTILINE)  # continuation lines are indented further
     assert name in re.findall(r"\w+", found[0])
 
 
@@ -63,6 +64,15 @@ def test_every_file_says_what_it_is_and_every_field_has_a_comment(path: Path):
     body = text.partition("\nhydra:")[0]
     fields = [line for line in body.splitlines() if re.match(r"\s*[a-z]\w*: .", line)]
     assert [line for line in fields if " # " not in line and "defaults" not in line] == []
+
+
+@pytest.mark.parametrize("path", schema.SCHEMAS)
+def test_every_schema_field_has_a_comment_here_or_in_yaml(path: str):
+    """A comment beside the field in the dataclass, or in the YAML file that uses it."""
+    text = (app.CONF / f"{path}.yaml").read_text()
+    text += "".join(inspect.getsource(cls) for cls in schema.SCHEMAS[path].__mro__[:-1])
+    names = [field.name for field in dataclasses.fields(schema.SCHEMAS[path])]
+    assert [name for name in names if not re.search(rf"^ *{name}: .* # \S", text, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "optimizer"])

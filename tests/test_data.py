@@ -46,7 +46,7 @@ class TestScale:
         assert scaled.dtype == np.float32
         assert scaled.tolist() == [[-3.5, 0.25]]
 
-    def test_leaves_its_argument_alone(self):
+    def test_does_not_change_its_argument(self):
         images = np.array([[255]], np.uint8)
         data_split.scale(images)
         floats = np.array([[2.0]], np.float32)
@@ -54,7 +54,7 @@ class TestScale:
         assert (images[0, 0], floats[0, 0]) == (255, 2.0)
 
     @given(hnp.arrays(st.sampled_from([np.uint8, np.int64]), (3, 4), elements=st.integers(0, 255)))
-    def test_lies_in_zero_to_one_and_can_be_undone(self, images):
+    def test_is_in_zero_to_one_and_can_be_reversed(self, images):
         scaled = data_split.scale(images)
         assert ((scaled >= 0) & (scaled <= 1)).all()
         assert (np.rint(scaled * 255) == images).all()
@@ -101,7 +101,7 @@ class TestSplit:
 
     def test_too_few_images(self):
         expected = (
-            r"^2 images are too few for a training and a validation side "
+            r"^2 images are too few for a training and a validation set "
             r"with data\.validation_fraction=0\.9 and data\.limit=2$"
         )
         with pytest.raises(DataError, match=expected):
@@ -137,7 +137,7 @@ class TestSynthetic:
         assert self.accuracy(0.5) > self.accuracy(1.0) > self.accuracy(3.0) > 0.2
 
     def accuracy(self, noise):
-        """Of the nearest class mean: what the simplest of models makes of it."""
+        """Accuracy of a nearest-class-mean classifier, a very simple model."""
         made = synthetic_images.synthetic(samples=2000, image_size=28, classes=10, noise=noise, seed=0)
         split = data_split.split(made, **SPLIT)
         means = [data_split.scale(split.x_train[split.y_train == label]).mean(0) for label in range(10)]
@@ -155,7 +155,11 @@ class TestSynthetic:
             ("samples", 0, r"^data\.samples=0: must be at least 1$"),
             ("image_size", 0, r"^data\.image_size=0: must be at least 1$"),
             ("classes", -2, r"^data\.classes=-2: must be at least 1$"),
-            ("noise", -0.5, r"^data\.seed=0, data\.noise=-0\.5: neither may be negative, nor noise above 100$"),
+            (
+                "noise",
+                -0.5,
+                r"^data\.seed=0, data\.noise=-0\.5: neither may be negative, and data.noise may be at most 100$",
+            ),
             ("noise", float("nan"), r"noise=nan"),
             ("seed", -1, r"^data\.seed=-1, data\.noise=1\.0: neither may be negative"),
         ],
@@ -231,7 +235,7 @@ class TestLoad:
         made = loading.load(node("fashion_sweep.data.synthetic", **SYNTHETIC))
         assert made.fingerprint == synthetic_images.synthetic(**SYNTHETIC).fingerprint
 
-    def test_loads_once_whatever_the_split(self):
+    def test_loads_once_for_all_splits(self):
         config = node("fashion_sweep.data.synthetic", **SYNTHETIC)
         dataset, split = loading.load_split(config)
         assert loading.load(config | {"split_seed": 1, "limit": 50}) is dataset
@@ -283,7 +287,7 @@ class TestLoad:
             ),
         ],
     )
-    def test_what_is_wrong_is_said_in_one_line(self, target, kind, message):
+    def test_errors_are_one_line(self, target, kind, message):
         with pytest.raises(kind, match=message) as caught:
             loading.load(node(target))
         assert "\n" not in str(caught.value)
@@ -293,7 +297,7 @@ class TestLoad:
             loading.load(node(f"{__name__}.has_a_bug", sacle=2))
 
     @pytest.mark.parametrize("text", ["~nobody-has-this-name/a.npz", "a" * 5000, "nul\0", ""])
-    def test_texts_that_are_no_paths(self, text):
+    def test_strings_that_are_not_paths(self, text):
         assert loading.load(node(f"{__name__}.returns_named", name=text)).class_names == (f"{text}0", "1")
 
     def test_no_target(self):

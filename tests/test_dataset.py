@@ -6,13 +6,13 @@ from fashion_sweep.errors import DataError
 
 
 class TestFingerprint:
-    def test_is_a_constant_of_the_content(self):
+    def test_depends_only_on_the_content(self):
         made = Dataset(np.arange(8, dtype=np.uint8).reshape(2, 2, 2), np.array([0, 1]), ("a", "b"))
         again = Dataset(np.arange(8, dtype=np.uint8).reshape(2, 2, 2), np.array([0, 1]), ("a", "b"))
         assert made.fingerprint == again.fingerprint
         assert made.fingerprint == "f80a4bd678aa65651293033dc32e04e3c67223e5915d4c083bd1eef54a5bf59c"
 
-    def test_sees_every_difference(self):
+    def test_changes_with_every_difference(self):
         images, labels = np.arange(8, dtype=np.uint8), np.array([0, 1])
         other_pixel = images.copy()
         other_pixel[7] = 99
@@ -28,7 +28,7 @@ class TestFingerprint:
 
 
 class TestChecked:
-    def test_lists_will_do(self):
+    def test_lists_are_accepted(self):
         made = checked([[1, 2], [3, 4]], [1, 0], ["no", "yes"], source="here")
         assert (made.images.tolist(), made.labels.tolist(), made.class_names) == (
             [[1, 2], [3, 4]],
@@ -36,8 +36,8 @@ class TestChecked:
             ("no", "yes"),
         )
 
-    def test_ragged_lists_will_not(self):
-        with pytest.raises(DataError, match=r"^here: array 'images' is no array: setting an array element"):
+    def test_ragged_lists_are_rejected(self):
+        with pytest.raises(DataError, match=r"^here: array 'images' is not an array: setting an array element"):
             checked([[1, 2], [3]], [1, 0], None, source="here")
 
     def test_the_callers_array_stays_writable_and_is_not_copied(self):

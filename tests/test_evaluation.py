@@ -1,4 +1,4 @@
-"""A run's saved models, loaded again: what they give, and what is said of files that are none."""
+"""A run's saved models: loading and measuring them, and errors for invalid files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(kept: Path, make_spec: Callable[..., RunSpec], tmp_path: Path) -> TrainedRun:
-    """A run of 3 epochs with all files that it can have, trained once and copied for each test."""
+    """A run of 3 epochs with every file that a run can have, trained once and copied for each test."""
     if not kept.exists():
         [record] = train([make_spec("trainer=compiled", "epochs=3", "save=both")])
         assert record.status is Status.COMPLETED
@@ -53,14 +53,14 @@ def script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def refused(folder: Path, *arguments: str) -> str:
-    """What the command says on stderr: one line, and exit code 2."""
+    """The command's one line on stderr; it must exit with 2."""
     done = script(folder, *arguments)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     return done.stderr.strip()
 
 
 @pytest.mark.parametrize("name", ["last.keras", "last.weights.h5", "best.keras"])
-def test_a_restored_model_gives_what_was_recorded(run: TrainedRun, name: str) -> None:
+def test_a_restored_model_reproduces_the_recorded_metrics(run: TrainedRun, name: str) -> None:
     found = evaluated(run, name)
     expected = run.record.best if name == "best.keras" else run.record.last
     assert expected is not None
@@ -70,7 +70,7 @@ def test_a_restored_model_gives_what_was_recorded(run: TrainedRun, name: str) ->
     assert measure.recorded_epoch(run, found) == expected["epoch"]
 
 
-def test_figures_are_those_of_keras(run: TrainedRun) -> None:
+def test_loss_and_accuracy_are_those_of_keras(run: TrainedRun) -> None:
     import keras
 
     found = evaluated(run, "last.keras")
@@ -83,7 +83,7 @@ def test_figures_are_those_of_keras(run: TrainedRun) -> None:
     assert found.accuracy == np.mean(predicted == images.y)
 
 
-def test_fit_counts_accuracy_alike(make_spec: Callable[..., RunSpec]) -> None:
+def test_fit_computes_the_same_accuracy(make_spec: Callable[..., RunSpec]) -> None:
     spec = make_spec()
     train([spec])
     run = saved_model.open_run(spec.folder)
@@ -114,7 +114,7 @@ def test_which_file_is_used(run: TrainedRun) -> None:
         saved_model.choose(run)
 
 
-def test_another_epochs_weights_are_told_apart(run: TrainedRun) -> None:
+def test_weights_of_another_epoch_are_detected(run: TrainedRun) -> None:
     rows = run.folder.read_history()
     run.folder.write_history([row | {"val_loss": row["val_loss"] + 0.01} for row in rows])
     assert measure.recorded_epoch(run, evaluated(run, "last.keras")) is None
@@ -155,10 +155,10 @@ def test_a_model_of_something_else(run: TrainedRun) -> None:
         keras.Sequential(layers).save(run.folder.path / "best.keras")
 
     put(9, 10)
-    with pytest.raises(FolderError, match=r"not this run's model: takes no images of shape \(8, 8\)"):
+    with pytest.raises(FolderError, match=r"not this run's model: it does not accept images of shape \(8, 8\)"):
         evaluated(run, "best.keras")
     put(8, 3)
-    with pytest.raises(FolderError, match=r"not this run's model: gives \(64, 3\) for 64 images"):
+    with pytest.raises(FolderError, match=r"not this run's model: it returns shape \(64, 3\) for 64 images"):
         evaluated(run, "best.keras")
 
 
@@ -171,8 +171,8 @@ def test_the_command(run: TrainedRun, tmp_path: Path) -> None:
         "model     run/best.keras",
         "images    64 validation images",
         f"loss      {best['val_loss']:.6f}",
-        f"accuracy  {best['val_accuracy']:.6f} ({round(64 * (best['val_accuracy'] or 0))} right)",
-        f"recorded  the same, for epoch {best['epoch']} of 3",
+        f"accuracy  {best['val_accuracy']:.6f} ({round(64 * (best['val_accuracy'] or 0))} correct)",
+        f"recorded  identical in epoch {best['epoch']} of 3",
         "confusion run/confusion_validation.png",
     ]
     assert (tmp_path / "run" / "confusion_validation.png").read_bytes().startswith(b"\x89PNG")
@@ -200,18 +200,18 @@ def test_class_names_cannot_become_formulas() -> None:
 
 
 def test_images_that_cannot_be_classified(tmp_path: Path) -> None:
-    def why_not(**arrays: object) -> str:
+    def read_error(**arrays: object) -> str:
         np.savez(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type]
         with pytest.raises(DataError) as raised:
             measure.read_images(tmp_path / "x.npz", (8, 8))
         return str(raised.value).replace(str(tmp_path), "")
 
-    assert why_not(labels=[1]) == "/x.npz: has the arrays labels; expected one of images, x_test, x, x_train"
-    assert why_not(images=np.zeros((2, 9, 9))) == (
+    assert read_error(labels=[1]) == "/x.npz: has the arrays labels; expected one of images, x_test, x, x_train"
+    assert read_error(images=np.zeros((2, 9, 9))) == (
         "/x.npz: array 'images' has shape (2, 9, 9); this run's model takes [images, 8, 8]"
     )
-    assert why_not(images=np.full((1, 8, 8), np.nan)).endswith("NaN or infinite; expected finite numbers")
-    assert "plain arrays" in why_not(images=np.array([{}], object))
+    assert read_error(images=np.full((1, 8, 8), np.nan)).endswith("NaN or infinite; expected finite numbers")
+    assert "plain arrays" in read_error(images=np.array([{}], object))
     (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(DataError, match=r"x\.npz: cannot be read as an \.npz file of plain arrays"):
         measure.read_images(tmp_path / "x.npz", (8, 8))
@@ -219,8 +219,8 @@ def test_images_that_cannot_be_classified(tmp_path: Path) -> None:
         measure.read_images(tmp_path / "y.npz", (8, 8))
 
 
-def test_test_images_are_fashion_mnists(run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match="trained with data=synthetic, and only data=fashion_mnist has test images"):
+def test_only_fashion_mnist_has_test_images(run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="trained with data=synthetic, but only data=fashion_mnist has test images"):
         measure.test_images(run)
     known = measure.validation_images(run)
     tests = fashion_mnist.Dataset(known.x[:7], known.y[:7], run.class_names)
@@ -238,10 +238,10 @@ def test_confusion_counts_true_by_predicted() -> None:
     drawn = confusion.figure(found, ["a", "b", "c"])
     texts = [text.get_text() for text in drawn.axes[0].texts]
     assert texts == ["1", "1", "", "", "1", "", "1", "", ""]
-    assert drawn.axes[0].get_title() == "4 test images, 2 of them right (0.5000)"
+    assert drawn.axes[0].get_title() == "4 test images, 2 correct (0.5000)"
 
 
-def test_folders_that_are_no_runs(tmp_path: Path) -> None:
+def test_folders_that_are_not_runs(tmp_path: Path) -> None:
     assert refused(tmp_path, "nowhere") == "error: nowhere: no such folder"
     (tmp_path / "empty").mkdir()
     assert refused(tmp_path, "empty") == "error: empty: no run.json in it; expected the folder of a run"

@@ -26,7 +26,7 @@ class TestFolders:
         assert is_right(fashion_mnist.read(str(folder), sources, test=True), test=True)
         assert not sources.cache.exists()
 
-    def test_a_given_folder_is_the_only_one(self, tmp_path, sources):
+    def test_a_given_folder_is_the_only_source(self, tmp_path, sources):
         put(sources.cache)
         with pytest.raises(DataError, match=r"^data\.dir: /\S+/mine: No such file or directory$"):
             fashion_mnist.read(str(tmp_path / "mine"), sources)
@@ -53,25 +53,25 @@ class TestFolders:
         ):
             fashion_mnist.read(str(folder), sources)
 
-    def test_a_gz_that_holds_far_too_much_is_not_unpacked_to_its_end(self, tmp_path, sources):
+    def test_a_gz_that_is_far_too_large_is_not_fully_unpacked(self, tmp_path, sources):
         folder = put(tmp_path / "mine", packed=True)
         (folder / "train-labels.gz").write_bytes(gzip.compress(bytes(50_000_000)))
         found = hashlib.sha256(bytes(FILES[1].size + 1)).hexdigest()
         with pytest.raises(DataError, match=rf"train-labels\.gz: unpacked, its SHA-256 is {found}"):
             fashion_mnist.read(str(folder), sources)
 
-    def test_a_right_gz_serves_beside_a_wrong_plain_file(self, tmp_path, sources):
+    def test_an_intact_gz_is_used_instead_of_a_wrong_plain_file(self, tmp_path, sources):
         folder = put(put(tmp_path / "mine", packed=True), train_labels=b"wrong")
         assert is_right(fashion_mnist.read(str(folder), sources))
 
-    def test_only_the_test_set_needs_the_test_files_to_be_right(self, tmp_path, sources):
+    def test_the_test_files_are_verified_only_for_the_test_set(self, tmp_path, sources):
         folder = put(tmp_path / "mine", t10k_labels=b"wrong")
         assert is_right(fashion_mnist.read(str(folder), sources))
         with pytest.raises(DataError, match="t10k-labels: unpacked, its SHA-256 is"):
             fashion_mnist.read(str(folder), sources, test=True)
 
     @pytest.mark.parametrize("place", [0, 1, 2])
-    def test_the_first_right_folder_serves(self, sources, place, caplog):
+    def test_the_first_intact_folder_is_used(self, sources, place, caplog):
         folders = [sources.cache, *sources.folders]
         put(folders[0], train_images=None)
         put(folders[1], train_images=b"wrong")
@@ -99,12 +99,12 @@ class TestDefaults:
         assert Sources().folders[0] == tmp_path / "keras" / "datasets" / "fashion-mnist"
 
     def test_only_https(self):
-        assert all(url.startswith("https://") and url.endswith("/") for url in fashion_mnist.HOMES)
+        assert all(url.startswith("https://") and url.endswith("/") for url in fashion_mnist.MIRRORS)
 
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """A folder with the real four files, wherever they came from, away from the user's own cache."""
+    """A folder with the four real files from any source, away from the user's own cache."""
     cache = tmp_path_factory.mktemp("real") / "fashion-mnist"
     fashion_mnist.read(None, Sources(cache=cache))
     for folder in (cache, *Sources().folders):
@@ -139,7 +139,7 @@ class TestRealData:
     @pytest.mark.skipif(shutil.which("apt-get") is None, reason="there is no apt-get here")
     def test_debians_package(self, tmp_path, monkeypatch):
         monkeypatch.setenv("APT_CONFIG", str(self.no_lists(tmp_path)))
-        sources = Sources(cache=tmp_path / "cache", folders=(tmp_path / "none",), homes=())
+        sources = Sources(cache=tmp_path / "cache", folders=(tmp_path / "none",), mirrors=())
         assert fashion_mnist.read(None, sources).images.shape == (60_000, 28, 28)
         assert {path.name: path.stat().st_size for path in sources.cache.glob("*-*")} == {
             "train-images-idx3-ubyte": 47_040_016,

@@ -21,112 +21,116 @@ def sources(tmp_path):
 
 
 @pytest.fixture
-def home():
+def mirror():
     served = Home()
     yield served
     served.close()
 
 
 class TestDownload:
-    def test_is_kept_unpacked_and_used_from_then_on(self, sources, home, caplog):
-        online = replace(sources, homes=(home.url,))
+    def test_is_cached_unpacked_and_used_from_then_on(self, sources, mirror, caplog):
+        online = replace(sources, mirrors=(mirror.url,))
         with caplog.at_level(logging.INFO):
             assert is_right(fashion_mnist.read(None, online))
         assert "fetching" in caplog.messages[0]
         assert is_right(fashion_mnist.read(None, online, test=True), test=True)
-        assert home.asked == {f"/{name}.gz": 1 for name in SHAPES}
+        assert mirror.asked == {f"/{name}.gz": 1 for name in SHAPES}
         assert {path.name: path.read_bytes() for path in sources.cache.glob("*-*")} == CONTENTS
 
-    def test_a_damaged_file_in_the_cache_is_fetched_again_and_only_that(self, sources, home):
+    def test_a_damaged_file_in_the_cache_is_fetched_again_and_only_that(self, sources, mirror):
         put(sources.cache, train_labels=b"wrong")
-        assert is_right(fashion_mnist.read(None, replace(sources, homes=(home.url,))))
-        assert home.asked == {"/train-labels.gz": 1}
+        assert is_right(fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,))))
+        assert mirror.asked == {"/train-labels.gz": 1}
         assert (sources.cache / "train-labels").read_bytes() == CONTENTS["train-labels"]
 
     @pytest.mark.parametrize(
         "wrong",
         [gzip.compress(b"wrong"), b"not packed", gzip.compress(CONTENTS["train-labels"])[:-9]],
-        ids=["wrong", "not packed", "torn"],  # what gzip writes has the time in it, and workers must agree on names
+        ids=[
+            "wrong",
+            "not packed",
+            "torn",
+        ],  # gzip's output contains the time, and test ids must be the same in all workers
     )
-    def test_wrong_once_is_fetched_once_more(self, sources, home, wrong):
-        home.answers["/train-labels.gz"].insert(0, wrong)
-        assert is_right(fashion_mnist.read(None, replace(sources, homes=(home.url,))))
-        assert home.asked["/train-labels.gz"] == 2
+    def test_wrong_once_is_fetched_once_more(self, sources, mirror, wrong):
+        mirror.answers["/train-labels.gz"].insert(0, wrong)
+        assert is_right(fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,))))
+        assert mirror.asked["/train-labels.gz"] == 2
 
-    def test_wrong_twice_is_refused(self, sources, home):
-        home.answers["/train-labels.gz"] = [gzip.compress(b"wrong")]
+    def test_wrong_twice_is_refused(self, sources, mirror):
+        mirror.answers["/train-labels.gz"] = [gzip.compress(b"wrong")]
         with pytest.raises(DataError) as caught:
-            fashion_mnist.read(None, replace(sources, homes=(home.url,)))
+            fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,)))
         sums = hashlib.sha256(b"wrong").hexdigest(), FILES[1].sha256
-        assert "{}train-labels.gz: unpacked, its SHA-256 is {}, expected {}\n".format(home.url, *sums) in str(
+        assert "{}train-labels.gz: unpacked, its SHA-256 is {}, expected {}\n".format(mirror.url, *sums) in str(
             caught.value
         )
-        assert home.asked["/train-labels.gz"] == 2
+        assert mirror.asked["/train-labels.gz"] == 2
         assert not (sources.cache / "train-labels").exists()
 
-    def test_the_next_home_gives_what_the_first_does_not(self, sources, home):
+    def test_the_next_mirror_supplies_what_the_first_lacks(self, sources, mirror):
         other = Home()
         try:
-            home.answers["/train-labels.gz"] = [None]
-            assert is_right(fashion_mnist.read(None, replace(sources, homes=(home.url, other.url))))
+            mirror.answers["/train-labels.gz"] = [None]
+            assert is_right(fashion_mnist.read(None, replace(sources, mirrors=(mirror.url, other.url))))
         finally:
             other.close()
-        assert home.asked == {"/train-images.gz": 1, "/train-labels.gz": 1}
+        assert mirror.asked == {"/train-images.gz": 1, "/train-labels.gz": 1}
         assert other.asked == {"/train-labels.gz": 1, "/t10k-images.gz": 1, "/t10k-labels.gz": 1}
 
-    def test_a_slow_home_is_given_up(self, sources, home):
-        home.seconds = 1.0
+    def test_a_slow_mirror_is_abandoned(self, sources, mirror):
+        mirror.seconds = 1.0
         start = time.monotonic()
-        with pytest.raises(DataError, match=rf"{re.escape(home.url)}train-images\.gz: timed out\n"):
-            fashion_mnist.read(None, replace(sources, homes=(home.url,), silence_seconds=0.2))
+        with pytest.raises(DataError, match=rf"{re.escape(mirror.url)}train-images\.gz: timed out\n"):
+            fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,), silence_seconds=0.2))
         assert time.monotonic() - start < 3
 
-    def test_one_of_many_processes_fetches(self, sources, home):
-        home.seconds = 0.3
-        online = replace(sources, homes=(home.url,))
+    def test_one_of_many_processes_fetches(self, sources, mirror):
+        mirror.seconds = 0.3
+        online = replace(sources, mirrors=(mirror.url,))
         with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
             reading = [pool.submit(fashion_mnist.read, None, online) for _ in range(8)]
             read = [process.result(timeout=60) for process in reading]
         assert {dataset.images.tobytes() for dataset in read} == {CONTENTS["train-images"][16:]}
-        assert home.asked == {f"/{name}.gz": 1 for name in SHAPES}
+        assert mirror.asked == {f"/{name}.gz": 1 for name in SHAPES}
 
-    def test_a_cache_that_cannot_be_written(self, tmp_path, sources, home, caplog):
+    def test_a_cache_that_cannot_be_written(self, tmp_path, sources, mirror, caplog):
         (tmp_path / "file").write_text("")
-        online = replace(sources, cache=tmp_path / "file" / "cache", homes=(home.url,))
+        online = replace(sources, cache=tmp_path / "file" / "cache", mirrors=(mirror.url,))
         assert is_right(fashion_mnist.read(None, online))
         assert re.search(
-            r"Fashion-MNIST will not be kept: \S+/file/cache cannot be used \(.*Not a directory", caplog.text
+            r"Fashion-MNIST will not be cached: \S+/file/cache cannot be used \(.*Not a directory", caplog.text
         )
 
-    def test_a_full_disk(self, sources, home, caplog):
+    def test_a_full_disk(self, sources, mirror, caplog):
         for name in SHAPES:
             (sources.cache / name).mkdir(parents=True)  # nothing can be moved onto a folder
-        assert is_right(fashion_mnist.read(None, replace(sources, homes=(home.url,))))
-        assert "train-images could not be kept: " in caplog.text
+        assert is_right(fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,))))
+        assert "train-images could not be cached: " in caplog.text
 
 
 class TestNothingWorks:
-    def test_says_what_was_tried_and_what_to_do(self, tmp_path, sources, home, monkeypatch):
+    def test_says_what_was_tried_and_what_to_do(self, tmp_path, sources, mirror, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
-        home.answers = {}
+        mirror.answers = {}
         put(sources.folders[0], train_images=None)
         with pytest.raises(DataError) as caught:
-            fashion_mnist.read(None, replace(sources, homes=(home.url,), debian_package="fashion"))
+            fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,), debian_package="fashion"))
         assert str(caught.value).splitlines() == [
             "Fashion-MNIST was not found and could not be fetched. Tried:",
             f"  {sources.cache}: No such file or directory",
             f"  {sources.folders[0]}: has no train-images (plain or .gz)",
             f"  {sources.folders[1]}: No such file or directory",
-            f"  {home.url}train-images.gz: HTTP Error 404: Not Found",
+            f"  {mirror.url}train-images.gz: HTTP Error 404: Not Found",
             "  Debian's package fashion: there is no apt-get on this machine",
-            "Put its four files (train-images, train-labels, t10k-images, t10k-labels; plain or .gz) into any folder "
-            f"and say data.dir=FOLDER; or into {sources.cache}; or run 'apt-get install dataset-fashion-mnist', or "
-            f"Keras once, which keeps them in {sources.folders[0]}.",
+            "Put its four files (train-images, train-labels, t10k-images, t10k-labels; plain or .gz) into a folder "
+            f"and set data.dir=FOLDER, or put them into {sources.cache}, or run 'apt-get install dataset-fashion-mnist'"
+            f", or load them once with Keras, which puts them into {sources.folders[0]}.",
         ]
 
-    def test_a_lock_that_is_held_for_too_long(self, sources, home, caplog):
+    def test_a_lock_that_is_held_for_too_long(self, sources, mirror, caplog):
         sources.cache.mkdir()
         with FileLock(sources.cache / ".lock"):
-            impatient = replace(sources, homes=(home.url,), lock_seconds=0.2)
+            impatient = replace(sources, mirrors=(mirror.url,), lock_seconds=0.2)
             assert is_right(fashion_mnist.read(None, impatient))
-        assert "will not be kept" in caplog.text
+        assert "will not be cached" in caplog.text

@@ -218,7 +218,7 @@ def test_two_sweeps_in_one_folder(tmp_path, seen):
         second = run(tmp_path, *grid)
         assert process.poll() is None
     assert second.returncode == 2
-    assert second.stderr.startswith(f"fashion-sweep: s is being trained into by process {process.pid} on ")
+    assert second.stderr.startswith(f"fashion-sweep: s is in use by process {process.pid} on ")
     assert second.stdout == ""
     told = second.stderr.splitlines()[0].partition(": ")[2].partition(" on ")[0]
     seen(f'exit {second.returncode}: "{told} on ..."')

@@ -37,7 +37,7 @@ def download(url, *, most_bytes=1000, silence_seconds=5.0, seconds=5.0):
 
 
 class TestDownload:
-    def test_gives_the_content(self):
+    def test_returns_the_content(self):
         with raw_server(lambda to: to.sendall(b"HTTP/1.0 200 OK\r\n\r\nhello")) as url:
             assert download(url) == b"hello"
 
@@ -60,7 +60,7 @@ class TestDownload:
 
         with raw_server(drip) as url:
             start = time.monotonic()
-            with pytest.raises(DataError, match=r"file\.gz: not complete after 0\.5 s \(\d+ bytes came\)$"):
+            with pytest.raises(DataError, match=r"file\.gz: not complete after 0\.5 s \(\d+ bytes received\)$"):
                 download(url, silence_seconds=5, seconds=0.5)
             assert time.monotonic() - start < 2
 
@@ -69,7 +69,7 @@ class TestDownload:
         with answering as url, pytest.raises(DataError, match=r"file\.gz: more than the expected 1000 bytes$"):
             download(url)
 
-    def test_a_server_that_says_no(self):
+    def test_a_server_that_answers_with_an_error(self):
         answering = raw_server(lambda to: to.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n"))
         with answering as url, pytest.raises(DataError, match=r"file\.gz: HTTP Error 404: Not Found$"):
             download(url)
@@ -117,14 +117,14 @@ def unpacked(*, seconds=30.0):
 
 
 class TestDebianPackage:
-    def test_is_unpacked_into_a_folder_that_goes_away(self, commands):
+    def test_is_unpacked_into_a_temporary_folder(self, commands):
         calls = commands(apt_get=MAKE_PACKAGE, dpkg_deb=UNPACK)
         content, root = unpacked()
         assert content == "package\n"
         assert not root.parent.exists()
         assert calls.read_text() == "apt-get download fashion\ndpkg-deb -x fashion_1_all.deb root\n"
 
-    def test_own_lists_where_the_machines_are_empty(self, commands):
+    def test_own_package_lists_if_the_machines_are_empty(self, commands):
         found = f'case "$*" in *Dir::State::Lists=*) {MAKE_PACKAGE};; *) exit 100;; esac'
         calls = commands(apt_get=found, dpkg_deb=UNPACK)
         assert unpacked()[0] == "package\n"
@@ -160,7 +160,7 @@ class TestDebianPackage:
     def test_a_command_that_hangs(self, commands):
         commands(apt_get="exec sleep 30", dpkg_deb=UNPACK)
         start = time.monotonic()
-        with pytest.raises(DataError, match=r"^apt-get update: not done after 0\.3 s$"):
+        with pytest.raises(DataError, match=r"^apt-get update: timed out after 0\.3 s$"):
             unpacked(seconds=0.3)
         assert time.monotonic() - start < 5
 

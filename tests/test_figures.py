@@ -70,7 +70,7 @@ def test_a_run_of_one_epoch_is_a_dot_on_a_whole_epoch(tmp_path):
     assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
 
 
-def test_a_panel_for_each_swept_rate(tmp_path):
+def test_each_swept_rate_has_a_panel(tmp_path):
     points = grid(optimizer=["sgd", "adam"], optimizer__learning_rate=[0.1, 0.001], model__dropout=[0, 0.3])
     write_sweep(tmp_path, points)
     figure = drawn(tmp_path)
@@ -78,7 +78,7 @@ def test_a_panel_for_each_swept_rate(tmp_path):
     assert [len(lines(axes)) for axes in figure.axes] == [4, 4]
 
 
-def test_replicates_are_one_line_in_the_band_of_its_interval(tmp_path):
+def test_replicates_are_one_line_in_a_band_for_its_interval(tmp_path):
     sweep = write_sweep(tmp_path, grid(seed=[0, 1, 2]), epochs=1)
     for seed, loss in enumerate((0.25, 0.5, 0.75)):
         rows = [curve(epochs=1)[0] | {"val_loss": loss, "val_accuracy": loss}]
@@ -90,7 +90,7 @@ def test_replicates_are_one_line_in_the_band_of_its_interval(tmp_path):
     low, high = sorted({point[1] for point in axes.collections[0].get_paths()[0].vertices.tolist()})
     assert (round(low, 4), round(high, 4)) == (-0.121, 1.121)  # 0.5 ± 4.3027 * 0.25 / sqrt(3)
     assert figure.get_suptitle().startswith("Validation loss by epoch: 1 setting, model mlp\nMeans of 3 seeds.")
-    assert "One line a setting, and each is the mean" in curves.explain(*frames(tmp_path), "val_loss")
+    assert "One line per setting, each the mean" in curves.explain(*frames(tmp_path), "val_loss")
 
 
 def test_a_seed_that_diverged_is_not_in_the_mean(tmp_path):
@@ -103,7 +103,7 @@ def test_a_seed_that_diverged_is_not_in_the_mean(tmp_path):
     assert figure.get_suptitle() == "Validation loss by epoch: 1 setting, model mlp\nMeans of 2 seeds."
 
 
-def test_of_a_crowd_the_best_are_lines_and_the_others_bands(tmp_path):
+def test_many_runs_are_shown_as_the_best_lines_over_bands(tmp_path):
     write_sweep(tmp_path, grid(model__dropout=[step / 100 for step in range(40)]), epochs=2)
     figure = drawn(tmp_path)
     (axes,) = figure.axes
@@ -116,11 +116,13 @@ def test_of_a_crowd_the_best_are_lines_and_the_others_bands(tmp_path):
     assert "holds half of all 40 runs" in curves.explain(*frames(tmp_path), "val_loss")
 
 
-def test_more_panels_than_fit_are_cut_to_the_best_and_said(tmp_path):
+def test_only_the_best_panels_are_shown_and_the_title_says_so(tmp_path):
     rates = [round(0.001 * 1.5**step, 6) for step in range(14)]
     write_sweep(tmp_path, grid(optimizer__learning_rate=rates), epochs=2)
     figure = drawn(tmp_path)
-    assert titles(figure) == [f"learning rate {rate:.6g}" for rate in rates[2:]]  # made-up curves gain by the rate
+    assert titles(figure) == [
+        f"learning rate {rate:.6g}" for rate in rates[2:]
+    ]  # synthetic curves improve with the rate
     assert figure.get_suptitle() == (
         "Validation loss by epoch: 12 of 14 runs, model mlp\nThe 12 panels with the best runs, of 14."
     )
@@ -136,7 +138,7 @@ def diverged(folder):
     return folder
 
 
-def test_the_best_epoch_of_a_partial_history_is_not_made_up(tmp_path):
+def test_the_best_epoch_is_not_marked_where_the_history_lacks_it(tmp_path):
     folder = write_run(tmp_path / "run", {}, curve(epochs=4))
     folder.history.write_text("".join(folder.history.read_text().splitlines(keepends=True)[:3]))
     assert not drawn(tmp_path).axes[0].collections  # the best was the fourth
@@ -186,7 +188,7 @@ def test_names_that_look_like_formulas_are_drawn_as_they_are(tmp_path):
     assert (tmp_path / "figure.svg").stat().st_size > 5000
 
 
-def test_the_same_figure_is_the_same_file(tmp_path):
+def test_the_same_figure_gives_the_same_file(tmp_path):
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam"]))
     for suffix in ("svg", "png"):
         first, second = tmp_path / f"first.{suffix}", tmp_path / f"second.{suffix}"
@@ -196,7 +198,7 @@ def test_the_same_figure_is_the_same_file(tmp_path):
     assert imread(tmp_path / "first.png").shape[1] > 1000
 
 
-def test_nothing_of_a_figure_stays_behind(tmp_path):
+def test_a_figure_leaves_no_global_state(tmp_path):
     before = dict(mpl.rcParams)
     write_sweep(tmp_path, [{}])
     save(drawn(tmp_path), tmp_path / "figure.png")
@@ -232,13 +234,13 @@ def test_samples_come_in_any_usual_shape(tmp_path, shape, drawn_shape):
         ({"images": np.array([{}]), "labels": np.zeros(1), "class_names": np.array(["a"])}, "Object arrays"),
     ],
 )
-def test_samples_that_are_none_are_named(tmp_path, arrays, reason):
+def test_invalid_samples_are_named(tmp_path, arrays, reason):
     np.savez(tmp_path / "samples.npz", **arrays)
     with pytest.raises(FolderError, match=rf"samples\.npz: cannot be read as sample images .*{reason}"):
         samples.draw(tmp_path / "samples.npz")
 
 
-def test_a_file_that_is_no_archive_is_named(tmp_path):
+def test_a_file_that_is_not_an_archive_is_named(tmp_path):
     (tmp_path / "samples.npz").write_bytes(b"PK\x03\x04 no")
     with pytest.raises(FolderError, match=r"samples\.npz: cannot be read as sample images"):
         samples.draw(tmp_path / "samples.npz")

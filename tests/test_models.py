@@ -32,14 +32,14 @@ def layers(model: keras.Model) -> list[str]:
     return [type(layer).__name__ for layer in model.layers]
 
 
-def test_dropout_zero_is_no_layer_and_more_is_one_after_each_hidden_layer(composed):
+def test_a_dropout_layer_follows_each_hidden_layer_unless_the_rate_is_zero(composed):
     assert layers(built(composed, "model.dropout=0")) == ["Flatten", "Dense", "Dense"]
     deep = built(composed, "model.hidden_units=[30,20]", "model.dropout=0.25")
     assert layers(deep) == ["Flatten", "Dense", "Dropout", "Dense", "Dropout", "Dense"]
     assert [layer.rate for layer in deep.layers if isinstance(layer, keras.layers.Dropout)] == [0.25, 0.25]
 
 
-def test_activations_are_those_of_the_config(composed):
+def test_activations_come_from_the_config(composed):
     assert [built(composed, f"model={name}").layers[1].activation.__name__ for name in ("mlp", "sigmoid")] == [
         "relu",
         "sigmoid",
@@ -56,7 +56,7 @@ def test_every_model_takes_grey_and_colour_images(composed, name, shape):
     np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_a_shape_that_does_not_fit_is_one_line(composed):
+def test_a_shape_that_does_not_fit_is_reported_in_one_line(composed):
     with pytest.raises(ConfigError, match=r"^model fashion_sweep.models.cnn cannot be built: ValueError: .*") as caught:
         built(composed, "model=cnn", shape=(2, 2))
     assert "\n" not in str(caught.value)
@@ -83,7 +83,7 @@ def test_optimizers_have_the_learning_rate_and_other_arguments_of_the_config(com
     assert optimizer.clipnorm == 2
 
 
-def test_momentum_and_nesterov_are_what_they_say(composed):
+def test_momentum_and_nesterov_have_their_own_defaults(composed):
     made = [
         optimizers.build_optimizer(run_spec.resolved(composed(f"optimizer={name}")), 1)
         for name in ("momentum", "nesterov")

@@ -15,11 +15,11 @@ def test_names_are_distinct_and_end_in_the_folders_own(parts):
 
 
 @given(st.lists(st.text("a\x07\x1b ()2", min_size=1, max_size=6).filter(str.strip), unique=True, max_size=8))
-def test_names_are_distinct_whatever_the_folders_are_called(parts):
+def test_names_are_distinct_for_any_folder_names(parts):
     names = run_names([Path("sweep") / part for part in parts])
     assert len(set(names)) == len(parts)
     assert all(name.isprintable() for name in names)
 
 
-def test_alike_names_are_numbered():
+def test_equal_names_are_numbered():
     assert run_names([Path("a\x1bb"), Path("a b (2)"), Path("a\x07b")]) == ["a b", "a b (2)", "a b (3)"]

@@ -1,4 +1,4 @@
-"""data.npz: files of a user's own, good and bad."""
+"""data=npz: a user's own files, valid and invalid."""
 
 import os
 from pathlib import Path
@@ -46,7 +46,7 @@ class TestNpz:
         path = save(tmp_path / "a.npz", other=np.zeros(3), **{x: GOOD["images"], y: GOOD["labels"]})
         assert npz_file.npz(path=path).labels.tolist() == [0, 1, 2, 1]
 
-    def test_given_names_come_first(self, tmp_path):
+    def test_given_names_take_precedence(self, tmp_path):
         path = save(tmp_path / "a.npz", **GOOD, truth=[3, 3, 3, 0])
         made = npz_file.npz(path=path, labels="truth", class_names=["a", "b", "c", "d", "e"])
         assert made.labels.tolist() == [3, 3, 3, 0]
@@ -63,7 +63,7 @@ class TestNpz:
         save(tmp_path / "a.npz", **GOOD)
         assert npz_file.npz(path="~/a.npz").labels.tolist() == [0, 1, 2, 1]
 
-    def test_an_edited_file_is_read_anew(self, tmp_path):
+    def test_an_edited_file_is_read_again(self, tmp_path):
         config = {"_target_": "fashion_sweep.data.npz", "path": save(tmp_path / "a.npz", **GOOD), **SPLIT}
         first = loading.load(config)
         assert loading.load(config) is first
@@ -90,9 +90,9 @@ class TestNpz:
             ),
             ({"labels": np.zeros(3)}, r"'labels' has shape \(3,\); expected \(4,\), one label for each"),
             ({"labels": np.array(list("abcd"))}, r"'labels' has shape \(4,\) and dtype <U1; expected numbers"),
-            ({"labels": np.array([0, 1, 0.5, 1])}, r"'labels' has float64 values that are no whole numbers; expected"),
-            ({"labels": np.array([0, 1, np.nan, 1])}, r"'labels' has float64 values that are no whole numbers"),
-            ({"labels": np.array([0, 1, np.inf, 1])}, r"'labels' has float64 values that are no whole numbers"),
+            ({"labels": np.array([0, 1, 0.5, 1])}, r"'labels' has float64 values that are not whole numbers; expected"),
+            ({"labels": np.array([0, 1, np.nan, 1])}, r"'labels' has float64 values that are not whole numbers"),
+            ({"labels": np.array([0, 1, np.inf, 1])}, r"'labels' has float64 values that are not whole numbers"),
             (
                 {"labels": np.array([0, -1, 2, 1])},
                 r"'labels' has labels -1\.\.2; expected 0\.\.99999 \(more need class",
@@ -134,13 +134,13 @@ class TestNpz:
         with pytest.raises(DataError, match=r"^~nobody-has-this-name/a\.npz: no such file"):
             npz_file.npz(path="~nobody-has-this-name/a.npz")
 
-    def test_files_that_are_no_npz(self, tmp_path):
+    def test_files_that_are_not_npz(self, tmp_path):
         whole = Path(save(tmp_path / "whole.npz", **GOOD)).read_bytes()
         np.save(tmp_path / "array.npy", GOOD["images"])
         pickled = b"\x80\x04."
         contents = {"empty": b"", "text": b"hello", "cut": whole[:-30], "pickle": pickled}
         damaged = bytearray(whole)
-        damaged[150] ^= 1  # inside the first array: the archive's own checksum tells
+        damaged[150] ^= 1  # inside the first array: the archive's own checksum fails
         for name, content in (contents | {"damaged": bytes(damaged)}).items():
             (tmp_path / name).write_bytes(content)
         for name in [*contents, "damaged", "array.npy", "."]:

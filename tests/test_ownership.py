@@ -15,7 +15,7 @@ import pytest
 
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage import lease
-from fashion_sweep.storage.lease import DEAD_S, OWNER, living_owner, owned
+from fashion_sweep.storage.lease import DEAD_AFTER_S, OWNER, living_owner, owned
 
 HOLD = "import sys, time, pathlib; from fashion_sweep.storage.lease import owned\n" \
     "with owned(pathlib.Path(sys.argv[1])):\n    print('owned', flush=True); time.sleep(60)"  # fmt: skip
@@ -28,7 +28,7 @@ def holder(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_second_owner_is_told_who_the_first_is(tmp_path):
+def test_a_second_owner_gets_an_error_that_names_the_first(tmp_path):
     with holder(tmp_path) as process:
         owner = living_owner(tmp_path)
         assert owner is not None
@@ -36,12 +36,12 @@ def test_a_second_owner_is_told_who_the_first_is(tmp_path):
             pass
         process.kill()
     lines = str(refused.value).splitlines()
-    assert lines[0] == f"{tmp_path} is being trained into by process {process.pid} on {platform.node()}, " \
+    assert lines[0] == f"{tmp_path} is in use by process {process.pid} on {platform.node()}, " \
         f"since {owner.since}."  # fmt: skip
     assert lines[1].endswith(f"delete {tmp_path / OWNER}")
 
 
-def test_a_folder_of_a_killed_owner_is_taken_over(tmp_path):
+def test_the_folder_of_a_killed_owner_can_be_taken_over(tmp_path):
     with holder(tmp_path) as process:
         process.kill()
     assert (tmp_path / OWNER).exists()
@@ -51,15 +51,15 @@ def test_a_folder_of_a_killed_owner_is_taken_over(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_process_with_the_number_of_a_dead_one_is_no_owner(tmp_path):
+def test_another_process_with_the_pid_of_a_dead_owner_is_not_the_owner(tmp_path):
     with owned(tmp_path):
         text = json.loads((tmp_path / OWNER).read_text())
     (tmp_path / OWNER).write_text(json.dumps(text | {"start": "1"}))
     assert living_owner(tmp_path) is None
 
 
-@pytest.mark.parametrize(("silent_s", "lives"), [(DEAD_S / 2, True), (DEAD_S + 5, False)])
-def test_an_owner_on_another_machine_lives_as_long_as_it_gives_signs(tmp_path, silent_s, lives):
+@pytest.mark.parametrize(("silent_s", "lives"), [(DEAD_AFTER_S / 2, True), (DEAD_AFTER_S + 5, False)])
+def test_an_owner_on_another_machine_is_alive_while_its_heartbeats_are_recent(tmp_path, silent_s, lives):
     with owned(tmp_path):
         text = json.loads((tmp_path / OWNER).read_text())
     (tmp_path / OWNER).write_text(json.dumps(text | {"host": "elsewhere"}))
@@ -74,8 +74,8 @@ def test_an_owner_on_another_machine_lives_as_long_as_it_gives_signs(tmp_path, s
             assert living_owner(tmp_path).host == platform.node()
 
 
-def test_an_owner_gives_signs_of_life(tmp_path, monkeypatch):
-    monkeypatch.setattr(lease, "BEAT_S", 0.05)
+def test_an_owner_sends_heartbeats(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "HEARTBEAT_S", 0.05)
     with owned(tmp_path):
         os.utime(tmp_path / OWNER, (0, 0))
         deadline = time.monotonic() + 10
@@ -85,14 +85,14 @@ def test_an_owner_gives_signs_of_life(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"host": "x"}'])
-def test_a_damaged_file_is_no_owner(tmp_path, text):
+def test_a_damaged_file_does_not_count_as_an_owner(tmp_path, text):
     (tmp_path / OWNER).write_text(text)
     assert living_owner(tmp_path) is None
     with owned(tmp_path):
         pass
 
 
-def test_of_many_that_take_over_at_once_one_gets_it(tmp_path):
+def test_only_one_of_many_simultaneous_takeovers_succeeds(tmp_path):
     with owned(tmp_path):
         dead = json.loads((tmp_path / OWNER).read_text()) | {"start": "1"}
     got, refused, barrier = [], [], threading.Barrier(8)

@@ -1,4 +1,4 @@
-"""Values out of environment variables: trained with, and nowhere written, in files, names and logs of real commands."""
+"""Values of environment variables are used in training and written nowhere: files, names and logs of real commands."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from fashion_sweep.storage.sweep_dir import SweepDir
 
 TOKEN = "hunter2secret"
 
-TELL = '''
+LEAKY_CALLBACK = '''
 import logging
 
 import keras
 
 
-class Tell(keras.callbacks.Callback):
-    """Logs what it is given, and may fail with it."""
+class Leaky(keras.callbacks.Callback):
+    """Logs its token, and may fail with it in the message."""
 
     def __init__(self, token, fails):
         super().__init__()
@@ -70,7 +70,7 @@ def holders(folder: Path, text: str) -> list[str]:
 
 class TestConfig:
     @pytest.mark.usefixtures("environment")
-    def test_what_comes_from_the_environment_is_found_however_it_comes(self, composed):
+    def test_values_from_the_environment_are_found_however_they_are_referenced(self, composed):
         config = composed(
             "data=npz",
             "data.path=/x/${oc.env:TOKEN}/y.npz",
@@ -94,14 +94,14 @@ class TestConfig:
         assert shown["callbacks"]["b"] == {"_target_": "x.Y", "b": "<redacted>", "c": [1, "<redacted>"], "d": "plain"}
         assert shown["model"] == plain["model"]
 
-    def test_a_config_without_any_is_left_as_it_is(self, composed):
+    def test_a_config_without_such_values_is_unchanged(self, composed):
         config = composed()
         hidden = Redaction.of(config)
         assert hidden == Redaction()
         assert hidden.in_config(run_spec.resolved(config)) == run_spec.resolved(config)
 
     @pytest.mark.usefixtures("environment")
-    def test_identities_are_those_of_the_real_values_and_names_have_none(self, composed, tmp_path):
+    def test_identities_use_the_real_values_and_names_are_redacted(self, composed, tmp_path):
         real, typed = ["seed=4321"], ["seed=${oc.env:SEED}"]
         names = []
         for lines in (real, typed):
@@ -127,17 +127,17 @@ class TestTexts:
             ("rate=0.0125,", "rate=<redacted>,"),
         ],
     )
-    def test_a_number_is_not_looked_for_inside_others(self, text, shown):
+    def test_a_number_is_not_matched_inside_others(self, text, shown):
         assert Redaction(values=frozenset({"0.0125"})).in_text(text) == shown
 
-    def test_short_and_common_values_and_lines_of_long_ones(self, composed, monkeypatch):
+    def test_short_and_common_values_are_ignored_and_lines_of_long_ones_are_redacted(self, composed, monkeypatch):
         for name, value in {"A": "abc", "B": "true", "C": "first\nlast line"}.items():
             monkeypatch.setenv(name, value)
         hidden = Redaction.of(composed("+callbacks.x={a: '${oc.env:A}', b: '${oc.env:B}', c: '${oc.env:C}'}"))
         assert hidden.values == {"first\nlast line", "first", "last line"}
         assert len(hidden.paths) == 3
 
-    def test_logs_and_their_tracebacks(self, caplog):
+    def test_logs_and_their_tracebacks_are_redacted(self, caplog):
         log = logging.getLogger("somewhere")
         with redacted_logs([Redaction(), Redaction(values=frozenset({TOKEN}))]):
             log.warning("with %s", TOKEN)
@@ -147,16 +147,16 @@ class TestTexts:
         assert "ValueError: <redacted>" in caplog.text
         assert caplog.text.count(TOKEN) == 1
 
-    def test_types_come_back(self):
+    def test_types_are_restored(self):
         assert [restored(f"<redacted {kind}>", "1") for kind in ("int", "float", "bool")] == [1, 1.0, True]
         assert restored("<redacted>", "1") == "1"
         assert restored(0.5, 0.5) == 0.5
 
 
 @pytest.mark.usefixtures("environment")
-class TestKeptConfig:
-    def kept(self, composed, folder: Path, *lines: str) -> tuple[RunDir, RunRecord, dict]:
-        """A run's folder as Hydra and a job leave it, and what the run was trained with."""
+class TestRecordedConfig:
+    def recorded_run(self, composed, folder: Path, *lines: str) -> tuple[RunDir, RunRecord, dict]:
+        """A run's folder as Hydra and a job leave it, its record, and the config it was trained with."""
         from omegaconf import OmegaConf
 
         config = composed("data=synthetic", "trainer=fit", *lines)
@@ -168,31 +168,31 @@ class TestKeptConfig:
 
     def test_values_are_read_from_the_environment_again_in_their_types(self, composed, tmp_path):
         lines = ("optimizer.learning_rate=${oc.env:RATE}", "seed=${oc.env:SEED}", "optimizer.epsilon=1e-9")
-        run, record, plain = self.kept(composed, tmp_path, *lines)
+        run, record, plain = self.recorded_run(composed, tmp_path, *lines)
         assert "4321" not in str(record)
-        kept = recorded.read(run, record)
-        assert (kept.values, kept.warning) == (plain, "")
-        assert kept.hidden.paths == {("optimizer", "learning_rate"), ("seed",)}
+        config = recorded.read(run, record)
+        assert (config.values, config.warning) == (plain, "")
+        assert config.hidden.paths == {("optimizer", "learning_rate"), ("seed",)}
 
     def test_a_variable_that_is_gone_is_named(self, composed, tmp_path, monkeypatch):
-        run, record, _ = self.kept(composed, tmp_path, "seed=${oc.env:SEED}")
+        run, record, _ = self.recorded_run(composed, tmp_path, "seed=${oc.env:SEED}")
         monkeypatch.delenv("SEED")
         with pytest.raises(FolderError, match=r"Environment variable 'SEED' not found.*; run.json keeps no values"):
             recorded.read(run, record)
 
     @pytest.mark.parametrize("damage", ["", "a: [", "${x}", "model: ${nowhere}"])
-    def test_the_record_serves_where_hydras_copy_does_not(self, composed, tmp_path, damage):
-        run, record, plain = self.kept(composed, tmp_path)
+    def test_the_record_is_the_fallback_for_hydras_copy(self, composed, tmp_path, damage):
+        run, record, plain = self.recorded_run(composed, tmp_path)
         if damage:
             run.composed.write_text(damage)
         else:
             run.composed.unlink()
-        kept = recorded.read(run, record)
-        assert kept.values == plain
-        assert kept.warning.endswith("; taken is run.json's config")
+        config = recorded.read(run, record)
+        assert config.values == plain
+        assert config.warning.endswith("; using the config in run.json")
 
 
-def test_a_saved_state_holds_no_value_and_the_config_gives_it_back(make_spec):
+def test_a_saved_state_contains_no_secret_value(make_spec):
     from fashion_sweep.training import checkpoint, model_setup
     from fashion_sweep.training.job import Job
 
@@ -208,15 +208,16 @@ def test_a_saved_state_holds_no_value_and_the_config_gives_it_back(make_spec):
 
 
 @pytest.mark.slow
-def test_nothing_below_a_sweeps_folder_holds_the_value(command, tmp_path):
-    (tmp_path / "told.py").write_text(TELL)
+def test_no_file_in_a_sweeps_folder_contains_the_value(command, tmp_path):
+    (tmp_path / "leaky.py").write_text(LEAKY_CALLBACK)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (320, 8, 8), np.uint8), np.arange(320) % 10
     np.savez(tmp_path / f"{TOKEN}.npz", images=images, labels=labels)
     done = command(
         "-m", "seed=0,1", "data=npz", "data.path=${oc.env:TOKEN}.npz", "optimizer.learning_rate=${oc.env:RATE}",
-        "+callbacks.tell._target_=told.Tell", "+callbacks.tell.token=${oc.env:TOKEN}", "+callbacks.tell.fails=${seed}",
-        "epochs=2", "hydra.sweep.dir=s", "hydra.verbose=true", TOKEN=TOKEN, RATE="0.0125", PYTHONPATH=str(tmp_path),
+        "+callbacks.leaky._target_=leaky.Leaky", "+callbacks.leaky.token=${oc.env:TOKEN}",
+        "+callbacks.leaky.fails=${seed}", "epochs=2", "hydra.sweep.dir=s", "hydra.verbose=true",
+        TOKEN=TOKEN, RATE="0.0125", PYTHONPATH=str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert TOKEN not in done.stdout + done.stderr
@@ -224,10 +225,10 @@ def test_nothing_below_a_sweeps_folder_holds_the_value(command, tmp_path):
     good, bad = (run.read_record() for run in SweepDir(tmp_path / "s").run_dirs())
     assert (good.status, bad.status) == (Status.COMPLETED, Status.FAILED)
     assert bad.reason == "ValueError: no access for '<redacted>'"
-    assert good.config["callbacks"]["tell"]["token"] == good.config["data"]["path"] == "<redacted>"
+    assert good.config["callbacks"]["leaky"]["token"] == good.config["data"]["path"] == "<redacted>"
     assert good.config["optimizer"]["learning_rate"] == "<redacted float>"
     assert r"data.path=$\{oc.env\:TOKEN\}.npz" in good.overrides
-    assert good.run.startswith("data-npz_epochs-2_seed-0__target_-told.Tell_fails-0_token--redacted_")
+    assert good.run.startswith("data-npz_epochs-2_seed-0__target_-leaky.Leaky_fails-0_token--redacted_")
     log = RunDir(tmp_path / "s" / bad.run).log.read_text()
     assert "logged in with <redacted> and {'token': '<redacted>'}" in log
     assert "ValueError: no access\nfor '<redacted>'" in log

@@ -18,7 +18,7 @@ def found(folder):
     return replicates(summary.summarize(collected.runs, collected.histories), collected.swept)
 
 
-def test_the_interval_of_a_mean_is_students():
+def test_the_interval_of_a_mean_is_students_t():
     mean, sd, low, high = interval(pd.Series([1.0, 2.0, 3.0, 4.0, 5.0]))
     assert (mean, round(sd, 6)) == (3.0, 1.581139)
     assert (round(low, 4), round(high, 4)) == (1.0368, 4.9632)  # 3 ± 2.77645 * 1.58114 / sqrt(5)
@@ -31,7 +31,7 @@ def test_one_value_has_no_interval():
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20), st.floats(-1e3, 1e3))
-def test_an_interval_is_about_its_mean_and_moves_with_the_values(values, shift):
+def test_an_interval_is_centred_on_its_mean_and_shifts_with_the_values(values, shift):
     mean, sd, low, high = interval(pd.Series(values))
     assert low <= mean <= high
     assert mean - low == pytest.approx(high - mean, abs=1e-9)
@@ -52,14 +52,14 @@ def test_a_setting_is_everything_but_the_seed(tmp_path):
     assert frame["best_val_loss_mean"][0] == pytest.approx(sum(best) / 3)
 
 
-def test_without_replicates_there_is_nothing(tmp_path):
+def test_without_replicates_the_frame_is_empty(tmp_path):
     write_sweep(tmp_path / "grid", grid(optimizer=["sgd", "adam"]))
     write_sweep(tmp_path / "empty", [])
     assert found(tmp_path / "grid").empty
     assert found(tmp_path / "empty").empty
 
 
-def test_what_did_not_complete_is_counted_and_left_out(tmp_path):
+def test_runs_that_did_not_complete_are_counted_and_left_out(tmp_path):
     points = grid(seed=range(5))
     sweep = write_sweep(tmp_path, points)
     for point, status in zip(points, (Status.FAILED, Status.DIVERGED, Status.INTERRUPTED), strict=False):
@@ -67,7 +67,7 @@ def test_what_did_not_complete_is_counted_and_left_out(tmp_path):
     assert found(tmp_path)[["seeds", "left_out"]].to_numpy().tolist() == [[2, 3]]
 
 
-def test_the_same_seed_twice_is_no_replicate(tmp_path):
+def test_the_same_seed_twice_is_not_a_replicate(tmp_path):
     for name in ("a", "b"):
         write_run(tmp_path / name, {}, curve())
     assert found(tmp_path).empty

@@ -56,7 +56,7 @@ def test_a_report_has_all_its_files_and_no_others(written):
     assert all((written.output / name).stat().st_size > 300 for name in names(written.output))
 
 
-def test_a_report_is_data_too(written):
+def test_a_report_returns_its_data(written):
     assert written.table["status"].tolist() == ["failed", "pending", "completed", "completed"]
     assert written.table["reason"].tolist()[0] == f"ValueError: {ATTACK}"
     assert written.page == written.output / "index.html"
@@ -64,18 +64,18 @@ def test_a_report_is_data_too(written):
     assert "broken/run.json" in written.warnings[0]
 
 
-def test_the_page_needs_nothing_else(written):
+def test_the_page_is_self_contained(written):
     text = written.page.read_text("utf-8")
-    seen = page(written.output)
-    images = [image["src"] for image in seen.all("img")]
+    parsed = page(written.output)
+    images = [image["src"] for image in parsed.all("img")]
     assert len(images) == 4
     for source, name in zip(images, ["val_loss", "accuracy", "train_vs_val", "samples"], strict=True):
         kind, _, data = source.partition(",")
         assert kind == "data:image/png;base64"
         assert base64.b64decode(data, validate=True) == (written.output / f"{name}.png").read_bytes()
     assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r'src="data:[^"]*"', "", text))
-    assert not {"link", "iframe", "object", "base", "form"} & {tag for tag, _ in seen.tags}
-    assert all(not attrs.get("src") and not attrs.get("href") for tag, attrs in seen.tags if tag != "img")
+    assert not {"link", "iframe", "object", "base", "form"} & {tag for tag, _ in parsed.tags}
+    assert all(not attrs.get("src") and not attrs.get("href") for tag, attrs in parsed.tags if tag != "img")
 
 
 def test_the_page_escapes_everything(written):
@@ -85,7 +85,7 @@ def test_the_page_escapes_everything(written):
     assert f"failed: ValueError: {ATTACK}" in page(written.output).text
 
 
-def test_the_page_tells_what_was_run_and_what_came_of_it(written):
+def test_the_page_shows_the_command_and_its_outcome(written):
     text = page(written.output).text
     assert "python -m fashion_sweep -m sweep" in text
     assert re.search(r"4 runs\s+1 pending\s+2 completed\s+1 failed", text)
@@ -99,22 +99,22 @@ def test_the_page_tells_what_was_run_and_what_came_of_it(written):
 
 
 def test_the_pages_table_is_best_first_and_can_be_sorted(written):
-    seen = page(written.output)
-    assert [row[:2] + row[-1:] for row in seen.rows[1:3]] == [
+    parsed = page(written.output)
+    assert [row[:2] + row[-1:] for row in parsed.rows[1:3]] == [
         ["completed", "adam", run_name] for run_name in (written.table["run"][2], written.table["run"][3])
     ]
-    assert seen.all("tr")[1]["class"] == "completed is-best"
-    assert [header["aria-sort"] for header in seen.all("th")] == ["none"] * len(seen.rows[0])
-    assert len(seen.all("button")) == len(seen.rows[0])
-    loss = seen.rows[0].index("best val loss")
-    keys = [cell["data-key"] for cell in seen.all("td")][loss :: len(seen.rows[0])]
+    assert parsed.all("tr")[1]["class"] == "completed is-best"
+    assert [header["aria-sort"] for header in parsed.all("th")] == ["none"] * len(parsed.rows[0])
+    assert len(parsed.all("button")) == len(parsed.rows[0])
+    loss = parsed.rows[0].index("best val loss")
+    keys = [cell["data-key"] for cell in parsed.all("td")][loss :: len(parsed.rows[0])]
     best = [
         min(row["val_loss"] for row in curve(name, rate)) for name, rate in (("adam", 0), ("adam", 0.3), ("sgd", 0))
     ]
     assert keys == [*map(str, best), ""]  # the failed run had some epochs, the pending one has none
 
 
-def test_every_picture_says_what_it_shows(written):
+def test_every_picture_has_an_alternative_text(written):
     for image in page(written.output).all("img"):
         assert len(image["alt"]) > 40
     assert len(page(written.output).all("figcaption")) == 4
@@ -131,7 +131,7 @@ def test_before_the_first_epoch_there_is_a_table_and_a_note(tmp_path):
     assert names(report.output) == TEXTS
     text = page(report.output).text
     assert "Validation loss. Not drawn: No run has an epoch to draw." in text
-    assert "The data. Not drawn: No sample images lie in the sweep's folder." in text
+    assert "The data. Not drawn: The sweep's folder has no sample images." in text
     assert report.warnings == []
 
 
@@ -151,7 +151,7 @@ def test_samples_that_cannot_be_read_are_a_warning(tmp_path):
     assert f"{sweep.samples}: cannot be read as sample images" in report.warnings[0]
 
 
-def test_a_single_runs_report_lies_in_its_folder(tmp_path):
+def test_a_single_runs_report_is_in_its_folder(tmp_path):
     write_run(tmp_path / "run", {}, curve())
     assert names(write_report([tmp_path / "run"]).output) == sorted([*FIGURES, *TEXTS])
     assert (tmp_path / "run" / "report" / "index.html").exists()
@@ -193,7 +193,7 @@ def test_provenance_lists_what_differs(tmp_path):
     assert "kind cpu, name a CPU, host host\nkind gpu\n" in text
 
 
-def test_replicates_are_a_file_of_their_own_where_there_are_any(tmp_path):
+def test_replicates_have_a_file_of_their_own(tmp_path):
     sweep = write_sweep(tmp_path, grid(optimizer=["sgd", "adam"], seed=[0, 1]), epochs=1)
     output = write_report([tmp_path]).output
     lines = (output / "replicates.csv").read_text().splitlines()
@@ -201,9 +201,9 @@ def test_replicates_are_a_file_of_their_own_where_there_are_any(tmp_path):
         "model,optimizer,learning_rate,dropout,seeds,left_out,best_val_loss_mean,best_val_loss_sd,"
     )
     assert [line.split(",")[1] for line in lines[1:]] == ["adam", "sgd"]
-    seen = page(output)
-    assert seen.text.count("Settings, best first") == 1
-    assert [row["class"] for row in seen.all("tr") if "is-best" in row.get("class", "")] == ["is-best"]
+    parsed = page(output)
+    assert parsed.text.count("Settings, best first") == 1
+    assert [row["class"] for row in parsed.all("tr") if "is-best" in row.get("class", "")] == ["is-best"]
     for point in grid(optimizer=["sgd", "adam"], seed=[1]):
         shutil.rmtree(run_folder(sweep, point).path)
     write_report([tmp_path])
@@ -214,13 +214,13 @@ def test_replicates_are_a_file_of_their_own_where_there_are_any(tmp_path):
 def test_the_page_shows_the_best_runs_of_many_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(table, "SHOWN", 3)
     write_sweep(tmp_path, POINTS, epochs=1)
-    seen = page(write_report([tmp_path]).output)
-    assert len(seen.rows) == 4
-    assert "The best 3 of 4 runs." in seen.text
+    parsed = page(write_report([tmp_path]).output)
+    assert len(parsed.rows) == 4
+    assert "The best 3 of 4 runs." in parsed.text
 
 
-def told(folder, text):
-    """The page, summary.md, summary.csv and the terminal's lines of two runs, one of which is all ``text``."""
+def rendered(folder, text):
+    """The page, summary.md, summary.csv and the terminal output of two runs, one with ``text`` in every field."""
     write_run(folder / "a", {}, curve(epochs=1))
     hostile = record({}, [], status=Status.FAILED, reason=text, choices={"model": text, "optimizer": text})
     run = write_run(folder / "b", {}, [])
@@ -257,10 +257,10 @@ TEXTS_OF_ALL_KINDS = st.text(min_size=1, max_size=30) | st.sampled_from(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
 @given(text=TEXTS_OF_ALL_KINDS)
-def test_no_text_is_more_than_text_anywhere(tmp_path, text):
-    seen, markdown, rows, terminal = told(tmp_path, text)
-    assert {tag for tag, _ in seen.tags} <= BENIGN_TAGS
-    assert seen.open == []
+def test_text_is_escaped_everywhere(tmp_path, text):
+    parsed, markdown, rows, terminal = rendered(tmp_path, text)
+    assert {tag for tag, _ in parsed.tags} <= BENIGN_TAGS
+    assert parsed.open == []
     assert not re.search(r"(?<!\\)(\\\\)*[<`\[]", markdown)
     assert not any(line.startswith("#") and line not in HEADINGS for line in markdown.splitlines())
     for row in csv.reader(io.StringIO(rows)):

@@ -30,7 +30,7 @@ def test_the_script_reports_without_tensorflow(tmp_path):
     assert (tmp_path / "sweep" / "report" / "index.html").exists()
 
 
-def test_a_folder_that_is_no_sweep_exits_with_2_and_writes_nothing(tmp_path, capsys):
+def test_a_missing_folder_exits_with_2_and_writes_nothing(tmp_path, capsys):
     write_sweep(tmp_path / "sweep", [])
     with pytest.raises(SystemExit) as exited:
         main([str(tmp_path / "sweep"), str(tmp_path)[:-1] + "gone"])
@@ -43,7 +43,7 @@ def test_a_folder_that_is_no_sweep_exits_with_2_and_writes_nothing(tmp_path, cap
     assert not (tmp_path / "sweep" / "report").exists()
 
 
-def test_strict_turns_a_warning_into_1(tmp_path):
+def test_strict_exits_with_1_on_a_warning(tmp_path):
     folder = write_run(tmp_path / "run", {}, [])
     main([str(tmp_path / "run"), "--strict"])
     folder.history.write_text("epoch\nfirst\n")
@@ -53,7 +53,7 @@ def test_strict_turns_a_warning_into_1(tmp_path):
     assert exited.value.code == 1
 
 
-def test_each_folder_gets_its_report_or_all_of_them_one(tmp_path, capsys):
+def test_each_folder_gets_a_report_or_all_share_one(tmp_path, capsys):
     for name in ("first", "second"):
         write_sweep(tmp_path / name, [])
     main([str(tmp_path / "first"), str(tmp_path / "second")])

@@ -29,7 +29,7 @@ def compared(reported: rows.Reported, ours: tuple[float, ...], measure: str = "l
 
 @pytest.fixture
 def overfitting(tmp_path: Path) -> sweeps.Sweep:
-    """Made-up runs of RMSprop and Adam, three seeds each, in 20 epochs."""
+    """Synthetic runs of RMSprop and Adam, three seeds each, in 20 epochs."""
     folder = tmp_path / "notes_overfitting"
     write_sweep(folder, grid(optimizer=["rmsprop", "adam"], seed=[0, 1, 2]), epochs=20)
     return sweeps.read(EXPERIMENTS["notes_overfitting"], 3, folder, ["-m", "fashion_sweep"])
@@ -55,7 +55,7 @@ def test_the_prediction_interval() -> None:
     assert compare.prediction_interval([0.5]) is None
 
 
-def test_where_a_number_lies() -> None:
+def test_the_place_of_a_number() -> None:
     ours = (1.0, 2.0, 3.0, 4.0, 5.0)
     assert outcome.place(compared(7.8, ours)) == "inside"
     assert outcome.place(compared(8.0, ours)) == "0.1910 above"
@@ -85,7 +85,7 @@ def test_words_of_a_sweep() -> None:
     ]
 
 
-def test_commands_tell_no_machines_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_do_not_show_the_machines_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shown = sweeps.shown(["-m", "x", f"a={tmp_path}/here/it", "b=/far/away/it", "c=1/2"])
     assert shown == "python -m x a=here/it b=.../it c=1/2"

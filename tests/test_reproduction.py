@@ -1,4 +1,4 @@
-"""A run that is trained again from its folder: real runs, their folders altered as time alters them."""
+"""Training a run again from its folder: real runs, whose folders are altered as changes over time would."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ class TestAgreement:
     def test_the_largest_differences_and_their_epochs(self):
         [gap] = history_diff.differences(rows(4.0, 1.0, 0.5), rows(5.0, 1.0, 0.25))
         assert (gap.absolute, gap.absolute_epoch, gap.relative, gap.relative_epoch) == (1.0, 1, 0.5, 3)
-        assert str(gap) == "loss: differs by up to 1 (epoch 1), relatively 0.5 (epoch 3)"
+        assert str(gap) == "loss: differs by up to 1 (epoch 1), relative difference up to 0.5 (epoch 3)"
 
-    def test_equal_numbers_and_equal_lack_of_numbers(self):
+    def test_equal_numbers_and_equal_nans_are_identical(self):
         nan, infinite = float("nan"), float("inf")
         [gap] = history_diff.differences(rows(0.1, 0.0, nan, infinite), rows(0.1, -0.0, nan, infinite))
         assert str(gap) == "loss: identical to the last digit"
         [gap] = history_diff.differences(rows(0.1, None), rows(0.1, 0.5))
         assert (gap.absolute, gap.relative, gap.absolute_epoch) == (float("inf"), float("inf"), 2)
 
-    def test_seconds_do_not_count_and_learning_rates_do(self):
+    def test_learning_rates_are_compared_and_seconds_are_not(self):
         found = history_diff.differences(
             rows(1.0, learning_rate=0.1, seconds=3.0), rows(1.0, learning_rate=0.2, seconds=4.0)
         )
         assert [(gap.metric, gap.absolute) for gap in found] == [("loss", 0.0), ("learning_rate", 0.1)]
 
-    def test_epochs_and_columns_that_one_lacks(self):
+    def test_epochs_and_columns_missing_in_one_history(self):
         assert list(history_diff.missing(rows(1.0), rows(1.0, 1.0))) == ["epoch 2: missing in the original"]
         assert list(history_diff.missing(rows(1.0, 1.0, 1.0), rows(1.0))) == [
             "epochs 2 to 3: missing in the new history"
@@ -63,7 +63,7 @@ class TestAgreement:
 
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
-    """The current folder, empty. What the command changes of this process is put back afterwards."""
+    """The current folder, empty. Restores what the command changes in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(THREADS, "1")
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -124,21 +124,21 @@ class TestOneRun:
         assert again[1][:2] == ["run       outputs/reproductions/old (completed)",
                                 "new run   outputs/reproductions/old_2"]  # fmt: skip
 
-    def test_a_difference_that_nothing_explains(self, original, capsys):
+    def test_an_unexplained_difference(self, original, capsys):
         one_digit_off(original)
         code, lines = reproduced(capsys, "old")
-        assert (code, lines[-1]) == (1, "result    not reproduced, and nothing explains it")
+        assert (code, lines[-1]) == (1, "result    not reproduced, and no change explains it")
         assert "history   accuracy: identical to the last digit" in lines
         [loss] = [line for line in lines if line.startswith("history   loss")]
-        assert loss.endswith("(epoch 1), relatively 0.0001 (epoch 1)")
+        assert loss.endswith("(epoch 1), relative difference up to 0.0001 (epoch 1)")
 
     @pytest.mark.parametrize(("tolerance", "code"), [("1e-3", 0), ("1e-5", 1)])
-    def test_a_tolerance_counts_whatever_has_changed(self, original, capsys, tolerance, code):
+    def test_a_tolerance_applies_even_if_something_has_changed(self, original, capsys, tolerance, code):
         one_digit_off(original)
         altered(original, versions={"keras": "2.0"})
         assert reproduced(capsys, "old", "--tolerance", tolerance)[0] == code
 
-    def test_what_has_changed_is_said_and_excuses(self, original, capsys):
+    def test_changes_are_listed_and_explain_a_difference(self, original, capsys):
         one_digit_off(original)
         device = {"kind": "TPU", "name": "v4", "host": "elsewhere", "threads": 1}
         altered(original, versions={"keras": "2.0"}, git={"commit": "0123456789abcdef", "dirty": False}, code="0" * 64,
@@ -146,7 +146,7 @@ class TestOneRun:
         code, lines = reproduced(capsys, "old", "--output", "new")
         assert code == 0
         assert lines[-1] == (
-            "result    trained again; the histories may differ, as this is not as it was: versions, code, device, pack"
+            "result    trained again; the histories may differ because these have changed: versions, code, device, pack"
         )
         text = "\n".join(lines)
         assert "versions  keras: then 2.0, now " in text
@@ -156,7 +156,7 @@ class TestOneRun:
         assert "device    host: then elsewhere, now " in text
         assert "pack      then trained together with 2 others, now alone: sums round differently" in text
 
-    def test_an_interrupted_run_is_compared_as_far_as_it_came(self, original, capsys):
+    def test_an_interrupted_run_is_compared_up_to_its_last_epoch(self, original, capsys):
         original.write_history(original.read_history()[:1])
         altered(original, status="interrupted", reason="stopped after epoch 1")
         code, lines = reproduced(capsys, "old")
@@ -193,11 +193,14 @@ class TestOneRun:
         (["nowhere"], "nowhere: no such folder"),
         (["empty"], "empty: no run.json in it; expected the folder of a run"),
         (["sweep"], "sweep: this is a sweep's folder; give one of its runs, such as sweep/a_00000000"),
-        (["run", "--output", "sweep"], "sweep: holds something already; give a new folder as --output"),
-        (["run", "--output", "run/run.json/x"], "run/run.json/x: cannot be made (Not a directory); give another"),
+        (["run", "--output", "sweep"], "sweep: not an empty folder; choose another --output"),
+        (
+            ["run", "--output", "run/run.json/x"],
+            "run/run.json/x: cannot be created (Not a directory); choose another --output",
+        ),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(here, capsys, composed, arguments, text):
+def test_errors_are_one_line(here, capsys, composed, arguments, text):
     (here / "empty").mkdir()
     SweepDir(Path("sweep")).write_plan("", [PlannedRun("a_00000000", [], "0" * 64)])
     config = run_spec.resolved(composed("data=synthetic", "data.samples=320", "data.image_size=8"))

@@ -1,4 +1,4 @@
-"""A sweep that is begun again trains what is missing and leaves the rest as it is: real commands in real folders."""
+"""A resumed sweep trains the missing runs and leaves the others untouched: real commands in real folders."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_grid_that_grows_keeps_its_results_byte_for_byte(command, sweep):
     assert {name: runs[name] for name in before} == before
 
 
-def test_resume_takes_the_grid_from_the_folder_and_the_configs_that_it_was_begun_with(command, sweep, tmp_path):
+def test_resume_takes_the_grid_and_the_original_configs_from_the_folder(command, sweep, tmp_path):
     [first, second] = SweepDir(sweep).run_dirs()
     before = contents(first.path)
     shutil.rmtree(second.path)
@@ -76,14 +76,14 @@ def test_resume_takes_the_grid_from_the_folder_and_the_configs_that_it_was_begun
 
 def test_retry_chooses_what_is_trained_again(command, tmp_path):
     grid = ["-m", *TINY, "epochs=1", "hydra.sweep.dir=s", ONE_LANE]
-    begun = command(*grid, "seed=0,1,2,3")
-    assert begun.returncode == 0, begun.stderr
+    first = command(*grid, "seed=0,1,2,3")
+    assert first.returncode == 0, first.stderr
     for run in SweepDir(tmp_path / "s").run_dirs():
         record = run.read_record()
         record.status = (Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.INTERRUPTED)[record.seed]
         run.write_record(record)
     before = {run.path.name: contents(run.path) for run in SweepDir(tmp_path / "s").run_dirs()}
-    due = {
+    to_train = {
         retry: [
             int(re.search(r"seed=(\d)", line).group(1))
             for line in command(
@@ -93,7 +93,7 @@ def test_retry_chooses_what_is_trained_again(command, tmp_path):
         ]
         for retry in ("failed", "diverged", "all", "none")
     }
-    assert due == {"failed": [2, 3, 4], "diverged": [1, 3, 4], "all": [1, 2, 3, 4], "none": [4]}
+    assert to_train == {"failed": [2, 3, 4], "diverged": [1, 3, 4], "all": [1, 2, 3, 4], "none": [4]}
     again = command(*grid, "seed=0,1,2,3,4", "retry=diverged")
     assert again.returncode == 1, again.stderr
     statuses = {0: ("completed", 1), 1: ("completed", 2), 2: ("failed", 1), 3: ("completed", 2), 4: ("completed", 1)}
@@ -130,7 +130,10 @@ def test_a_plan_shows_every_run_and_trains_nothing(command, tmp_path):
     [
         ("nowhere", "resume=nowhere: expected the folder of a sweep (sweep.json) or of a run (run.json)"),
         ("empty", "resume=empty: expected the folder of a sweep"),
-        ("old", "old: sweep.json does not say what the sweep was begun with (KeyError); give its command again"),
+        (
+            "old",
+            "old: sweep.json does not record the command that started the sweep (KeyError); run that command again",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_resumed_is_named(command, tmp_path, folder, text):
@@ -143,7 +146,7 @@ def test_a_folder_that_cannot_be_resumed_is_named(command, tmp_path, folder, tex
     assert "Traceback" not in done.stderr
 
 
-def test_an_interrupted_run_in_a_folder_of_its_own_goes_on(command, tmp_path):
+def test_an_interrupted_single_run_is_resumed(command, tmp_path):
     done = command(*TINY, "epochs=1", "hydra.run.dir=one run")
     assert done.returncode == 0, done.stderr
     record = RunDir(tmp_path / "one run").read_record()

@@ -28,7 +28,7 @@ def test_a_history_reads_back_to_the_last_digit(tmp_path_factory, values):
         assert all(back[key] == row[key] or (math.isnan(back[key]) and math.isnan(row[key])) for key in row)
 
 
-def test_the_columns_of_a_history_have_their_order(tmp_path):
+def test_the_columns_of_a_history_are_in_order(tmp_path):
     run = RunDir(tmp_path)
     row = {"seconds": 0.25, "learning_rate": 0.1, "val_accuracy": 0.5, "val_loss": math.inf, "accuracy": 1.0}
     run.write_history([row | {"loss": 2.0, "epoch": 1}])
@@ -61,11 +61,11 @@ HEAD = "epoch,loss,accuracy,val_loss,val_accuracy\n"
 @pytest.mark.parametrize(
     ("text", "epochs", "fault"),
     [
-        ("", 0, "line 1 is not the names of columns: ''"),
-        ("epoch,loss\n1,0.5\n", 0, "line 1 is not the names of columns: 'epoch,loss'"),
-        ("\x00\x00", 0, r"line 1 is not the names of columns: '\x00\x00'"),
-        (HEAD + "1,1,1,1,1\n2,0.5,0.", 1, "line 3 is damaged: it breaks off"),
-        (HEAD + "1,1,1,1,1\n2,1,1,1,0.", 1, "line 3 is damaged: it breaks off"),  # a whole line but for its end
+        ("", 0, "line 1 is not the column names: ''"),
+        ("epoch,loss\n1,0.5\n", 0, "line 1 is not the column names: 'epoch,loss'"),
+        ("\x00\x00", 0, r"line 1 is not the column names: '\x00\x00'"),
+        (HEAD + "1,1,1,1,1\n2,0.5,0.", 1, "line 3 is damaged: truncated"),
+        (HEAD + "1,1,1,1,1\n2,1,1,1,0.", 1, "line 3 is damaged: truncated"),  # only the newline is missing
         (HEAD + "1,1,1,1,1\n2,1,1\n3,1,1,1,1\n", 1, "line 3 is damaged: it has 3 cells, expected 5"),
         (HEAD + "1,1,1,1,1\n2,1,low,1,1\n", 1, "line 3 is damaged: could not convert string to float: 'low'"),
         (HEAD + "1,1,1,1,1\n2,1,\x00,1,1\n", 1, r"line 3 is damaged: could not convert string to float: '\x00'"),
@@ -74,7 +74,7 @@ HEAD = "epoch,loss,accuracy,val_loss,val_accuracy\n"
         (HEAD + "nan,1,1,1,1\n", 0, "line 2 is damaged: its epoch is nan, expected 1"),
     ],
 )
-def test_a_damaged_history_is_named_and_what_is_before_the_damage_can_be_had(tmp_path, text, epochs, fault):
+def test_a_damaged_history_is_named_and_epochs_before_the_damage_are_returned(tmp_path, text, epochs, fault):
     run = RunDir(tmp_path)
     run.history.write_text(text)
     assert run.salvage_history() == ([dict.fromkeys(HEAD.strip().split(","), 1.0)] * epochs, fault)
@@ -84,20 +84,21 @@ def test_a_damaged_history_is_named_and_what_is_before_the_damage_can_be_had(tmp
 
 
 @given(st.binary(max_size=60), st.integers(0, 120))
-def test_whatever_stands_in_a_history_only_whole_epochs_are_had(tmp_path_factory, noise, place):
+def test_only_whole_epochs_are_read_from_a_damaged_history(tmp_path_factory, noise, place):
     run = RunDir(tmp_path_factory.mktemp("run"))
     whole = (HEAD + "".join(f"{epoch},1.0,0.5,2.0,0.25\n" for epoch in (1, 2, 3))).encode()
     run.history.write_bytes(whole[:place] + noise)
     rows, fault = run.salvage_history()
-    kept = max(0, whole[:place].count(b"\n") - 1)
+    whole_epochs = max(0, whole[:place].count(b"\n") - 1)
     assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
-    assert rows[:kept] == [
-        {"epoch": e, "loss": 1.0, "accuracy": 0.5, "val_loss": 2.0, "val_accuracy": 0.25} for e in range(1, kept + 1)
+    assert rows[:whole_epochs] == [
+        {"epoch": e, "loss": 1.0, "accuracy": 0.5, "val_loss": 2.0, "val_accuracy": 0.25}
+        for e in range(1, whole_epochs + 1)
     ]
     assert fault or run.history.read_bytes().endswith(b"\n")
 
 
-def test_a_new_run_has_neither(tmp_path):
+def test_a_new_run_has_neither_record_nor_history(tmp_path):
     assert RunDir(tmp_path).read_record() is None
     assert RunDir(tmp_path).read_history() == []
 

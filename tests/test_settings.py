@@ -28,7 +28,7 @@ def test_an_override_is_parsed_as_hydra_takes_it(override, expected):
     assert parse_overrides([override]) == expected
 
 
-def test_a_later_deletion_takes_a_key_away():
+def test_a_later_deletion_removes_a_key():
     assert parse_overrides(["a=1", "b=2", "~a"]) == {"b": 2}
 
 
@@ -47,11 +47,11 @@ def test_a_value_comes_from_the_choices_then_the_config_then_the_overrides():
     ]
 
 
-def test_a_group_without_a_choice_is_no_value():
+def test_a_group_without_a_choice_has_no_value_of_its_own():
     assert Settings(["model=mlp"], {}, {"model": {"units": 5}}).value("model") == "mlp"
 
 
-def test_a_schedule_is_spelled_in_short():
+def test_a_schedule_is_abbreviated():
     schedule = {
         "_target_": "keras.optimizers.schedules.ExponentialDecay",
         "initial_learning_rate": 0.01,
@@ -61,7 +61,7 @@ def test_a_schedule_is_spelled_in_short():
     assert run.value("optimizer.learning_rate") == "ExponentialDecay(initial_learning_rate=0.01, decay_steps=9)"
 
 
-def test_swept_keys_differ_between_runs_and_are_no_factors():
+def test_swept_keys_differ_between_runs_and_are_not_factors():
     runs = [
         Settings(["optimizer=sgd", "batch_size=32", "epochs=3", "model.dropout=0", "hydra.job.num=1"]),
         Settings(["optimizer=adam", "batch_size=64", "epochs=3", "model.dropout=0.3", "hydra.job.num=2"]),
@@ -95,7 +95,7 @@ def test_clean_text_is_one_encodable_line(text):
     assert clean(cleaned) == cleaned
 
 
-def test_text_cannot_turn_the_direction_of_writing():
+def test_bidirectional_controls_are_removed():
     assert clean("a\u202eb\u2066c") == "a b c"
 
 
@@ -113,5 +113,5 @@ def test_every_config_value_becomes_one_cell(value):
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.booleans())
-def test_a_number_in_an_override_is_the_number(value):
+def test_a_number_in_an_override_is_parsed_exactly(value):
     assert parse_overrides([f"key={json.dumps(value)}"]) == {"key": value}

@@ -34,7 +34,7 @@ def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path):
 
 
 @given(config=st.dictionaries(st.text(string.ascii_lowercase, min_size=1), JSON, max_size=4), fingerprint=st.text())
-def test_identity_is_of_the_values_and_not_of_their_order(config, fingerprint):
+def test_identity_depends_on_the_values_and_not_on_their_order(config, fingerprint):
     backwards = dict(reversed(list(config.items())))
     assert identity.identity(config, fingerprint) == identity.identity(backwards, fingerprint)
     assert len(identity.identity(config, fingerprint)) == 64
@@ -42,7 +42,7 @@ def test_identity_is_of_the_values_and_not_of_their_order(config, fingerprint):
     assert identity.identity(config, fingerprint) != identity.identity(config, fingerprint + "x")
 
 
-def test_identity_ignores_where_and_how():
+def test_identity_ignores_where_and_how_to_train():
     config = {"data": {"path": "a", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": True}}
     other = {"data": {"path": "b", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": False}}
     different = {"data": {"path": "a", "limit": 2}, "trainer": {"_target_": "fit", "jit_compile": True}}
@@ -50,7 +50,7 @@ def test_identity_ignores_where_and_how():
     assert identity.identity(config, "") != identity.identity(different, "")
 
 
-def test_a_run_name_is_legible():
+def test_a_run_name_is_readable():
     values = {"optimizer": "sgd", "model.dropout": 0.3, "model.hidden_units": [300, 100]}
     assert identity.run_name(values, "1a2b3c4d5e") == "optimizer-sgd_dropout-0.3_hidden_units-300-100_1a2b3c4d"
     assert identity.run_name({}, "1a2b3c4d5e") == "defaults_1a2b3c4d"

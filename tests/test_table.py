@@ -39,14 +39,14 @@ def test_a_row_of_the_csv_has_every_digit(tmp_path):
     )
 
 
-def test_swept_overrides_stand_between_seed_and_parameters(tmp_path):
+def test_swept_overrides_come_between_seed_and_parameters(tmp_path):
     write_sweep(tmp_path, grid(model__hidden_units=[[100], [300, 100]]))
     lines = list(csv.reader(io.StringIO(csv_of(tmp_path))))
     assert lines[0][6:9] == ["seed", "model.hidden_units", "parameters"]
     assert [line[7] for line in lines[1:]] == ["[100]", "[300,100]"]
 
 
-def test_what_is_not_finite_or_not_there_is_empty(tmp_path):
+def test_missing_and_non_finite_values_are_empty(tmp_path):
     rows = [curve(epochs=1)[0] | {"val_loss": float("inf"), "loss": float("nan")}]
     write_run(tmp_path / "run", {}, rows, status=Status.DIVERGED, parameters=None, seconds=None)
     (row,) = csv.DictReader(io.StringIO(csv_of(tmp_path / "run")))
@@ -55,15 +55,15 @@ def test_what_is_not_finite_or_not_there_is_empty(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\ta", "\uff1d1"])
-def test_text_that_a_spreadsheet_would_compute_is_guarded(text):
+def test_text_that_a_spreadsheet_would_compute_is_escaped(text):
     assert table.csv_text(pd.DataFrame({"a": [text]})) == f"a\n'{text}\n"
 
 
-def test_a_text_that_begins_with_a_return_is_guarded():
-    assert escaping.guarded("\ra") == "'\ra"
+def test_text_that_begins_with_a_carriage_return_is_escaped():
+    assert escaping.escape_formula("\ra") == "'\ra"
 
 
-def test_numbers_are_not_guarded():
+def test_numbers_are_not_escaped():
     assert table.csv_text(pd.DataFrame({"a": [-1.5, -2.0]})) == "a\n-1.5\n-2.0\n"
 
 
@@ -75,7 +75,7 @@ def test_no_cell_is_a_formula_and_no_text_is_lost(texts):
         assert cell in (text, f"'{text}")
 
 
-def test_people_get_four_decimals():
+def test_metrics_are_shown_with_four_decimals():
     row = {"best_val_loss": 1 / 3, "last_loss": float("inf"), "best_epoch": 3, "seconds": 12.345, "dropout": None}
     assert {name: table.cell(name, value) for name, value in row.items()} == {
         "best_val_loss": "0.3333",
@@ -86,7 +86,7 @@ def test_people_get_four_decimals():
     }
 
 
-def test_markdown_is_best_first_with_the_failures_below(tmp_path):
+def test_markdown_is_best_first_with_failures_below(tmp_path):
     points = grid(optimizer=["sgd", "adam"])
     sweep = write_sweep(tmp_path / "sweep", points, epochs=2)
     other = {"optimizer": "rmsprop"}
@@ -142,13 +142,13 @@ def test_the_terminals_table_fits_and_keeps_the_best_metrics(tmp_path, width):
     assert ("optimizer-rmsprop" in row) == (width >= 200)
 
 
-def test_runs_that_no_setting_tells_apart_keep_their_names(tmp_path):
+def test_runs_with_equal_settings_keep_their_names(tmp_path):
     for name in ("one", "two"):
         write_run(tmp_path / name, {}, curve())
     assert any(line.startswith("one ") for line in printed(tmp_path, 60))
 
 
-def test_a_sweep_of_no_runs_is_told(tmp_path):
+def test_a_sweep_without_runs_is_summarized(tmp_path):
     write_sweep(tmp_path, [])
     runs, collected = summarized(tmp_path)
     assert table.sentence(runs) == "0 runs."
@@ -180,13 +180,13 @@ def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp
     assert any(line.startswith("adam       0.001") and "0.3750 ± 0.1768" in line for line in printed(tmp_path))
 
 
-def test_a_partial_history_is_seen_in_the_table(tmp_path):
+def test_a_partial_history_is_marked_in_the_table(tmp_path):
     folder = write_run(tmp_path / "run", {}, curve(epochs=3))
     folder.history.write_text(folder.history.read_text()[:-3])
     runs, collected = summarized(tmp_path)
     assert "| completed, history partial |" in markdown.markdown(runs, collected, [], "now").replace("*", "")
     assert any("completed, history partial" in line for line in printed(tmp_path))
-    assert csv_of(tmp_path).splitlines()[1].startswith("run,completed,")  # for programs a status is a status
+    assert csv_of(tmp_path).splitlines()[1].startswith("run,completed,")  # programs get the plain status
 
 
 def test_long_tables_are_cut_and_say_so(tmp_path, monkeypatch):

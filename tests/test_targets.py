@@ -36,11 +36,11 @@ def test_names_that_exist(name):
             "there is no 'Adamm' in keras.optimizers; did you mean keras.optimizers.Adam?",
         ),
         ("fashion_sweep.modles.mlp", "there is no 'modles' in fashion_sweep"),
-        ("mlp", "'mlp' is no dotted name; expected package.module.function"),
+        ("mlp", "'mlp' is not a dotted name; expected package.module.function"),
         ("fashion_sweep.models.qqq", "there is no 'qqq' in fashion_sweep.models"),
     ],
 )
-def test_names_that_do_not(name, why):
+def test_names_that_do_not_exist(name, why):
     assert targets.missing(name) == why
 
 
@@ -63,7 +63,7 @@ def test_looking_a_name_up_runs_no_code(tmp_path, monkeypatch):
     assert targets.missing("explosive.nets.plian") == (
         "there is no 'plian' in explosive.nets; did you mean explosive.nets.plain?"
     )
-    for module in ("dynamic", "broken", "star"):  # what reading cannot tell is left to the call
+    for module in ("dynamic", "broken", "star"):  # names that the source does not show are left to the call
         assert targets.missing(f"explosive.{module}.anything") is None
     assert not any(name.startswith("explosive") for name in sys.modules)
 
@@ -72,7 +72,7 @@ def offered(*, shape, units=3):
     return shape, units
 
 
-def test_call_gives_a_function_what_it_takes_and_the_config_leaves_open():
+def test_call_passes_offered_arguments_that_are_accepted_and_not_configured():
     here = f"{__name__}.offered"
     assert targets.call({"_target_": here}, shape=(2, 2), other=1) == ((2, 2), 3)
     assert targets.call({"_target_": here, "shape": [5], "units": 7}, shape=(2, 2)) == ([5], 7)

@@ -1,4 +1,4 @@
-"""A dataset of a few bytes that stands for Fashion-MNIST, and a web server on this machine that serves it."""
+"""A stand-in for Fashion-MNIST of a few bytes, and a local web server for it."""
 
 import gzip
 import hashlib
@@ -20,11 +20,11 @@ FILES = tuple(IdxFile(name, shape, hashlib.sha256(CONTENTS[name]).hexdigest()) f
 
 
 def nowhere(folder):
-    """Sources under this folder, which hold nothing."""
+    """Empty sources under this folder."""
     return Sources(
         cache=folder / "cache",
         folders=(folder / "keras", folder / "debian"),
-        homes=(),
+        mirrors=(),
         debian_package=None,
         files=FILES,
         silence_seconds=2,
@@ -50,14 +50,14 @@ class Home:
         self.asked = Counter()
         self.answers = {f"/{name}.gz": [gzip.compress(content)] for name, content in CONTENTS.items()}
         self.seconds = 0.0
-        home = self
+        mirror = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                time.sleep(home.seconds)
-                answers = home.answers.get(self.path, [None])
-                answer = answers[min(home.asked[self.path], len(answers) - 1)]
-                home.asked[self.path] += 1
+                time.sleep(mirror.seconds)
+                answers = mirror.answers.get(self.path, [None])
+                answer = answers[min(mirror.asked[self.path], len(answers) - 1)]
+                mirror.asked[self.path] += 1
                 self.send_response(404 if answer is None else 200)
                 self.end_headers()
                 self.wfile.write(answer or b"")

@@ -1,1 +1,1 @@
-"""From run folders to tables, curves and a page. Reads runs through ``run_dir`` alone and never imports TensorFlow."""
+"""From run folders to data frames and statistics. Reads runs through ``run_dir`` alone and never imports TensorFlow."""

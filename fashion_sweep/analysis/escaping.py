@@ -1,4 +1,4 @@
-"""Text that is safe to show: without control characters, and without formulas where a spreadsheet reads it."""
+"""Makes text safe to show: without control characters, and without formulas that a spreadsheet would evaluate."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import unicodedata
 
 
 def clean(text: str) -> str:
-    """One line of text that any terminal, file and font takes: control characters become blanks.
+    """One line of text that is safe in any terminal, file and font: control characters become blanks.
 
-    So do those that turn the direction of writing, with which a text can look like another one.
+    So do bidirectional controls, which can make one text look like another.
     """
     if text.isprintable():
         return text.strip()
@@ -18,22 +18,22 @@ def clean(text: str) -> str:
 
 
 def _is_control(char: str) -> bool:
-    turns = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-    return unicodedata.category(char) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(char) in turns
+    bidi_controls = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    return unicodedata.category(char) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(char) in bidi_controls
 
 
 FORMULAS = tuple(
     "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 )
-"""What a formula begins with; spreadsheets in some languages take the wide forms too."""
+"""Characters that start a formula; some spreadsheets accept the full-width forms, too."""
 
 
-def guarded(value: object) -> object:
-    """Text that a spreadsheet would take for a formula, led by an apostrophe; anything else as it is."""
+def escape_formula(value: object) -> object:
+    """Prefix text that a spreadsheet would evaluate as a formula with an apostrophe; return anything else unchanged."""
     is_formula = isinstance(value, str) and (value.lstrip().startswith(FORMULAS) or value.startswith(("\t", "\r")))
     return f"'{value}" if is_formula else value
 
 
-def _literal(text: object) -> str:
-    """Text that Markdown shows as it is."""
+def escape_markdown(text: object) -> str:
+    """Escape text so that Markdown shows it literally."""
     return re.sub(r"([\\`*_{}\[\]<>#|~$&])", r"\\\1", str(text))

@@ -1,4 +1,4 @@
-"""How far two histories of what should be the same run differ."""
+"""Measures how far two histories of the same run differ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MetricDifference:
     """The largest differences of one metric between two histories."""
 
     metric: str
-    epochs: int  # that both have
+    epochs: int  # number of epochs that both have
     absolute: float  # 0: identical to the last digit
     absolute_epoch: int
     relative: float  # to the larger of the two values
@@ -27,25 +27,24 @@ class MetricDifference:
     def __str__(self) -> str:
         if self.absolute == 0:
             return f"{self.metric}: identical to the last digit"
+        absolute = f"{self.absolute:.3g}{self._at(self.absolute_epoch)}"
         relative = f"{self.relative:.3g}{self._at(self.relative_epoch)}"
-        return (
-            f"{self.metric}: differs by up to {self.absolute:.3g}{self._at(self.absolute_epoch)}, relatively {relative}"
-        )
+        return f"{self.metric}: differs by up to {absolute}, relative difference up to {relative}"
 
     def _at(self, epoch: int) -> str:
         return f" (epoch {epoch})" if self.epochs > 1 else ""
 
 
-def differences(then: Sequence[Row], now: Sequence[Row]) -> list[MetricDifference]:
-    """The gap of each metric over the epochs that both have; empty where they have none in common."""
-    pairs = list(zip(then, now, strict=False))
-    columns = [name for name in COMPARED if pairs and name in then[0] and name in now[0]]
+def differences(original: Sequence[Row], new: Sequence[Row]) -> list[MetricDifference]:
+    """The largest differences of each metric over the epochs that both have; empty if they have none in common."""
+    pairs = list(zip(original, new, strict=False))
+    columns = [name for name in COMPARED if pairs and name in original[0] and name in new[0]]
     return [_difference(name, [(_number(a[name]), _number(b[name])) for a, b in pairs]) for name in columns]
 
 
-def missing(then: Sequence[Row], now: Sequence[Row]) -> Iterator[str]:
-    """Which epochs only one of the two histories has, and which columns."""
-    for name, rows, others in (("the original", then, now), ("the new history", now, then)):
+def missing(original: Sequence[Row], new: Sequence[Row]) -> Iterator[str]:
+    """One line for each range of epochs and each column that only one of the histories has."""
+    for name, rows, others in (("the original", original, new), ("the new history", new, original)):
         if len(rows) < len(others):
             epochs = (
                 f"epoch {len(others)}" if len(others) == len(rows) + 1 else f"epochs {len(rows) + 1} to {len(others)}"
@@ -68,7 +67,7 @@ def _difference(metric: str, pairs: Sequence[tuple[float, float]]) -> MetricDiff
 
 
 def _distance(a: float, b: float) -> float:
-    """0 for equal numbers, also where both are NaN or infinite; infinite where one alone is."""
+    """The absolute difference: 0 if both are NaN or the same infinity, infinite if only one of them is finite."""
     if a == b or (math.isnan(a) and math.isnan(b)):
         return 0.0
     return abs(a - b) if math.isfinite(a) and math.isfinite(b) else math.inf

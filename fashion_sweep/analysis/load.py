@@ -1,7 +1,7 @@
 """Read run folders into frames.
 
-A sweep may still be running, runs may have failed and files may be damaged: whatever can be read is kept,
-and whatever cannot becomes a warning that names the file.
+A sweep may still be running, runs may have failed and files may be damaged: everything that can be read is returned,
+and everything that cannot becomes a warning that names the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.analysis.settings import FACTORS, Settings, swept_keys
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.lease import living_owner
-from fashion_sweep.storage.record import METRICS, RunRecord, Status
+from fashion_sweep.storage.record import METRICS, PROCESS_DIED, RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 
@@ -29,13 +29,10 @@ MEASURES = ("best_epoch", "best_val_loss", "best_val_accuracy", *(f"last_{metric
 """Columns that are measured over a run's epochs."""
 
 STATUS_COLUMNS = ("run", "status", "reason", "is_partial")
-"""Columns that say which run it is and what has become of it."""
+"""Columns that identify a run and give its status."""
 
 HISTORY_FRAME = ("run", "epoch", *METRICS)
 """Columns of the frame of histories."""
-
-VANISHED = "its process ended without a word"
-"""Why a run is interrupted that says it runs, while nobody trains into its folder."""
 
 _NUMBERS = {
     "parameters": "Int64",
@@ -50,14 +47,14 @@ _NUMBERS = {
 class Collected:
     """What the given folders hold.
 
-    runs: one row a run in plan order: run, status, reason, is_partial (its history is damaged, or does not agree with
-        its record), FACTORS, swept keys, parameters, epochs_run, MEASURES as the records have them, seconds.
-    histories: one row an epoch with the columns of HISTORY_FRAME; metrics as they came, finite or not.
+    runs: one row per run in plan order: run, status, reason, is_partial (its history is damaged, or does not match its
+        record), FACTORS, swept keys, parameters, epochs_run, MEASURES as recorded, seconds.
+    histories: one row per epoch with the columns of HISTORY_FRAME; metrics as written, finite or not.
     """
 
     runs: pd.DataFrame
     histories: pd.DataFrame
-    swept: list[str]  # overrides that differ between runs, without those behind FACTORS
+    swept: list[str]  # overridden keys that differ between runs, except those shown as FACTORS
     commands: list[str]
     records: list[RunRecord]
     samples: Path | None
@@ -66,15 +63,15 @@ class Collected:
 
 @dataclass(frozen=True)
 class _Run:
-    """What one run's folder, or the plan it stands in, tells."""
+    """What is known about a run from its folder or from the sweep's plan."""
 
     path: Path
     overrides: list[str]
-    record: RunRecord | None  # None: planned and not begun, or unreadable
+    record: RunRecord | None  # None: not started yet, or unreadable
     history: list[dict[str, float]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     is_lost: bool = False  # its record cannot be read
-    is_partial: bool = False  # not all of its history can be shown, or more than there should be
+    is_partial: bool = False  # its history is incomplete, or has more epochs than the record
 
     @property
     def settings(self) -> Settings:
@@ -137,7 +134,7 @@ def _is_sweep(folder: Path) -> bool:
 
 
 def _started(folder: Path) -> list[RunDir]:
-    """The folders of runs, by name, whether a plan has them or not; without those that may not be looked into."""
+    """The folders of runs by name, planned or not; folders without read permission are skipped."""
     return [run for run in map(RunDir, sorted(folder.iterdir())) if _has_started(run)]
 
 
@@ -149,7 +146,7 @@ def _has_started(run: RunDir) -> bool:
 
 
 def _samples(folder: Path) -> list[Path]:
-    """The sample images of a sweep, or of the sweep that a run stands in, where there are any."""
+    """The sample images of a sweep, or of the sweep that a run belongs to, if there are any."""
     beside = [SweepDir(folder).samples, SweepDir(folder.resolve().parent).samples]
     return [path for path in (beside if _is_run(folder) else beside[:1]) if path.exists()]
 
@@ -167,22 +164,22 @@ def _read_folder(folder: Path) -> _Folder:
 
 
 def _read_plan(sweep: SweepDir) -> tuple[list[str], dict[str, list[str]], list[str]]:
-    """The commands, run -> its overrides, and what cannot be read of the plan."""
+    """The commands, run -> its overrides, and warnings about what cannot be read."""
     try:
         commands, runs = sweep.read_plan()
         planned = {run.run: [str(override) for override in run.overrides] for run in runs if _is_name(run.run)}
-        strange = [f"{sweep.plan}: {run.run!r:.60} is no folder's name; run left out" for run in runs]
+        invalid = [f"{sweep.plan}: {run.run!r:.60} is not a valid folder name; run left out" for run in runs]
         return (
             [clean(command) for command in commands],
             planned,
-            [text for text, run in zip(strange, runs, strict=True) if run.run not in planned],
+            [text for text, run in zip(invalid, runs, strict=True) if run.run not in planned],
         )
     except (FolderError, TypeError) as error:
-        return [], {}, [f"{error}; runs shown in the order of their names"]
+        return [], {}, [f"{error}; runs are listed by name"]
 
 
 def _is_name(name: object) -> bool:
-    """Whether a plan's name of a run is that of a folder in the sweep's folder, and not a way out of it."""
+    """Whether a run's name in a plan is a plain folder name that cannot lead out of the sweep's folder."""
     return isinstance(name, str) and name not in ("", ".", "..") and not set("/\\\0") & set(name)
 
 
@@ -191,7 +188,7 @@ def _is_owned(folder: Path) -> bool:
 
 
 def _read_run(folder: RunDir, overrides: list[str], is_owned: bool) -> _Run:
-    """A run's folder. is_owned: whether a living process trains into it, or into its sweep."""
+    """Read a run's folder. is_owned: whether a live process owns it or its sweep."""
     try:
         record = folder.read_record()
     except FolderError as error:
@@ -199,14 +196,14 @@ def _read_run(folder: RunDir, overrides: list[str], is_owned: bool) -> _Run:
     if record is None:
         return _read_unrecorded(folder, overrides)
     if record.status is Status.RUNNING and not is_owned:
-        record = replace(record, status=Status.INTERRUPTED, reason=VANISHED)
+        record = replace(record, status=Status.INTERRUPTED, reason=PROCESS_DIED)
     history, fault = _read_history(folder, record)
     warnings = [f"{folder.history}: {fault}"] if fault else []
     return _Run(folder.path, record.overrides, record, history, warnings, is_partial=bool(fault))
 
 
 def _read_unrecorded(folder: RunDir, overrides: list[str]) -> _Run:
-    """A run without a record: not begun, or begun and its record lost."""
+    """A run without a record: it has not started, or its record is lost."""
     if not folder.history.exists():
         return _Run(folder.path, overrides, None)
     lost = f"{folder.record}: missing, though the run has a history; run left out"
@@ -214,14 +211,14 @@ def _read_unrecorded(folder: RunDir, overrides: list[str]) -> _Run:
 
 
 def _read_history(folder: RunDir, record: RunRecord) -> tuple[list[dict[str, float]], str]:
-    """The run's epochs so far as they can be read, and what is wrong with the file: empty where nothing is."""
+    """The epochs that can be read, and what is wrong with the file: empty if nothing is."""
     rows, fault = folder.salvage_history()
     if fault:
         return rows, f"{fault}; run shown {f'up to epoch {len(rows)}' if rows else 'without its curves'}"
     if record.status is Status.COMPLETED and len(rows) != record.epochs_run:
         shown = rows[: record.epochs_run]
-        says = f"has {len(rows)} epochs, where the run's record says {record.epochs_run}"
-        return shown, f"{says}; run shown {f'up to epoch {len(shown)}' if shown else 'without its curves'}"
+        mismatch = f"has {len(rows)} epochs, but the run's record says {record.epochs_run}"
+        return shown, f"{mismatch}; run shown {f'up to epoch {len(shown)}' if shown else 'without its curves'}"
     return rows, ""
 
 
@@ -237,8 +234,8 @@ def _histories_frame(runs: Sequence[_Run], names: Sequence[str]) -> pd.DataFrame
 
 
 def _frame(rows: Sequence[object], columns: Sequence[str]) -> pd.DataFrame:
-    """A frame whose numbers have types of their own and whose other cells stay what they are, None for empty."""
-    import pandas as pd  # takes a second, and who asks for a folder that is none need not wait for it
+    """A frame with typed columns of numbers; all other cells are kept as they are, None if empty."""
+    import pandas as pd  # slow to import, and a wrong folder should be reported at once
 
     frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
     return frame.astype({name: kind for name, kind in _NUMBERS.items() if name in columns})
@@ -261,31 +258,31 @@ def _row(run: _Run, swept: Sequence[str]) -> dict[str, object]:
 
 
 def _epochs_run(run: _Run, record: RunRecord) -> int | None:
-    """Epochs so far; None for a run of what has no epochs."""
+    """Epochs so far; None if the run's trainer has no epochs."""
     if record.config and "epochs" not in record.config:
         return None
-    return _whole(record.epochs_run) if _has_status(run) else len(run.history) or _whole(record.epochs_run)
+    return _whole(record.epochs_run) if _trusts_record(run) else len(run.history) or _whole(record.epochs_run)
 
 
-def _has_status(run: _Run) -> bool:
-    """Whether the run's record knows more than its history."""
+def _trusts_record(run: _Run) -> bool:
+    """Whether the run's record is more complete than its history."""
     return run.is_partial and run.record is not None and run.record.status.is_final and run.record.epochs_run > 0
 
 
 def _recorded(record: RunRecord) -> dict[str, float | None]:
-    """MEASURES as the record has them."""
+    """MEASURES as recorded."""
     best, last = record.best or {}, record.last or {}
     epoch, loss, accuracy = (best.get(name) for name in ("epoch", "val_loss", "val_accuracy"))
     return dict(zip(MEASURES, [_whole(epoch), loss, accuracy, *(last.get(metric) for metric in METRICS)], strict=True))
 
 
 def _whole(count: float | None) -> int | None:
-    """A count that frames can hold; None for anything else that a damaged file may have in its place."""
+    """A count that a frame can hold; None for any other number in a damaged file."""
     return int(count) if count is not None and 0 <= count < 2**53 and count == int(count) else None
 
 
 def _seconds(run: _Run) -> float | None:
-    """The run's time in seconds, or that of its epochs so far while it runs."""
+    """The run's duration in seconds; while it is running, that of its epochs so far."""
     if run.record and run.record.seconds is not None:
         return run.record.seconds
     spent = [row.get("seconds", math.nan) for row in run.history]
@@ -293,8 +290,8 @@ def _seconds(run: _Run) -> float | None:
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:
-    """A name for each of the folders, no two alike, fit for any terminal, file and font."""
-    numbers: Counter[str] = Counter()  # cleaning may have made some alike
+    """A unique name for each folder, safe in any terminal, file and font."""
+    numbers: Counter[str] = Counter()  # cleaning may have made some names equal
     taken: dict[str, None] = {}
     for name in map(clean, distinct_names(paths)):
         unique = name
@@ -306,7 +303,7 @@ def run_names(paths: Sequence[Path]) -> list[str]:
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The folders' names, led by as many parent folders as it takes to tell those that clash apart."""
+    """The folders' names, prefixed with as many parent folders as it takes to make clashing names unique."""
     names = [path.name for path in paths]
     depth = 1
     while clashing := {name for name, count in Counter(names).items() if count > 1}:

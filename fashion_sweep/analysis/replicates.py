@@ -1,7 +1,7 @@
-"""Runs that differ in the seed alone, taken together: what a setting is worth, and how sure that is.
+"""Statistics over replicates: the mean result of each setting, and how certain it is.
 
-Pure functions, frame in, frame out. A setting is what FACTORS and the swept settings say, the seed left out. Only
-completed runs count, each seed once: one that has not ended would be held against those that have.
+Pure functions, frame in, frame out. A setting is given by FACTORS and the swept keys, without the seed. Only completed
+runs count, each seed once: an unfinished run cannot be compared with finished ones.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from fashion_sweep.storage.record import METRICS, Status
 AVERAGED = ("best_val_loss", "best_val_accuracy")
 
 STATISTICS = ("mean", "sd", "low", "high")
-"""What is told of each of AVERAGED: mean, standard deviation (n - 1), and the ends of the mean's interval."""
+"""Statistics of each of AVERAGED: mean, standard deviation (n - 1), and the ends of the mean's interval."""
 
 COUNTS = ("seeds", "left_out")
-"""Seeds that count, and runs of the setting that do not: failed, diverged, not ended, or of a seed that is there."""
+"""Seeds included, and runs left out: failed, diverged, unfinished, or of a seed that is already included."""
 
 
 def factors(swept: Sequence[str]) -> list[str]:
-    """The columns that make a setting."""
+    """The columns that define a setting."""
     return [name for name in (*FACTORS, *swept) if name != "seed"]
 
 
@@ -38,15 +38,15 @@ def settings_of(table: pd.DataFrame, swept: Sequence[str]) -> pd.Series[int]:
 
 
 def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
-    """One row a setting, best mean validation loss first; no rows where no setting has two seeds.
+    """One row per setting, best mean validation loss first; no rows if no setting has two seeds.
 
     Columns: run (the setting's first), ``factors``, COUNTS, and AVERAGED with STATISTICS, such as best_val_loss_mean.
-    One seed's mean is luck: such settings follow those with more.
+    Settings with a single seed come last, because one seed may just be lucky.
     """
-    begun = table[table["status"] != Status.PENDING.value].reset_index(drop=True)
-    setting = settings_of(begun, swept)
-    counts = is_ranked(begun) & begun["status"].eq(Status.COMPLETED.value)
-    counted = begun[counts].assign(setting=setting[counts]).drop_duplicates(["setting", "seed"])
+    started = table[table["status"] != Status.PENDING.value].reset_index(drop=True)
+    setting = settings_of(started, swept)
+    counts = is_ranked(started) & started["status"].eq(Status.COMPLETED.value)
+    counted = started[counts].assign(setting=setting[counts]).drop_duplicates(["setting", "seed"])
     if not counted["setting"].duplicated().any():
         counted = counted.iloc[:0]
     found = [_row(runs, int(setting.eq(number).sum()), swept) for number, runs in counted.groupby("setting")]
@@ -60,13 +60,13 @@ def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
 
 
 def _row(runs: pd.DataFrame, total: int, swept: Sequence[str]) -> dict[str, object]:
-    """A setting's row. runs: those that count; total: how many it has."""
+    """A setting's row. runs: those included; total: how many the setting has."""
     first = runs.iloc[0]
-    told = {name: first[name] for name in ("run", *factors(swept))} | {
+    setting = {name: first[name] for name in ("run", *factors(swept))} | {
         "seeds": len(runs),
         "left_out": total - len(runs),
     }
-    return told | {
+    return setting | {
         f"{name}_{what}": value
         for name in AVERAGED
         for what, value in zip(STATISTICS, interval(runs[name].astype("float64")), strict=True)
@@ -76,12 +76,12 @@ def _row(runs: pd.DataFrame, total: int, swept: Sequence[str]) -> dict[str, obje
 def over_seeds(
     table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The same frames with one row a setting, and one a setting and epoch, where settings have several seeds.
+    """Average the frames over seeds: one row per setting, and one per setting and epoch.
 
-    Metrics become means over the seeds that got so far, MEASURES those of the mean curve. Failed and diverged runs are
-    left out where their setting has others. A setting is called by its first run, and has no seed.
-    New columns: ``runs`` of the table, how many are in the means; ``low`` and ``high`` of the histories, the ends
-    of the interval of ``metric``'s mean, NaN where that has only one seed.
+    Metrics become means over the seeds that reached the epoch, and MEASURES are those of the mean curve. Failed and
+    diverged runs are left out if their setting has others. A setting has the name of its first run, and no seed.
+    New columns: ``runs`` of the table is the number of runs averaged; ``low`` and ``high`` of the histories are the
+    ends of the interval of ``metric``'s mean, NaN for a single seed.
     """
     rows = table[table["run"].isin(histories["run"])]
     setting = settings_of(rows, swept)
@@ -90,16 +90,16 @@ def over_seeds(
     first = rows.groupby(setting[rows.index])["run"].transform("first")
     if first.nunique() == len(rows):
         return rows.assign(runs=1), histories.assign(low=np.nan, high=np.nan)
-    home = dict(zip(rows["run"], first, strict=True))
+    representative = dict(zip(rows["run"], first, strict=True))
     means = _mean_curves(
-        histories[histories["run"].isin(rows["run"])].assign(run=lambda frame: frame["run"].map(home)), metric
+        histories[histories["run"].isin(rows["run"])].assign(run=lambda frame: frame["run"].map(representative)), metric
     )
     alone = rows[rows["run"] == first].assign(runs=first.map(first.value_counts()), seed=None, is_partial=False)
     return summarize(alone, means), means
 
 
 def _mean_curves(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The mean over rows of one run and epoch, and the interval of ``metric``'s."""
+    """Mean metrics by run and epoch, and the interval of ``metric``'s mean."""
     groups = rows[np.isfinite(rows[list(METRICS)].to_numpy()).all(axis=1)].groupby(["run", "epoch"], sort=False)
     count, sd = groups[metric].count(), groups[metric].std()
     means = groups[list(METRICS)].mean()

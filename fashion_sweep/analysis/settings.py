@@ -1,4 +1,4 @@
-"""What a run was set to: values out of its config, its group choices and, before it has begun, its overrides."""
+"""A run's settings, looked up in its config, its group choices and, before it starts, its overrides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a run's settings are looked up. config is empty and choices too where the run has not begun."""
+    """Where a run's settings are looked up. config and choices are empty for a run that has not started."""
 
     overrides: Sequence[str]
     choices: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Settings:
     def value(self, key: str) -> Value:
         """The value of a dotted config key or of a config group; None where the run has no such setting.
 
-        What was overridden and is not in the config at all is what the run's trainer has no use for.
+        An overridden key that the config lacks altogether is one that the run's trainer does not use.
         """
         if key in self.choices:
             return clean(self.choices[key])
@@ -49,7 +49,7 @@ class Settings:
 def swept_keys(runs: Iterable[Settings]) -> list[str]:
     """The overridden keys that take more than one value over the runs, in the order in which they appear.
 
-    Those behind FACTORS and Hydra's own are left out.
+    Keys shown as FACTORS and Hydra's own are left out.
     """
     runs = list(runs)
     overridden = dict.fromkeys(key for run in runs for key in _overridden(run.overrides))
@@ -60,7 +60,7 @@ def swept_keys(runs: Iterable[Settings]) -> list[str]:
 def parse_overrides(overrides: Iterable[str]) -> dict[str, Value]:
     """Key -> value of overrides as Hydra takes them: ``a.b=1``, ``+a=1``, ``++a=1``, ``group@package=option``.
 
-    A deletion (``~a``) takes its key away.
+    A deletion (``~a``) removes its key.
     """
     values: dict[str, Value] = {}
     for override in overrides:
@@ -75,7 +75,7 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Value]:
 def plain(value: Any, depth: int = 10) -> Value:
     """A config value as one cell: ``[300,100]`` for a list, ``ExponentialDecay(decay_rate=0.9)`` for a target.
 
-    depth: how many levels are spelled out; what lies deeper is ``...``.
+    depth: how many levels are spelled out; anything deeper becomes ``...``.
     """
     if depth == 0:
         return "..."
@@ -90,7 +90,9 @@ def plain(value: Any, depth: int = 10) -> Value:
 
 def label(value: object) -> str:
     """A cell for people: ``none`` for an empty one, and no more digits than a float needs."""
-    if value is None or (not isinstance(value, str) and str(value) in ("nan", "<NA>")):  # pandas' ways to say None
+    if value is None or (
+        not isinstance(value, str) and str(value) in ("nan", "<NA>")
+    ):  # how pandas prints missing values
         return NONE
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
@@ -104,7 +106,7 @@ def _bare(key: str) -> str:
 
 
 def _is_group(value: object) -> bool:
-    """Whether a config node is a whole group, whose name the choices have, and not a value such as a schedule."""
+    """Whether a config node is a whole group, named in the choices, rather than a value such as a schedule."""
     return isinstance(value, Mapping) and "_target_" not in value
 
 
@@ -124,6 +126,6 @@ def _parse_value(text: str) -> Value:
     except (ValueError, RecursionError):
         pass
     try:
-        return float(text)  # 1e-3 and .5 are no JSON
+        return float(text)  # 1e-3 and .5 are not JSON
     except ValueError:
         return clean(text.strip("'\""))

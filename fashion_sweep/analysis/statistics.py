@@ -11,9 +11,9 @@ LEVEL = 0.95
 
 
 def interval(values: pd.Series[float]) -> tuple[float, float, float, float]:
-    """Mean, standard deviation, and the ends of the mean's 95% interval by Student's t; NaN but the mean for one value.
+    """Mean, standard deviation, and the ends of the mean's 95% interval by Student's t.
 
-    Values that are not finite are left out; all are NaN where none is left.
+    Values that are not finite are left out. With one value left, all but the mean are NaN; with none, all four are.
     """
     known = values[np.isfinite(values)]
     mean, sd, count = float(known.mean()), float(known.std()), len(known)

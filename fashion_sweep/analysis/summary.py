@@ -1,7 +1,7 @@
-"""What is worth knowing about a sweep, computed from frames: pure functions, frame in, frame out.
+"""Best epochs, rankings and counts of a sweep: pure functions, frame in, frame out.
 
 The best epoch of a run is the one with the lowest finite validation loss, and the best run is the one whose best
-epoch has the lowest; a run that diverged, failed or has not begun is never ranked among the others.
+epoch has the lowest; a run that diverged, failed or has not started is never ranked among the others.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from fashion_sweep.analysis.load import MEASURES
 from fashion_sweep.storage.record import METRICS, Status
 
 TRUSTED = (Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED)
-"""Runs whose metrics count, so far as they have any."""
+"""Statuses of runs whose metrics count."""
 
 INCOMPLETE = (Status.FAILED, Status.DIVERGED, Status.INTERRUPTED)
-"""Runs that ended otherwise than they should have."""
+"""Statuses of runs that ended without completing."""
 
 _TIERS = [*TRUSTED, Status.DIVERGED, Status.FAILED, Status.PENDING]
 
 
 def best_epochs(histories: pd.DataFrame) -> pd.DataFrame:
-    """The row of each run with the lowest finite val_loss, the first of equals; none for a run without any."""
+    """Each run's row with the lowest finite val_loss, the first if tied; no row for a run without a finite one."""
     finite = histories[np.isfinite(histories["val_loss"])].reset_index(drop=True)
     best: pd.DataFrame = finite.loc[finite.groupby("run", sort=False)["val_loss"].idxmin()]
     return best.reset_index(drop=True)
@@ -31,10 +31,10 @@ def best_epochs(histories: pd.DataFrame) -> pd.DataFrame:
 def summarize(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     """The same runs with MEASURES from their histories.
 
-    A run without a history, or with a part of one, keeps those of its record where that has any.
+    A run whose history is missing or partial keeps those of its record, if it has any.
     """
-    kept = runs.loc[runs["is_partial"] & runs["best_val_loss"].notna(), "run"]
-    rows = histories[~histories["run"].isin(kept)].reset_index(drop=True)
+    from_record = runs.loc[runs["is_partial"] & runs["best_val_loss"].notna(), "run"]
+    rows = histories[~histories["run"].isin(from_record)].reset_index(drop=True)
     last = rows.loc[rows.groupby("run", sort=False)["epoch"].idxmax()].set_index("run")[list(METRICS)]
     best = best_epochs(rows).set_index("run")[["epoch", "val_loss", "val_accuracy"]]
     measured = best.add_prefix("best_").join(last.add_prefix("last_"), how="outer").reindex(columns=list(MEASURES))
@@ -59,7 +59,7 @@ def ranked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_run(table: pd.DataFrame) -> str | None:
-    """Name of the best run; None where no run has a rank."""
+    """Name of the best run; None if no run has a rank."""
     return str(ranked(table)["run"].iloc[0]) if is_ranked(table).any() else None
 
 
@@ -75,6 +75,6 @@ def status_counts(table: pd.DataFrame) -> dict[str, int]:
 
 
 def started(table: pd.DataFrame) -> pd.DataFrame:
-    """The runs whose settings are known in full; all of them where none has begun."""
+    """The runs whose settings are known in full; all of them if none has started."""
     known = table[table["status"] != Status.PENDING.value]
     return table if known.empty else known

@@ -15,21 +15,21 @@ from fashion_sweep.training.native_output import native_output_to
 DESCRIPTION = """\
 Load the best model of a run and measure it: loss and accuracy on the validation images that training held out.
 
-RUN_DIR is a run's folder. Used is the file of the best model (best.keras, kept by callbacks=checkpoint) or else of the
-last (last.keras, last.h5, or last.weights.h5 with the model built again from the run's config)."""
+RUN_DIR is a run's folder. The best model is used (best.keras, saved by callbacks=checkpoint) or else the last one
+(last.keras, last.h5, or last.weights.h5, whose model is built from the run's config)."""
 
 EPILOG = """\
 examples:
   evaluate.py outputs/runs/RUN                        validation loss and accuracy of the best model
-  evaluate.py outputs/runs/RUN --test                 the last word: on the 10,000 test images of Fashion-MNIST
-  evaluate.py outputs/runs/RUN --last --confusion     of the last model, with its confusion matrix
+  evaluate.py outputs/runs/RUN --test                 final evaluation on the 10,000 test images of Fashion-MNIST
+  evaluate.py outputs/runs/RUN --last --confusion     the last model, with its confusion matrix
   evaluate.py outputs/runs/RUN --predict mine.npz     classes and probabilities, into mine.predictions.csv
 
-exit codes: 0 done; 2 there is no such run, model or file, or it is damaged"""
+exit codes: 0 success; 2 no such run, model or file, or it is damaged"""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line; ends in SystemExit where it does not end well."""
+    """Run the command line; raises SystemExit if it fails."""
     arguments = _parser().parse_args(argv)
     try:
         with native_output_to(None):
@@ -46,11 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=DESCRIPTION, epilog=EPILOG, formatter_class=layout)
     parser.add_argument("run", metavar="RUN_DIR", type=Path, help="folder of a run")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--last", action="store_true", help="the model of the last epoch instead of the best")
-    which.add_argument("--file", metavar="NAME", help="this file of the run's folder instead, such as epoch03.keras")
+    which.add_argument("--last", action="store_true", help="use the model of the last epoch instead of the best")
+    which.add_argument("--file", metavar="NAME", help="use this file of the run's folder, such as epoch03.keras")
     images = parser.add_mutually_exclusive_group()
     images.add_argument(
-        "--test", action="store_true", help="on Fashion-MNIST's test images instead of the validation's"
+        "--test", action="store_true", help="use Fashion-MNIST's test images instead of the validation images"
     )
     images.add_argument(
         "--predict", metavar="FILE.npz", type=Path, help="classify the images of a file (array images, x_test or x)"
@@ -84,7 +84,7 @@ def _evaluate(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> Non
     found = measure.evaluate(run, file, images)
     print(f"images    {len(images.x):,} {images.name} images")
     print(f"loss      {found.loss:.6f}")
-    print(f"accuracy  {found.accuracy:.6f} ({found.right:,} right)")
+    print(f"accuracy  {found.accuracy:.6f} ({found.correct:,} correct)")
     if not arguments.test:
         _compare(measure.recorded_epoch(run, found), run)
     if images.note:
@@ -95,9 +95,9 @@ def _evaluate(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> Non
 
 def _compare(epoch: int | None, run: TrainedRun) -> None:
     if epoch is None:
-        print(f"warning: no epoch of {run.folder.history} has these figures", file=sys.stderr)
+        print(f"warning: no epoch of {run.folder.history} has this loss and accuracy", file=sys.stderr)
     else:
-        print(f"recorded  the same, for epoch {epoch} of {run.record.epochs_run}")
+        print(f"recorded  identical in epoch {epoch} of {run.record.epochs_run}")
 
 
 def _draw(found: Any, run: TrainedRun, picture: Path) -> None:
@@ -121,7 +121,7 @@ def _predict(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None
 
 
 def _output(given: Path | None, default: Path) -> Path:
-    """Where to write. Raises UserError where there is no such folder."""
+    """The file to write. Raises UserError if its folder does not exist."""
     path = default if given is None else given / default.name if given.is_dir() else given
     if not path.parent.is_dir():
         raise UserError(f"{path.parent}: no such folder to write {path.name} to")

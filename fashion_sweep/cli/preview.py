@@ -70,7 +70,7 @@ def _counts(planned: Plan, records: Mapping[str, RunRecord | None], due: Sequenc
 
 def _owner(planned: Plan) -> str:
     owner = living_owner(planned.folder)
-    return f"Training into it now: {owner}" if owner else ""
+    return f"The folder is in use by {owner}" if owner else ""
 
 
 def _how(planned: Plan, due: Sequence[RunSpec]) -> Iterator[str]:

@@ -6,15 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from fashion_sweep.analysis.load import check_folder
 from fashion_sweep.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 from fashion_sweep.reporting.report import Report, print_table, write_report
 
 DESCRIPTION = """\
@@ -29,18 +25,18 @@ examples:
   report.py outputs/sweeps/2025-01-02_03-04-05
   report.py outputs/sweeps/* --output comparison      one report over several sweeps
 
-exit codes: 0 written; 1 with --strict, where a file could not be read; 2 a DIR holds no runs, nothing written"""
+exit codes: 0 written; 1 with --strict, if a file could not be read; 2 a DIR holds no runs, nothing written"""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The command line ``fashion-sweep-report``; ends in SystemExit where it does not end well."""
+    """Run the command line; raises SystemExit if it fails."""
     arguments = _parser().parse_args(argv)
     try:
         reports = _write_all(arguments.folders, arguments.output)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    # Not a terminal: nobody's window limits the lines.
+    # Output that is not a terminal has no width limit.
     console = Console() if sys.stdout.isatty() else Console(width=200)
     for report in reports:
         print_table(report, console)
@@ -53,11 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=DESCRIPTION, epilog=EPILOG, formatter_class=layout)
     parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="folder of a sweep or of a run")
     parser.add_argument("--output", metavar="DIR", type=Path, help="write one report over all of them into this folder")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 where a file could not be read")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a file could not be read")
     return parser
 
 
 def _write_all(folders: Sequence[Path], output: Path | None) -> list[Report]:
-    for folder in folders:  # all of them before anything is written
+    for folder in folders:  # check all of them before writing anything
         check_folder(folder)
     return [write_report(folders, output)] if output else [write_report([folder]) for folder in folders]

@@ -1,4 +1,4 @@
-"""The command line ``fashion-sweep-reproduce``: trains a run again and says how far its history differs."""
+"""The command line ``fashion-sweep-reproduce``: trains a run again and reports how far its history differs."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from fashion_sweep.storage.sweep_dir import SweepDir
 
 REPRODUCTIONS = Path("outputs/reproductions")
 ENDED = (Status.COMPLETED, Status.DIVERGED)
-"""States of a run that has all the epochs that it was to have."""
+"""Statuses of a run that has all its epochs."""
 
 DESCRIPTION = """\
-Train a run again from its folder into a new one, and say how far the new history differs from the old.
+Train a run again from its folder into a new one, and report how far the new history differs from the old.
 
-Said first is what is no longer as it was: package versions, source code, config, dataset, device. Where nothing has
-changed, the histories have to be identical to the last digit; where something has, nothing can be promised, and the
-differences are only told, unless --tolerance says how large they may be. The run is trained in this process, with as
-many threads as it had. Values like ${oc.env:TOKEN} are read from the environment of now."""
+The output starts with what has changed: package versions, source code, config, dataset, device. If nothing has changed,
+the histories must be identical to the last digit. Otherwise the differences are only reported, unless --tolerance
+limits them. The run is trained in this process, with as many threads as before. Values like ${oc.env:TOKEN} are read
+from the current environment."""
 
 EPILOG = """\
 examples:
@@ -46,12 +46,12 @@ examples:
   reproduce.py outputs/sweeps/SWEEP/RUN --output again
   reproduce.py outputs/sweeps/SWEEP/RUN --tolerance 1e-3     from another machine: losses equal to three digits
 
-exit codes: 0 trained again, and the histories agree, or may differ; 1 the run failed, or the histories differ further;
-2 there is no such run, or it cannot be trained here; 130 interrupted"""
+exit codes: 0 trained again, and the history agrees or is allowed to differ; 1 the run failed or its history differs too
+much; 2 no such run, or it cannot be trained here; 130 interrupted"""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line; ends in SystemExit where the code is not 0."""
+    """Run the command line; raises SystemExit if the exit code is not 0."""
     arguments = _parser().parse_args(argv)
     sys.path.append(str(Path.cwd()))  # where ``python -m fashion_sweep`` finds a user's own modules
     try:
@@ -71,12 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("run", metavar="RUN_DIR", type=Path, help="folder of a run")
     where = f"new folder for the run (default: {REPRODUCTIONS}/<name of the run>)"
     parser.add_argument("--output", metavar="DIR", type=Path, help=where)
-    largest = "largest relative difference of any number in the histories that still counts as agreement"
-    parser.add_argument("--tolerance", metavar="SHARE", type=_share, help=largest)
+    largest = "largest relative difference between the histories that still counts as reproduced"
+    parser.add_argument("--tolerance", metavar="FRACTION", type=_tolerance, help=largest)
     return parser
 
 
-def _share(text: str) -> float:
+def _tolerance(text: str) -> float:
     value = float(text)
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text}: expected a number of at least 0")
@@ -84,35 +84,35 @@ def _share(text: str) -> float:
 
 
 def reproduce(path: Path, output: Path | None, tolerance: float | None) -> int:
-    """Train the run in a folder again, print what there is to say, and return the exit code.
+    """Train the run in a folder again, print the comparison, and return the exit code.
 
-    Raises UserError where it cannot be trained.
+    Raises UserError if it cannot be trained.
     """
-    run, then = _opened(path)
-    kept = recorded.read(run, then)
-    if "threads" in then.device:
-        os.environ[THREADS] = str(then.device["threads"])  # read when TensorFlow is imported
-    before = changes.before(run, then, kept.values)
-    new = RunDir(_new_folder(output, then.run))
-    _say("run", f"{run.path} ({then.status.value})")
-    _say("new run", str(new.path))
-    if kept.warning:
-        _say("warning", kept.warning)
+    run, original = _opened(path)
+    config = recorded.read(run, original)
+    if "threads" in original.device:
+        os.environ[THREADS] = str(original.device["threads"])  # read when TensorFlow is imported
+    before = changes.before(run, original, config.values)
+    new = RunDir(_new_folder(output, original.run))
+    _print_line("run", f"{run.path} ({original.status.value})")
+    _print_line("new run", str(new.path))
+    if config.warning:
+        _print_line("warning", config.warning)
     else:
-        write_text(new.composed, run.composed.read_text("utf-8"))  # the new run can be reproduced, too
-    _tell(before)
-    now = _trained(new, then, kept)
-    _tell(after := changes.after(then, now))
-    gaps, is_whole = _compared(then, _rows(run, then), _rows(new, now))
-    if now.status is Status.FAILED:
-        _say("result", f"the run failed: {now.reason}")
+        write_text(new.composed, run.composed.read_text("utf-8"))  # so that the new run can be reproduced, too
+    _print_changes(before)
+    repeated = _trained(new, original, config)
+    _print_changes(after := changes.after(original, repeated))
+    gaps, is_whole = _compared(original, _rows(run, original), _rows(new, repeated))
+    if repeated.status is Status.FAILED:
+        _print_line("result", f"the run failed: {repeated.reason}")
         return 1
-    excuses = list(dict.fromkeys(change.what for change in (*before, *after) if change.matters))
-    return _judged(gaps, is_whole, excuses, tolerance)
+    causes = list(dict.fromkeys(change.what for change in (*before, *after) if change.matters))
+    return _verdict(gaps, is_whole, causes, tolerance)
 
 
 def _opened(path: Path) -> tuple[RunDir, RunRecord]:
-    """The run in a folder and its record. Raises FolderError where there is none."""
+    """The run in a folder and its record. Raises FolderError if there is none."""
     run = RunDir(path)
     record = run.read_record()
     if record is not None:
@@ -125,67 +125,69 @@ def _opened(path: Path) -> tuple[RunDir, RunRecord]:
 
 
 def _new_folder(output: Path | None, name: str) -> Path:
-    """Make the folder of the new run. Raises FolderError for one that holds something."""
+    """Create the folder of the new run. Raises FolderError if it exists and is not empty."""
     if output is not None and output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise FolderError(f"{output}: holds something already; give a new folder as --output")
+        raise FolderError(f"{output}: not an empty folder; choose another --output")
     candidates = (REPRODUCTIONS / (name if number == 1 else f"{name}_{number}") for number in count(1))
     folder = output or next(folder for folder in candidates if not folder.exists())
     try:
         folder.mkdir(parents=True, exist_ok=output is not None)
     except OSError as error:
-        raise FolderError(f"{folder}: cannot be made ({error.strerror}); give another --output") from error
+        raise FolderError(f"{folder}: cannot be created ({error.strerror}); choose another --output") from error
     return folder
 
 
-def _trained(new: RunDir, then: RunRecord, kept: RecordedConfig) -> RunRecord:
-    """The record of the run, trained into a folder."""
+def _trained(new: RunDir, original: RunRecord, config: RecordedConfig) -> RunRecord:
+    """Train the run into a new folder and return its record."""
     from fashion_sweep.training.train import RunSpec, train
 
-    own, code = identity_of(kept.values), changes.code_of([kept.values])
-    spec = RunSpec(new.path, kept.values, then.choices, then.overrides, own, code=code, hidden=kept.hidden)
-    with log_to(new.log), progress.shown({new: int(kept.values.get("epochs", 1))}, Console()):
+    own, code = identity_of(config.values), changes.code_of([config.values])
+    spec = RunSpec(new.path, config.values, original.choices, original.overrides, own, code=code, hidden=config.hidden)
+    with log_to(new.log), progress.shown({new: int(config.values.get("epochs", 1))}, Console()):
         [record] = train([spec])
     return record
 
 
-def _tell(changes: Sequence[Change]) -> None:
+def _print_changes(changes: Sequence[Change]) -> None:
     for change in changes:
-        _say(change.what, change.text)
+        _print_line(change.what, change.text)
 
 
 def _rows(run: RunDir, record: RunRecord) -> Sequence[Row]:
-    """The epochs of a run; of one that has none, what it came to."""
+    """The epochs of a run; its final metrics if its trainer has no epochs."""
     rows, fault = run.salvage_history()
     if fault:
-        _say("warning", f"{run.history}: {fault}; compared is what stands before it")
+        _print_line("warning", f"{run.history}: {fault}; only the epochs before it are compared")
     return rows or ([record.last] if record.last else [])
 
 
-def _compared(then: RunRecord, old: Sequence[Row], new: Sequence[Row]) -> tuple[list[MetricDifference], bool]:
-    """Say how far the histories differ. Returns the gaps, and whether the new one has all epochs that it should."""
-    gaps, lacking = history_diff.differences(old, new), list(history_diff.missing(old, new))
-    for line in (*map(str, gaps), *lacking):
-        _say("history", line)
-    return gaps, not lacking if then.status in ENDED else len(new) >= len(old)
+def _compared(original: RunRecord, old: Sequence[Row], new: Sequence[Row]) -> tuple[list[MetricDifference], bool]:
+    """Print how far the histories differ. Returns the differences, and whether the new one has all expected epochs."""
+    gaps, missing = history_diff.differences(old, new), list(history_diff.missing(old, new))
+    for line in (*map(str, gaps), *missing):
+        _print_line("history", line)
+    return gaps, not missing if original.status in ENDED else len(new) >= len(old)
 
 
-def _judged(gaps: Sequence[MetricDifference], is_whole: bool, excuses: Sequence[str], tolerance: float | None) -> int:
-    """Say whether the run is reproduced, and give the exit code. excuses: what has changed that numbers depend on."""
-    limit = tolerance if tolerance is not None else math.inf if excuses else 0.0
+def _verdict(gaps: Sequence[MetricDifference], is_whole: bool, causes: Sequence[str], tolerance: float | None) -> int:
+    """Print whether the run is reproduced, and return the exit code. causes: changes that can affect the numbers."""
+    limit = tolerance if tolerance is not None else math.inf if causes else 0.0
     agrees = is_whole and all(gap.relative <= limit for gap in gaps)
     if agrees and all(gap.absolute == 0 for gap in gaps):
         text = "reproduced, identical to the last digit" if gaps else "there is nothing to compare"
     elif limit == math.inf:
-        text = f"trained again; the histories may differ, as this is not as it was: {', '.join(excuses)}"
+        text = f"trained again; the histories may differ because these have changed: {', '.join(causes)}"
     elif agrees:
         text = f"reproduced within the tolerance of {limit:g}"
     else:
         text = (
-            f"not reproduced within the tolerance of {limit:g}" if limit else "not reproduced, and nothing explains it"
+            f"not reproduced within the tolerance of {limit:g}"
+            if limit
+            else "not reproduced, and no change explains it"
         )
-    _say("result", text)
+    _print_line("result", text)
     return 0 if agrees or limit == math.inf else 1
 
 
-def _say(what: str, text: str) -> None:
+def _print_line(what: str, text: str) -> None:
     print(f"{what:<10}{text}", flush=True)

@@ -1,1 +1,1 @@
-"""The config: its types, constraints and targets, what of it is secret, and the spec that is made of it."""
+"""The config: types, constraints, targets, redaction of secrets, and the run spec made from it."""

@@ -1,7 +1,7 @@
-"""The config that a run's folder keeps, with its values, to train the run again or to measure its model.
+"""Reads the config from a run's folder, to train the run again or to measure its model.
 
-Hydra's own copy is taken, in which interpolations are unresolved: ``${oc.env:TOKEN}`` reads the environment of today.
-run.json, where such values are redacted, tells their types, and serves alone where Hydra's copy cannot be read.
+Hydra's own copy is used. Its interpolations are unresolved, so ``${oc.env:TOKEN}`` reads the current environment.
+run.json, where such values are redacted, gives their types, and is the fallback if Hydra's copy cannot be read.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from fashion_sweep.storage.run_dir import RunDir
 
 @dataclass(frozen=True)
 class RecordedConfig:
-    """What a run was trained with."""
+    """The config that a run was trained with."""
 
     values: dict[str, Any]  # resolved
-    hidden: Redaction = field(default_factory=Redaction)  # what of it is not to be written down
-    warning: str = ""  # what a reader must know of it, in one line
+    hidden: Redaction = field(default_factory=Redaction)  # values that must not be written
+    warning: str = ""  # for the user, in one line; empty if there is none
 
 
 def read(run: RunDir, record: RunRecord) -> RecordedConfig:
     """The config of the run with this record.
 
-    Raises FolderError where values are needed that only the environment has, and it no longer does.
+    Raises FolderError if it needs an environment variable that is no longer set.
     """
     try:
         config = _loaded(run, record)
@@ -44,12 +44,12 @@ def read(run: RunDir, record: RunRecord) -> RecordedConfig:
         if "<redacted" in str(record.config):
             raise FolderError(f"{run.composed}: {why}; run.json keeps no values of environment variables") from error
         return RecordedConfig(
-            record.config, warning=f"{run.composed} cannot be used ({why}); taken is run.json's config"
+            record.config, warning=f"{run.composed} cannot be used ({why}); using the config in run.json"
         )
 
 
 def _loaded(run: RunDir, record: RunRecord) -> DictConfig:
-    """Hydra's copy, unresolved. Raises OSError, ValueError or yaml.YAMLError where it cannot be read."""
+    """Hydra's copy, unresolved. Raises OSError, ValueError or yaml.YAMLError if it cannot be read."""
     config = OmegaConf.load(run.composed)  # by a safe loader
     if not isinstance(config, DictConfig) or not record.config.keys() <= config.keys():
         raise ValueError("it lacks keys that run.json has")
@@ -58,7 +58,7 @@ def _loaded(run: RunDir, record: RunRecord) -> DictConfig:
 
 
 def _as_recorded(shown: Mapping[str, Any], plain: Any) -> dict[str, Any]:
-    """The values of the keys that the record has, in the types that it tells."""
+    """The values of the recorded keys, in their recorded types."""
     return {key: _typed(value, plain[key]) for key, value in shown.items()}
 
 

@@ -1,8 +1,8 @@
-"""Keeps values that came out of environment variables, ``${oc.env:TOKEN}`` in a config, out of what is written.
+"""Redacts values of environment variables (``${oc.env:TOKEN}`` in a config) in everything that is written.
 
 Such a value may be a password, and run folders are copied, published and attached to papers. Training gets the real
-values; records, logs, folder names and tables get a mark in their place. What a run is made of cannot be hidden so:
-the seed, a learning rate that the history has a column for, and arguments of a model, which a saved model holds.
+values; records, logs, folder names and tables get a placeholder. Some values cannot be hidden: the
+seed, a learning rate that has a column in the history, and arguments of a model, which a saved model contains.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfi
 from omegaconf.resolvers import oc
 
 Path = tuple[Any, ...]
-"""The keys, and numbers in lists, that lead to a value."""
+"""The keys and list indices that lead to a value."""
 
 REDACTED = "<redacted>"
 SHORTEST = 4
-"""Characters of a value that is looked for in texts; shorter ones stand in too many words."""
+"""Least number of characters of a value that is searched for in text; shorter ones occur in too many words."""
 COMMON = ("true", "false", "none", "null")
-"""Values that are no secret, and stand in many texts."""
+"""Values that are not secret and occur in ordinary text."""
 
 _TYPES: Mapping[str, Callable[[str], Any]] = {
     "int": lambda text: IntegerNode(text)._value(),
     "float": lambda text: FloatNode(text)._value(),
     "bool": lambda text: BooleanNode(text)._value(),
 }
-"""Types that a mark tells, and how OmegaConf reads them from a text."""
+"""Types that a placeholder names, and how OmegaConf parses them from text."""
 
 
 @dataclass(frozen=True)
 class Redaction:
-    """What is to be kept out of what is written about one config."""
+    """The values of one config that must not be written."""
 
     paths: frozenset[Path] = frozenset()
     values: frozenset[str] = frozenset()
@@ -51,15 +51,15 @@ class Redaction:
         return resolve(config)[1]
 
     def in_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """A resolved config with a mark for each value: ``<redacted>``, or with its type ``<redacted float>``."""
+        """A resolved config with placeholders for values: ``<redacted>``, or with a type, ``<redacted float>``."""
         return {key: self._shown(value, (key,)) for key, value in config.items()}
 
     def in_text(self, text: str) -> str:
-        """A text with a mark for each value."""
+        """A text with a placeholder for each value."""
         return self._pattern.sub(REDACTED, text) if self.values else text
 
     def without(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The entries whose texts hold none of the values."""
+        """The entries whose text contains none of the values."""
         return {key: value for key, value in values.items() if not any(map(self._is_in, _leaves(value)))}
 
     def _is_in(self, value: Any) -> bool:
@@ -97,14 +97,14 @@ def resolve(config: DictConfig) -> tuple[dict[str, Any], Redaction]:
 
 
 def restored(shown: Any, value: Any) -> Any:
-    """A value read from the environment again, in the type that its mark in a redacted config tells."""
+    """Convert a value that was read from the environment again to the type that its placeholder names."""
     typed = _TYPES.get(str(shown).removeprefix("<redacted ").removesuffix(">"))
     return typed(value) if typed is not None and isinstance(value, str) else value
 
 
 @contextmanager
 def redacted_logs(redactions: Iterable[Redaction]) -> Iterator[None]:
-    """Within the block, what this process logs, tracebacks included, has marks for the values."""
+    """Within the block, redact the values in everything that this process logs, tracebacks included."""
     everything = Redaction(values=frozenset[str]().union(*(each.values for each in redactions)))
     make = logging.getLogRecordFactory()
     if everything.values:
@@ -124,7 +124,7 @@ def _redacted(record: logging.LogRecord, redaction: Redaction) -> logging.LogRec
 
 @contextmanager
 def _environment_read() -> Iterator[list[Any]]:
-    """Within the block, collects what ``oc.env`` gives."""
+    """Within the block, collect the values that ``oc.env`` returns."""
     read: list[Any] = []
 
     def env(*arguments: Any) -> Any:
@@ -167,7 +167,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _expression(value: str) -> str:
-    """The regular expression for a value; one that is a number is not looked for inside longer numbers."""
+    """The regular expression that matches a value; a number is not matched inside longer numbers."""
     try:
         float(value)
     except ValueError:

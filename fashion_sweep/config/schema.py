@@ -19,7 +19,7 @@ from omegaconf import MISSING
 
 
 class Save(Enum):
-    """What is kept of a run's weights after its last epoch."""
+    """What to save of the model after the last epoch."""
 
     none = "none"
     model = "model"
@@ -29,7 +29,7 @@ class Save(Enum):
 
 
 class Retry(Enum):
-    """Which runs of an existing sweep are trained again, besides those that never ended."""
+    """Which failed, diverged and interrupted runs of an existing sweep to train again."""
 
     none = "none"
     failed = "failed"
@@ -38,7 +38,7 @@ class Retry(Enum):
 
 
 class Mode(Enum):
-    """Which way a monitored metric gets better."""
+    """Whether a lower or a higher value of a monitored metric is better."""
 
     auto = "auto"
     min = "min"
@@ -47,14 +47,14 @@ class Mode(Enum):
 
 @dataclass
 class Config:
-    """The whole config of a run. The groups are open here: each choice brings a schema of its own, or none."""
+    """The whole config of a run. Groups have no type here: each choice has a schema of its own, or none."""
 
-    model: Any = MISSING
-    optimizer: Any = MISSING
-    schedule: dict[str, Any] = field(default_factory=dict)
-    callbacks: dict[str, Any] = field(default_factory=dict)
-    data: Any = MISSING
-    trainer: Any = MISSING
+    model: Any = MISSING  # the network or classifier
+    optimizer: Any = MISSING  # a Keras optimizer
+    schedule: dict[str, Any] = field(default_factory=dict)  # of the learning rate; empty: constant
+    callbacks: dict[str, Any] = field(default_factory=dict)  # name -> Keras callback
+    data: Any = MISSING  # the dataset and how it is split
+    trainer: Any = MISSING  # how runs are trained
     epochs: int = MISSING
     batch_size: int = MISSING
     seed: int = MISSING
@@ -67,7 +67,7 @@ class Config:
 
 @dataclass
 class Target:
-    """Anything that is made by calling a Python function or class."""
+    """Anything that is created by calling a Python function or class."""
 
     _target_: str = MISSING  # dotted name of the function or class
 
@@ -103,10 +103,10 @@ class Optimizer(Target):
     """Arguments that every Keras optimizer takes."""
 
     learning_rate: float = MISSING
-    weight_decay: Optional[float] = None  # share of the weights, times the learning rate, taken off each step
-    clipnorm: Optional[float] = None  # longest gradient of one variable, L2 norm
-    clipvalue: Optional[float] = None  # largest absolute value of a gradient's entry
-    global_clipnorm: Optional[float] = None  # longest gradient of all variables together, L2 norm
+    weight_decay: Optional[float] = None  # fraction of the weights, times the learning rate, subtracted at each step
+    clipnorm: Optional[float] = None  # maximum L2 norm of a variable's gradient
+    clipvalue: Optional[float] = None  # maximum absolute value of a gradient's entries
+    global_clipnorm: Optional[float] = None  # maximum L2 norm of all gradients together
     use_ema: bool = False  # end with an exponential moving average of the weights
     ema_momentum: float = 0.99  # decay of that average
     ema_overwrite_frequency: Optional[int] = None  # steps after which the average replaces the weights
@@ -249,7 +249,7 @@ SCHEMAS: Mapping[str, type] = {
 
 
 def register() -> None:
-    """Make the schemas known to Hydra as the config group ``schema``, where the YAML files find them."""
+    """Register the schemas with Hydra as the config group ``schema``, which the YAML files refer to."""
     store = ConfigStore.instance()
     for path, node in SCHEMAS.items():
         group, _, name = f"schema/{path}".rpartition("/")

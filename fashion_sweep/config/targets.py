@@ -1,7 +1,7 @@
-"""What a ``_target_`` names: whether it exists, found without importing it, and calling it.
+"""Checks that a ``_target_`` exists without importing it, and calls it.
 
-Importing Keras takes seconds and a user's module may do anything; a wrong name in a config should be answered at once.
-So the name is followed through the source files: packages and modules as folders and files, the rest as definitions.
+Importing Keras takes seconds and a user's module may do anything, but a wrong name in a config should be reported at
+once. So names are looked up in the source: packages and modules as folders and files, the rest as definitions.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 
 def missing(target: str) -> str | None:
-    """Why the dotted name does not exist, in one line; None where it does, or where reading the source cannot tell."""
+    """Why the dotted name does not exist, in one line; None if it does, or if the source does not tell."""
     top, *rest = target.split(".")
     if not rest:
-        return f"{target!r} is no dotted name; expected package.module.function"
+        return f"{target!r} is not a dotted name; expected package.module.function"
     spec = PathFinder.find_spec(top, sys.path)
     if spec is None:
         built_in = top in sys.builtin_module_names
@@ -53,9 +53,9 @@ def _in_module(path: Path, module: str, names: list[str]) -> str | None:
 
 
 def call(config: Mapping[str, Any], **offered: Any) -> Any:
-    """Call what ``config["_target_"]`` names with the config's other keys, and with those offered that it can take.
+    """Call what ``config["_target_"]`` names with the config's other keys and the offered arguments that it accepts.
 
-    An offered argument counts only where the config has no value for it. Raises what the call raises.
+    An offered argument is passed only if the config has no value for it. Raises what the call raises.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import get_method, instantiate
@@ -72,7 +72,7 @@ def call(config: Mapping[str, Any], **offered: Any) -> Any:
 
 class _Definitions(NamedTuple):
     names: frozenset[str]
-    complete: bool  # whether reading the source tells all names of the module
+    complete: bool  # whether the source shows all names of the module
 
 
 @lru_cache

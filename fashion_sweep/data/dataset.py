@@ -1,4 +1,4 @@
-"""What a dataset is: arrays of images and labels that training may rely on, and what is said of those it may not."""
+"""The dataset type: validated arrays of images and labels, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import numpy as np
 from fashion_sweep.errors import DataError
 
 MOST_UNNAMED_CLASSES = 100_000
-"""Labels beyond this are taken for something else than class numbers, unless class names say otherwise."""
+"""Labels above this are assumed not to be class numbers, unless class names are given."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with their classes. Arrays are C-contiguous and read-only; ``checked`` makes one of any arrays."""
+    """Images with their classes. Arrays are C-contiguous and read-only; ``checked`` makes one from any arrays."""
 
     images: np.ndarray  # [N, H, W] or [N, H, W, C] (any [N, ...]); integers 0..255, booleans or finite floats
     labels: np.ndarray  # [N] int64 in [0, len(class_names))
@@ -46,24 +46,25 @@ def checked(
     source: str,
     names: Sequence[str] = ("images", "labels"),
 ) -> Dataset:
-    """Make a dataset of anything that numpy can read, or say what is wrong with it.
+    """Validate anything that numpy can read as images and labels, and make a dataset of it.
 
     Args:
-        images: [N, ...] with at least one axis more; integers in 0..255, booleans or finite floats.
+        images: [N, ...] with at least one more axis; integers in 0..255, booleans or finite floats.
         labels: [N] or [N, 1] whole numbers of any type.
         class_names: one name a class; None: "0", "1", ... up to the highest label.
-        source: where the arrays came from, and ``names`` what they are called there: for the error's text.
+        source: where the arrays came from, for error messages.
+        names: what the arrays are called there, for error messages.
 
     Raises:
         DataError: in one line, what came and what was expected.
     """
-    images_say, labels_say = (f"{source}: array '{name}'" for name in names)
-    pixels = _checked_images(_numbers(images, images_say), images_say)
-    numbers = _numbers(labels, labels_say)
+    images_name, labels_name = (f"{source}: array '{name}'" for name in names)
+    pixels = _checked_images(_numbers(images, images_name), images_name)
+    numbers = _numbers(labels, labels_name)
     if numbers.shape not in ((len(pixels),), (len(pixels), 1)):
         expected = f"({len(pixels)},), one label for each image in '{names[0]}'"
-        raise DataError(f"{labels_say} has shape {numbers.shape}; expected {expected}")
-    whole = _checked_labels(numbers.reshape(-1), None if class_names is None else len(class_names), labels_say)
+        raise DataError(f"{labels_name} has shape {numbers.shape}; expected {expected}")
+    whole = _checked_labels(numbers.reshape(-1), None if class_names is None else len(class_names), labels_name)
     if class_names is None:
         class_names = [str(number) for number in range(whole.max() + 1)]
     return Dataset(read_only(pixels), read_only(whole), tuple(str(name) for name in class_names))
@@ -77,43 +78,43 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 
 def user_path(text: str) -> Path:
-    """The path that a user wrote: ``~`` is the home folder; one that nobody knows stays as it is."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111 Path.expanduser raises where there is no home
+    """Expand ``~`` in a path given by the user; ``~name`` of an unknown user is left as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 Path.expanduser raises if there is no home
 
 
 def one_line(error: BaseException) -> str:
-    """An error's text for a place in a line of our own."""
+    """An error's message on one line, at most 400 characters."""
     return " ".join(str(error).split())[:400] or type(error).__name__
 
 
-def _checked_images(images: np.ndarray, say: str) -> np.ndarray:
+def _checked_images(images: np.ndarray, name: str) -> np.ndarray:
     if images.ndim < 2 or not images.size:  # noqa: PLR2004
-        raise DataError(f"{say} has shape {images.shape}; expected [N, H, W] or [N, H, W, C], none of them 0")
+        raise DataError(f"{name} has shape {images.shape}; expected [N, H, W] or [N, H, W, C], none of them 0")
     low, high = images.min(), images.max()
     if images.dtype.kind in "iu" and not 0 <= low <= high <= 255:  # noqa: PLR2004
-        raise DataError(f"{say} has {images.dtype} values {low}..{high}; expected 0..255, or floats")
+        raise DataError(f"{name} has {images.dtype} values {low}..{high}; expected 0..255, or floats")
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise DataError(f"{say} has values that are NaN or infinite; expected finite numbers")
+        raise DataError(f"{name} has values that are NaN or infinite; expected finite numbers")
     return images
 
 
-def _checked_labels(labels: np.ndarray, classes: int | None, say: str) -> np.ndarray:
-    """The labels [N] as int64; classes: how many there are, None where the labels are to tell."""
+def _checked_labels(labels: np.ndarray, classes: int | None, name: str) -> np.ndarray:
+    """The labels [N] as int64; classes: how many there are; None: the labels decide."""
     if not (np.isfinite(labels).all() and np.array_equal(labels, np.trunc(labels))):
-        raise DataError(f"{say} has {labels.dtype} values that are no whole numbers; expected class numbers from 0")
+        raise DataError(f"{name} has {labels.dtype} values that are not whole numbers; expected class numbers from 0")
     low, high = int(labels.min()), int(labels.max())
     most = MOST_UNNAMED_CLASSES if classes is None else classes
     if not 0 <= low <= high < most:
         hint = " (more need class_names)" if classes is None else f", as there are {classes} class names"
-        raise DataError(f"{say} has labels {low}..{high}; expected 0..{most - 1}{hint}")
+        raise DataError(f"{name} has labels {low}..{high}; expected 0..{most - 1}{hint}")
     return labels.astype(np.int64)
 
 
-def _numbers(values: Any, say: str) -> np.ndarray:
+def _numbers(values: Any, name: str) -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise DataError(f"{say} is no array: {one_line(error)}") from error
+        raise DataError(f"{name} is not an array: {one_line(error)}") from error
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{say} has shape {array.shape} and dtype {array.dtype}; expected numbers")
+        raise DataError(f"{name} has shape {array.shape} and dtype {array.dtype}; expected numbers")
     return array

@@ -1,6 +1,6 @@
-"""Getting files from elsewhere: over HTTP(S), and out of a Debian package where apt-get is at hand.
+"""Downloads files over HTTP(S), or from a Debian package where apt-get is available.
 
-Every wait is bounded, as a sweep must not hang on a machine without a network.
+Every wait is bounded, so that a sweep does not hang on a machine without a network.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from fashion_sweep.errors import DataError
 
 
 def download(url: str, *, most_bytes: int, silence_seconds: float, seconds: float) -> bytes:
-    """What the URL holds. silence_seconds: the longest wait for a connection or for the next bytes; seconds: in all.
+    """Download a URL. silence_seconds: the longest wait for a connection or for the next bytes; seconds: in all.
 
-    Raises DataError that names the URL.
+    Raises DataError, which names the URL.
     """
     deadline = time.monotonic() + seconds
     content = bytearray()
     try:
         with urllib.request.urlopen(url, timeout=silence_seconds) as response:
-            while part := response.read1(1 << 16):  # returns at each arrival, so that the deadline is looked at
+            while part := response.read1(1 << 16):  # returns whatever has arrived, so that the deadline is checked
                 content += part
                 if len(content) > most_bytes:
                     raise DataError(f"{url}: more than the expected {most_bytes} bytes")
                 if time.monotonic() > deadline:
-                    raise DataError(f"{url}: not complete after {seconds:g} s ({len(content)} bytes came)")
+                    raise DataError(f"{url}: not complete after {seconds:g} s ({len(content)} bytes received)")
     except (OSError, HTTPException, ValueError) as error:
         raise DataError(f"{url}: {one_line(error)}") from error
     return bytes(content)
@@ -44,9 +44,9 @@ def download(url: str, *, most_bytes: int, silence_seconds: float, seconds: floa
 def debian_package(name: str, *, seconds: float) -> Iterator[Path]:
     """The root of the unpacked package, in a temporary folder. Nothing is installed and root is not needed.
 
-    seconds: the longest run of any one command.
+    seconds: timeout of each command.
 
-    Raises DataError where apt-get or dpkg-deb is missing or fails.
+    Raises DataError if apt-get or dpkg-deb is missing or fails.
     """
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
@@ -55,7 +55,7 @@ def debian_package(name: str, *, seconds: float) -> Iterator[Path]:
         folder = Path(scratch)
         try:
             _run(folder, seconds, "apt-get", "download", name)
-        except DataError:  # fresh containers have no package lists, and old ones name files that are gone
+        except DataError:  # fresh containers have no package lists, and outdated lists name files that are gone
             own = _own_package_lists(folder)
             _run(folder, seconds, "apt-get", *own, "update")
             _run(folder, seconds, "apt-get", *own, "download", name)
@@ -81,8 +81,8 @@ def _own_package_lists(folder: Path) -> list[str]:
 
 
 def _run(folder: Path, seconds: float, *command: str) -> None:
-    """Run a command in the folder. Raises DataError with the last line of what it said."""
-    said = f"{command[0]} {command[-1]}" if command[0] == "apt-get" else command[0]
+    """Run a command in the folder. Raises DataError with the last line of its output."""
+    shown = f"{command[0]} {command[-1]}" if command[0] == "apt-get" else command[0]
     environment = os.environ | {"LC_ALL": "C"}
     try:
         subprocess.run(
@@ -91,8 +91,8 @@ def _run(folder: Path, seconds: float, *command: str) -> None:
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
         lines = error.stdout.strip().splitlines() or [f"exit code {error.returncode}"]
-        raise DataError(f"{said}: {lines[-1]}") from error
+        raise DataError(f"{shown}: {lines[-1]}") from error
     except subprocess.TimeoutExpired as error:
-        raise DataError(f"{said}: not done after {seconds:g} s") from error
+        raise DataError(f"{shown}: timed out after {seconds:g} s") from error
     except OSError as error:
-        raise DataError(f"{said}: {one_line(error)}") from error
+        raise DataError(f"{shown}: {one_line(error)}") from error

@@ -1,8 +1,8 @@
-"""Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747): found on this machine, or fetched once and kept.
+"""Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747): found on this machine, or downloaded once and cached.
 
-The dataset is four IDX files. The first source that has all four, with the right checksums, serves: ``data.dir`` if
-given; else this project's cache, the folders where Keras and Debian put them, the dataset's public homes, and Debian's
-package. What was fetched is kept in the cache, unpacked, as reading it then takes a tenth of the time.
+The dataset is four IDX files. The first source that has all four with the right checksums is used: ``data.dir`` if
+given; else this project's cache, the folders where Keras and Debian put them, the dataset's public mirrors, and
+Debian's package. Downloads are cached unpacked, which makes reading them ten times as fast.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class DamagedError(DataError):
 class IdxFile:
     """One file of the dataset: a header of 4 + 4 * len(shape) bytes, then unsigned bytes in C order."""
 
-    name: str  # unpacked; gzip'd ones are called name.gz
+    name: str  # of the unpacked file; gzipped ones are called name.gz
     shape: tuple[int, ...]
-    sha256: str  # of the unpacked content: Debian's .gz files are packed otherwise than those of the public homes
+    sha256: str  # of the unpacked content: Debian's .gz files are compressed differently from those of the mirrors
 
     @property
     def size(self) -> int:
@@ -68,7 +68,7 @@ FILES = (
 )
 """Training images and labels, then test images and labels."""
 
-HOMES = (
+MIRRORS = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
 )
@@ -89,9 +89,9 @@ def _folders() -> tuple[Path, ...]:
 class Sources:
     """Where the files are looked for, in this order, and how long to wait for them."""
 
-    cache: Path = field(default_factory=_cache)  # what is fetched is kept here
+    cache: Path = field(default_factory=_cache)  # for downloaded files
     folders: tuple[Path, ...] = field(default_factory=_folders)
-    homes: tuple[str, ...] = HOMES  # URLs that end in a slash
+    mirrors: tuple[str, ...] = MIRRORS  # URLs that end in a slash
     debian_package: str | None = "dataset-fashion-mnist"  # None: do not ask apt-get
     files: tuple[IdxFile, ...] = FILES
     silence_seconds: float = 5  # the longest wait for a connection or for the next bytes
@@ -101,21 +101,21 @@ class Sources:
 
 
 def load(dir: str | None = None) -> Dataset:
-    """The 60,000 training images; the test images are left alone.
+    """The 60,000 training images; the test images are not read.
 
     Args:
-        dir: a folder with the four files, plain or gzip'd; None: look everywhere and fetch them if need be.
+        dir: a folder with the four files, plain or gzipped; None: search all sources and download them if necessary.
 
     Returns: uint8 images [60000, 28, 28] and int64 labels [60000], read-only.
 
     Raises:
-        DataError: a file in ``dir`` is missing or damaged; or no source has the files, and what was tried.
+        DataError: a file in ``dir`` is missing or damaged; or no source has the files, with all that were tried.
     """
     return read(dir, Sources())
 
 
 def load_test(dir: str | None = None) -> Dataset:
-    """The 10,000 test images, as ``load``: for the last word on a model that was chosen without them."""
+    """The 10,000 test images, as ``load``: for the final evaluation of a model that was chosen without them."""
     return read(dir, Sources(), test=True)
 
 
@@ -127,7 +127,7 @@ def read(dir: str | None, sources: Sources, *, test: bool = False) -> Dataset:
 
 
 def _array(content: bytes, file: IdxFile) -> np.ndarray:
-    """The numbers after the header; the checksum vouches for the header."""
+    """The array after the header, which the checksum has verified."""
     return np.frombuffer(content, np.uint8, offset=file.size - math.prod(file.shape)).reshape(file.shape)
 
 
@@ -145,24 +145,24 @@ def _find(dir: str | None, sources: Sources, wanted: Sequence[IdxFile]) -> list[
         except DataError as problem:
             notes.append(str(problem))
             log.debug("not used: %s", problem)
-    log.info("Fashion-MNIST is not on this machine yet: fetching it (30 MB), or waiting for another process that does")
-    with _locked(sources) as keep:
-        if keep:  # another process may have fetched them by now
+    log.info("Fashion-MNIST is not on this machine yet: fetching it (30 MB), or waiting for another process to do so")
+    with _locked(sources) as use_cache:
+        if use_cache:  # another process may have fetched them by now
             try:
                 return _from_folder(sources.cache, sources, wanted)
             except DataError as problem:
-                log.debug("still to be fetched: %s", problem)
-        got = _fetch(sources, notes, keep=keep)
+                log.debug("not cached yet: %s", problem)
+        got = _fetch(sources, notes, use_cache=use_cache)
     return [got[file] for file in wanted]
 
 
 def _from_folder(folder: Path, sources: Sources, wanted: Sequence[IdxFile]) -> list[bytes]:
     """The wanted files' contents. Raises DataError unless all four files are there and the wanted ones are right."""
     try:
-        there = {path.name for path in folder.iterdir()}
+        names = {path.name for path in folder.iterdir()}
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}") from error
-    missing = [file.name for file in sources.files if not {file.name, f"{file.name}.gz"} & there]
+    missing = [file.name for file in sources.files if not {file.name, f"{file.name}.gz"} & names]
     if missing:
         raise DataError(f"{folder}: has no {', '.join(missing)} (plain or .gz)")
     contents = [_from_file(folder, file) for file in wanted]
@@ -185,11 +185,11 @@ def _from_file(folder: Path, file: IdxFile) -> bytes:
 
 
 def _verified(content: bytes, file: IdxFile, where: str) -> bytes:
-    """The content, unpacked where ``where`` ends in .gz. Raises DamagedError where its checksum is wrong."""
+    """The content, unpacked where ``where`` ends in .gz. Raises DamagedError if its checksum is wrong."""
     if where.endswith(".gz"):
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(content)) as unpacked:
-                content = unpacked.read(file.size + 1)  # no more than that, whatever it claims to hold
+                content = unpacked.read(file.size + 1)  # never unpack more than it should contain
         except (OSError, EOFError, zlib.error) as error:
             raise DamagedError(f"{where}: damaged, cannot be unpacked ({one_line(error)})") from error
     found = hashlib.sha256(content).hexdigest()
@@ -200,7 +200,7 @@ def _verified(content: bytes, file: IdxFile, where: str) -> bytes:
 
 @contextmanager
 def _locked(sources: Sources) -> Iterator[bool]:
-    """Hold the cache's lock, so that one process fetches and the others wait. Gives False where nothing can be kept."""
+    """Hold the cache's lock, so that one process fetches and the others wait. Yields False if the cache is unusable."""
     from filelock import FileLock
 
     with ExitStack() as held:
@@ -208,28 +208,28 @@ def _locked(sources: Sources) -> Iterator[bool]:
             sources.cache.mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(sources.cache / ".lock", timeout=sources.lock_seconds))
         except (OSError, NotImplementedError) as error:
-            log.warning("Fashion-MNIST will not be kept: %s cannot be used (%s)", sources.cache, one_line(error))
+            log.warning("Fashion-MNIST will not be cached: %s cannot be used (%s)", sources.cache, one_line(error))
             yield False
             return
         yield True
 
 
-def _fetch(sources: Sources, notes: list[str], *, keep: bool) -> dict[IdxFile, bytes]:
-    """The contents of all four files: those already right in the cache, the others from whoever has them first."""
-    got = _in_cache(sources) if keep else {}
-    routes = [partial(_from_home, sources, home) for home in sources.homes]
+def _fetch(sources: Sources, notes: list[str], *, use_cache: bool) -> dict[IdxFile, bytes]:
+    """The contents of all four files: intact ones from the cache, the others from the first source that has them."""
+    got = _in_cache(sources) if use_cache else {}
+    routes = [partial(_from_mirror, sources, mirror) for mirror in sources.mirrors]
     for route in [*routes, partial(_from_debian, sources)] if sources.debian_package else routes:
         try:
             for file, content in route([file for file in sources.files if file not in got]):
                 got[file] = content
-                if keep:
-                    _keep(sources.cache / file.name, content)
+                if use_cache:
+                    _write_to_cache(sources.cache / file.name, content)
         except DataError as problem:
             log.debug("not used: %s", problem)
             notes.append(str(problem))
         else:
             return got
-    raise DataError(_nothing_worked(sources, notes))
+    raise DataError(_failure_message(sources, notes))
 
 
 def _in_cache(sources: Sources) -> dict[IdxFile, bytes]:
@@ -240,22 +240,22 @@ def _in_cache(sources: Sources) -> dict[IdxFile, bytes]:
     return got
 
 
-def _keep(path: Path, content: bytes) -> None:
+def _write_to_cache(path: Path, content: bytes) -> None:
     try:
         with replacing(path) as beside:
             beside.write_bytes(content)
     except OSError as error:
-        log.warning("%s could not be kept: %s", path, error.strerror)
+        log.warning("%s could not be cached: %s", path, error.strerror)
 
 
-def _from_home(sources: Sources, home: str, files: Sequence[IdxFile]) -> Iterator[tuple[IdxFile, bytes]]:
+def _from_mirror(sources: Sources, mirror: str, files: Sequence[IdxFile]) -> Iterator[tuple[IdxFile, bytes]]:
     """Download the files one after another; one whose checksum is wrong is fetched once more."""
     for file in files:
-        url = f"{home}{file.name}.gz"
+        url = f"{mirror}{file.name}.gz"
         get = partial(
             download.download,
             url,
-            most_bytes=file.size + 65_536,  # what does not shrink grows a little
+            most_bytes=file.size + 65_536,  # gzip makes incompressible data slightly larger
             silence_seconds=sources.silence_seconds,
             seconds=sources.file_seconds,
         )
@@ -275,12 +275,13 @@ def _from_debian(sources: Sources, files: Sequence[IdxFile]) -> Iterator[tuple[I
     log.info("Fashion-MNIST from Debian's package %s", sources.debian_package)
 
 
-def _nothing_worked(sources: Sources, notes: Sequence[str]) -> str:
+def _failure_message(sources: Sources, notes: Sequence[str]) -> str:
     names = ", ".join(file.name for file in sources.files)
     tried = "".join(f"\n  {note}" for note in notes)
     return (
         f"Fashion-MNIST was not found and could not be fetched. Tried:{tried}\n"
-        f"Put its four files ({names}; plain or .gz) into any folder and say data.dir=FOLDER; "
-        f"or into {sources.cache}; "
-        f"or run 'apt-get install dataset-fashion-mnist', or Keras once, which keeps them in {sources.folders[0]}."
+        f"Put its four files ({names}; plain or .gz) into a folder and set data.dir=FOLDER, "
+        f"or put them into {sources.cache}, "
+        f"or run 'apt-get install dataset-fashion-mnist', or load them once with Keras, which puts them into "
+        f"{sources.folders[0]}."
     )

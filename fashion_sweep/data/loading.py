@@ -1,8 +1,8 @@
-"""Datasets: where images and labels come from, what they must look like, and how they are split.
+"""Loads, checks and splits the dataset that a config names.
 
-A source is any function that the config's ``data._target_`` names. What it returns is checked once, here, so that
-training may rely on it; the arrays are read-only and stay in memory, so that the runs of a sweep load them once.
-Only numpy is imported at the top: a wrong config must be answered before heavier packages are loaded.
+A source is any function that the config's ``data._target_`` names. Its result is checked here, once, so that training
+can rely on it; the arrays are read-only and stay in memory, so that a sweep loads them only once.
+Only numpy is imported at the top, so that a wrong config is reported before heavier packages are loaded.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from fashion_sweep.errors import ConfigError, DataError, UserError
 
 
 def load(config: Mapping[str, Any]) -> Dataset:
-    """The dataset that a resolved ``data`` node names: ``_target_`` is called with all keys but SPLIT_KEYS.
+    """Load the dataset of a resolved ``data`` node: call ``_target_`` with all keys but SPLIT_KEYS.
 
-    The last few datasets are kept; files that the node names are read anew when they have changed.
+    The last few datasets are cached; files that the node names are read again if they have changed.
 
     Raises:
         ConfigError: the node has no ``_target_``, or it cannot be imported or called with these keys.
-        DataError: the source failed, or returned something else than a dataset (see ``checked``).
+        DataError: the source failed, or returned something other than a dataset (see ``checked``).
     """
     source = {key: value for key, value in config.items() if key not in SPLIT_KEYS}
     if not isinstance(source.get("_target_"), str):
@@ -39,7 +39,7 @@ def load(config: Mapping[str, Any]) -> Dataset:
 
 
 def load_split(config: Mapping[str, Any]) -> tuple[Dataset, Split]:
-    """``load``, then ``split`` as the same node says; a key of SPLIT_KEYS that is missing is a ConfigError."""
+    """``load`` a node's dataset and ``split`` it. Raises ConfigError if a key of SPLIT_KEYS is missing."""
     missing = [f"data.{key}" for key in SPLIT_KEYS if key not in config]
     if missing:
         raise ConfigError(f"{', '.join(missing)}: missing from the config")
@@ -60,7 +60,7 @@ def from_folder(folder: Path | None) -> Iterator[None]:
 
 
 def samples(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Ten images for a picture, and their labels: the first of each class in class order, then the second ones, ..."""
+    """Ten sample images and their labels: the first of each class in class order, then the second of each, ..."""
     where = [np.flatnonzero(dataset.labels == label) for label in np.unique(dataset.labels)[:10]]
     rounds = [divmod(place, len(where)) for place in range(10)]
     chosen = [where[label][turn % len(where[label])] for turn, label in rounds]
@@ -68,7 +68,7 @@ def samples(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=4)
-def _load(source: str, file_stamps: tuple[object, ...]) -> Dataset:  # noqa: ARG001 stamps are only a part of the key
+def _load(source: str, file_stamps: tuple[object, ...]) -> Dataset:  # noqa: ARG001 the stamps are only part of the cache key
     config = json.loads(source)
     target = config["_target_"]
     returned = _call(config)
@@ -84,7 +84,7 @@ def _load(source: str, file_stamps: tuple[object, ...]) -> Dataset:  # noqa: ARG
 
 
 def _call(config: Mapping[str, Any]) -> Any:
-    """Call the node's ``_target_``; an error of its own becomes one line that says where it happened."""
+    """Call the node's ``_target_``; an error raised in it becomes one line that says where it happened."""
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
@@ -96,7 +96,9 @@ def _call(config: Mapping[str, Any]) -> Any:
         if isinstance(cause, UserError):
             raise cause from error
         frame = traceback.extract_tb(cause.__traceback__)[-1]
-        if f"call to target '{target}'" not in str(error) or "hydra" in Path(frame.filename).parts:  # never entered
+        if (
+            f"call to target '{target}'" not in str(error) or "hydra" in Path(frame.filename).parts
+        ):  # not raised inside the target
             raise ConfigError(f"data._target_={target}: {one_line(cause)}") from error
         where = f"{frame.filename}:{frame.lineno}"
         raise DataError(f"data._target_={target}: {type(cause).__name__} at {where}: {one_line(cause)}") from error
@@ -107,7 +109,7 @@ def _file_stamps(source: Mapping[str, Any]) -> tuple[object, ...]:
     stamps = []
     for value in source.values():
         if isinstance(value, str):
-            with suppress(OSError, ValueError):  # most texts are no paths
+            with suppress(OSError, ValueError):  # most strings are not paths
                 stat = user_path(value).stat()
                 stamps.append((value, stat.st_mtime_ns, stat.st_size))
     return tuple(stamps)

@@ -45,15 +45,15 @@ def npz(
 def _open_npz(file: Path) -> np.lib.npyio.NpzFile:
     archive = np.load(file, allow_pickle=False)
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError("it holds one bare array")  # noqa: TRY004
+        raise ValueError("it is a single array")  # noqa: TRY004
     return archive
 
 
-def _pair(file: Path, there: Sequence[str], images: str | None, labels: str | None) -> tuple[str, str]:
-    """The names of the two arrays: those given, completed by the first of ARRAY_PAIRS that is there."""
+def _pair(file: Path, available: Sequence[str], images: str | None, labels: str | None) -> tuple[str, str]:
+    """The names of the two arrays: those given, completed from the first of ARRAY_PAIRS that the file has."""
     pairs = [(images or name, labels or other) for name, other in ARRAY_PAIRS]
     for pair in pairs:
-        if set(pair) <= set(there):
+        if set(pair) <= set(available):
             return pair
     expected = " or ".join(f"{name} and {other}" for name, other in dict.fromkeys(pairs))
-    raise DataError(f"{file}: has the arrays {', '.join(there) or '(none)'}; expected {expected}")
+    raise DataError(f"{file}: has the arrays {', '.join(available) or '(none)'}; expected {expected}")

@@ -1,4 +1,4 @@
-"""From a dataset to training and validation images, and from pixels to what a network takes."""
+"""Splits a dataset into training and validation images, and scales images for a network."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fashion_sweep.data.dataset import Dataset, read_only
 from fashion_sweep.errors import ConfigError, DataError
 
 SPLIT_KEYS = ("validation_fraction", "split_seed", "limit")
-"""Keys of the config node ``data`` that belong to ``split``; all others go to the source."""
+"""Keys of the config node ``data`` that belong to ``split``; all others are passed to the source."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Training and validation side of a dataset. Images keep the source's dtype; labels are int64; all read-only."""
+    """Training and validation sets of a dataset. Images keep the source's dtype, labels are int64; all read-only."""
 
     x_train: np.ndarray  # [N, ...]
     y_train: np.ndarray  # [N]
@@ -37,7 +37,7 @@ class Split:
 
 
 def scale(images: np.ndarray) -> np.ndarray:
-    """What a model is fed: float32. Integers are divided by 255, so 0..255 becomes 0..1; floats are cast only."""
+    """Images as a model's float32 input: integers are divided by 255, so 0..255 becomes 0..1; floats are only cast."""
     scaled = images.astype(np.float32)
     if np.issubdtype(images.dtype, np.integer):
         scaled /= np.float32(255)
@@ -45,11 +45,11 @@ def scale(images: np.ndarray) -> np.ndarray:
 
 
 def check_size(dataset: Dataset, validation_fraction: float, limit: int | None) -> None:
-    """Raise DataError where the first ``limit`` images (None: all) are too few for both sides. Takes no time."""
+    """Raise DataError if the first ``limit`` images (None: all) are too few for both sets. Copies nothing."""
     count = len(dataset.images[:limit])
-    if math.ceil(validation_fraction * count) >= count:  # as scikit-learn counts
+    if math.ceil(validation_fraction * count) >= count:  # rounded up, as in scikit-learn
         raise DataError(
-            f"{count} images are too few for a training and a validation side "
+            f"{count} images are too few for a training and a validation set "
             f"with data.validation_fraction={validation_fraction} and data.limit={'null' if limit is None else limit}"
         )
 
@@ -57,11 +57,11 @@ def check_size(dataset: Dataset, validation_fraction: float, limit: int | None) 
 def split(dataset: Dataset, *, validation_fraction: float, split_seed: int, limit: int | None) -> Split:
     """Split the first ``limit`` images (None: all) as scikit-learn's ``train_test_split`` does with this seed.
 
-    The last few splits are kept.
+    The last few splits are cached.
 
     Raises:
         ConfigError: validation_fraction is not inside (0, 1), split_seed not in 0..2**32-1, or limit below 1.
-        DataError: too few images for a training and a validation side.
+        DataError: too few images for a training and a validation set.
     """
     if not 0 < validation_fraction < 1:
         raise ConfigError(f"data.validation_fraction={validation_fraction}: must be above 0 and below 1")
@@ -75,7 +75,7 @@ def split(dataset: Dataset, *, validation_fraction: float, split_seed: int, limi
 
 @lru_cache(maxsize=4)
 def _split(dataset: Dataset, validation_fraction: float, split_seed: int, limit: int | None) -> Split:
-    """Datasets compare by identity, and ``load`` gives the same one for the same node: so this is made once."""
+    """Cached: datasets compare by identity, and ``load`` returns the same one for the same node."""
     images, labels = dataset.images[:limit], dataset.labels[:limit]
     from sklearn.model_selection import train_test_split
 

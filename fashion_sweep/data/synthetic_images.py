@@ -1,4 +1,4 @@
-"""Made-up images that a network can learn to tell apart, the same on every machine."""
+"""Synthetic images that a network can learn to classify, the same on every machine."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from fashion_sweep.data.dataset import Dataset, checked
 from fashion_sweep.errors import ConfigError
 
 MOST_NOISE = 100
-"""Highest ``noise`` of synthetic data; far below it nothing is left to learn."""
+"""Highest ``noise`` of synthetic data; nothing can be learned far below it."""
 
 _SYNTHETIC_CELLS = 7  # a synthetic image is about this many cells high and wide
 
 
 def synthetic(*, samples: int, image_size: int, classes: int, noise: float, seed: int) -> Dataset:
-    """Grey images made in memory: every class has a pattern of square cells, every image a shifted, noisy copy of it.
+    """Generate grey images: every class has a pattern of square cells, and every image is a shifted, noisy copy of it.
 
-    Made of PCG64's raw bits, whose stream numpy keeps, and of sums that are exact: the same everywhere.
+    Uses PCG64's raw bits, a stream that numpy guarantees, and exact sums, so that the result is the same everywhere.
 
     Args:
-        samples: number of images, classes in turn.
+        samples: number of images, cycling through the classes.
         image_size: height and width in pixels.
         classes: number of classes.
-        noise: strength of the noise on cells; 0: none but a little on pixels, 1: nets err on about a tenth.
+        noise: strength of the noise on cells; 0: only a little on pixels, 1: networks get about a tenth wrong.
         seed: chooses patterns, shifts and noise.
 
     Returns: uint8 images [samples, image_size, image_size]; classes are named "0", "1", ...
@@ -34,12 +34,12 @@ def synthetic(*, samples: int, image_size: int, classes: int, noise: float, seed
             raise ConfigError(f"data.{name}={value}: must be at least 1")
     if seed < 0 or not 0 <= noise <= MOST_NOISE:
         raise ConfigError(
-            f"data.seed={seed}, data.noise={noise}: neither may be negative, nor noise above {MOST_NOISE}"
+            f"data.seed={seed}, data.noise={noise}: neither may be negative, and data.noise may be at most {MOST_NOISE}"
         )
     bits = np.random.PCG64(seed)
     labels = np.arange(samples) % classes
     cell = max(1, image_size // _SYNTHETIC_CELLS)
-    grid = -(-image_size // cell) + 1  # one more cell than fits, to have room for shifts
+    grid = -(-image_size // cell) + 1  # one more cell than fits, to leave room for shifts
     patterns = _random_bytes(bits, classes, grid, grid) // 2 + 64
     disturbed = sum(_random_bytes(bits, samples, grid, grid) for _ in range(4)) - np.float32(2 * 255)
     cells = np.rint(patterns[labels] + disturbed * np.float32(noise / 2)).clip(-255, 510).astype(np.int16)
@@ -57,7 +57,7 @@ def _shifted(images: np.ndarray, shifts: np.ndarray, size: int) -> np.ndarray:
 
 
 def _random_bytes(bits: np.random.PCG64, *shape: int) -> np.ndarray:
-    """Even random numbers 0..255 as int16, from the generator's raw 64-bit words."""
+    """Uniform random numbers 0..255 as int16, from the generator's raw 64-bit words."""
     count = math.prod(shape)
     words = np.asarray(bits.random_raw(-(-count // 8)), "<u8")
     return words.view(np.uint8)[:count].reshape(shape).astype(np.int16)

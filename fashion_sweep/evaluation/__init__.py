@@ -1,1 +1,1 @@
-"""A trained run's model again: loaded, measured on images, asked about new ones."""
+"""Loads a trained run's model, measures it on images and classifies new ones."""

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from fashion_sweep.evaluation.measure import Evaluation
 from fashion_sweep.reporting.figure_style import style
 
-MOST_COUNTED = 25
-"""With more classes than this, cells are too small for their counts."""
+MAX_ANNOTATED_CLASSES = 25
+"""With more classes than this, cells are too small for numbers."""
 
 
 def matrix(found: Evaluation, classes: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def matrix(found: Evaluation, classes: int) -> np.ndarray:
 
 
 def figure(found: Evaluation, class_names: Sequence[str]) -> Figure:
-    """Counts in cells that are coloured by their share of the true class, which is a row."""
+    """Counts, in cells coloured by their share of the row, which is a true class."""
     counts = matrix(found, len(class_names))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(3.0 + 0.42 * len(class_names), 16.0)
@@ -32,7 +32,7 @@ def figure(found: Evaluation, class_names: Sequence[str]) -> Figure:
         axes = drawn.subplots()
         sns.heatmap(
             shares,
-            annot=_texts(counts) if len(class_names) <= MOST_COUNTED else None,
+            annot=_texts(counts) if len(class_names) <= MAX_ANNOTATED_CLASSES else None,
             fmt="",
             annot_kws={"size": 8},
             cmap="Blues",
@@ -50,11 +50,11 @@ def figure(found: Evaluation, class_names: Sequence[str]) -> Figure:
         axes.tick_params(axis="y", labelrotation=0)
         for name in axes.get_xticklabels():
             name.set(rotation=40, ha="right", rotation_mode="anchor")
-        what = f"{len(found.truth):,} {found.images} images, {found.right:,} of them right ({found.accuracy:.4f})"
+        what = f"{len(found.truth):,} {found.images} images, {found.correct:,} correct ({found.accuracy:.4f})"
         axes.set_title(what, fontsize=10)
     return drawn
 
 
 def _texts(counts: np.ndarray) -> np.ndarray:
-    """Counts as text; nothing where there is none, so that errors stand out."""
+    """Counts as text, empty for zero, so that errors stand out."""
     return np.array([[f"{count:,}" if count else "" for count in row] for row in counts])

@@ -14,21 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from fashion_sweep.analysis.escaping import guarded
+from fashion_sweep.analysis.escaping import escape_formula
 from fashion_sweep.data import fashion_mnist, loading, split
 from fashion_sweep.data.dataset import Dataset, checked, one_line
 from fashion_sweep.errors import DataError, FolderError
 from fashion_sweep.evaluation.saved_model import TrainedRun, load
 
 FASHION_MNIST = "fashion_sweep.fashion_mnist.load"
-"""The only source of ours that has test images."""
+"""The only built-in source that has test images."""
 
 IMAGES = ("images", "x_test", "x", "x_train")
 """Names under which an .npz file may hold images to classify, in the order in which they are tried."""
 
 BATCH = 256
 LOSS_TOLERANCE = 1e-4
-"""Relative difference of losses that rounding explains: a sum over images depends on how it is split."""
+"""Relative difference of losses that rounding can cause: a sum over images depends on how it is split."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +38,28 @@ class Images:
     x: np.ndarray
     y: np.ndarray
     name: str  # validation or test
-    note: str = ""  # what a reader of the figures must know
+    note: str = ""  # a caveat about the results, for the reader
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model makes of images. truth, predicted: class numbers [N]."""
+    """A model's results on images. truth, predicted: class numbers [N]."""
 
     file: Path
     images: str  # validation or test
-    loss: float  # as Keras' model.evaluate has it: mean over images of -log(probability of the true class)
+    loss: float  # as in Keras' model.evaluate: mean over images of -log(probability of the true class)
     truth: np.ndarray
     predicted: np.ndarray
 
     @property
-    def right(self) -> int:
-        """How many images got their class."""
+    def correct(self) -> int:
+        """Number of correctly classified images."""
         return int((self.truth == self.predicted).sum())
 
     @property
     def accuracy(self) -> float:
-        """Share of images that got their class, by argmax over ``predict``."""
-        return self.right / len(self.truth)
+        """Share of correctly classified images, by argmax over ``predict``."""
+        return self.correct / len(self.truth)
 
 
 def validation_images(run: TrainedRun) -> Images:
@@ -75,13 +75,13 @@ def test_images(run: TrainedRun) -> Images:
     node = run.record.config["data"]
     if node["_target_"] != FASHION_MNIST:
         name = run.record.choices.get("data", node["_target_"])
-        raise DataError(f"{run.folder.path}: trained with data={name}, and only data=fashion_mnist has test images")
+        raise DataError(f"{run.folder.path}: trained with data={name}, but only data=fashion_mnist has test images")
     dataset: Dataset = fashion_mnist.load_test(node.get("dir"))
     return Images(dataset.images, dataset.labels, "test")
 
 
 def evaluate(run: TrainedRun, file: Path, images: Images) -> Evaluation:
-    """Measure the model in a file of the run. Raises what ``saved.load`` raises."""
+    """Measure the model in a file of the run. Raises what ``saved_model.load`` raises."""
     from fashion_sweep.training.model_setup import LOSS
 
     model = load(run, file)
@@ -92,21 +92,23 @@ def evaluate(run: TrainedRun, file: Path, images: Images) -> Evaluation:
 
 
 def probabilities(run: TrainedRun, file: Path, model: Any, images: np.ndarray) -> np.ndarray:
-    """Class probabilities [N, classes]. Raises FolderError for a model of other images or classes than the run's."""
-    model.run_eagerly = True  # to trace a graph takes longer than it saves, and warns when it is done often
+    """Class probabilities [N, classes]. Raises FolderError if the model does not fit the run's images or classes."""
+    model.run_eagerly = True  # tracing a graph takes longer than it saves, and warns if done often
     try:
         rows = np.asarray(model.predict(split.scale(images), batch_size=BATCH, verbose=0))
     except ValueError as error:
-        raise FolderError(f"{file}: not this run's model: takes no images of shape {images.shape[1:]}") from error
+        raise FolderError(
+            f"{file}: not this run's model: it does not accept images of shape {images.shape[1:]}"
+        ) from error
     if rows.shape != (len(images), len(run.class_names)):
-        raise FolderError(f"{file}: not this run's model: gives {rows.shape} for {len(images)} images")
+        raise FolderError(f"{file}: not this run's model: it returns shape {rows.shape} for {len(images)} images")
     return rows
 
 
 def recorded_epoch(run: TrainedRun, found: Evaluation) -> int | None:
-    """The epoch of history.csv with these figures on the validation images; None where there is none.
+    """The epoch of history.csv with this loss and accuracy on the validation images; None if there is none.
 
-    Accuracies must agree to the last digit of a float32, in which Keras counts.
+    Accuracies must be equal as float32, in which Keras computes them.
     """
     for row in run.folder.read_history() if found.images == "validation" else []:
         same = np.float32(row["val_accuracy"]) == np.float32(found.accuracy)
@@ -118,16 +120,18 @@ def recorded_epoch(run: TrainedRun, found: Evaluation) -> int | None:
 def read_images(file: Path, shape: Sequence[int]) -> np.ndarray:
     """The images [N, *shape] of an .npz file, the first of IMAGES that it has. Raises DataError."""
     try:
-        with np.load(file, allow_pickle=False) as archive:  # fails for an .npy, which holds one bare array
-            there = list(archive.files)
-            name = next((name for name in IMAGES if name in there), None)
+        with np.load(file, allow_pickle=False) as archive:  # fails for an .npy file, which is a single array
+            available = list(archive.files)
+            name = next((name for name in IMAGES if name in available), None)
             images = archive[name] if name else None
     except FileNotFoundError as error:
         raise DataError(f"{file}: no such file") from error
     except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file}: cannot be read as an .npz file of plain arrays ({one_line(error)[:160]})") from error
     if images is None:
-        raise DataError(f"{file}: has the arrays {', '.join(there) or '(none)'}; expected one of {', '.join(IMAGES)}")
+        raise DataError(
+            f"{file}: has the arrays {', '.join(available) or '(none)'}; expected one of {', '.join(IMAGES)}"
+        )
     if images.shape[1:] != tuple(shape) or not len(images):
         wanted = f"[images, {', '.join(map(str, shape))}]"
         raise DataError(f"{file}: array '{name}' has shape {images.shape}; this run's model takes {wanted}")
@@ -135,8 +139,8 @@ def read_images(file: Path, shape: Sequence[int]) -> np.ndarray:
 
 
 def predictions_csv(rows: np.ndarray, class_names: Sequence[str]) -> str:
-    """A line an image: its number from 0, its class, that one's probability, and the probabilities of all classes."""
-    names = [guarded(name) for name in class_names]
+    """CSV, one line per image: its index, predicted class, that class' probability, and those of all classes."""
+    names = [escape_formula(name) for name in class_names]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "class", "probability", *names])

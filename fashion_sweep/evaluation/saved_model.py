@@ -1,7 +1,7 @@
-"""A run's saved models: which files there are, and how each becomes a Keras model again.
+"""Finds and loads a run's saved models.
 
-Models are loaded in Keras' safe mode, which runs no code out of a file, and nothing is unpickled. A file of weights
-needs its model built first, by the function that the run's config names, as in training.
+Models are loaded in Keras' safe mode, which runs no code from a file, and nothing is unpickled. Weights are loaded into
+a model that the function named in the run's config builds, as in training.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 
 CROSS_VALIDATION = "cross_validation"
-"""The trainer of scikit-learn's classifiers, which scores them and keeps none."""
+"""The trainer of scikit-learn's classifiers, which scores them and saves none."""
 
 WEIGHTS = ".weights.h5"
-"""How the name of a file ends that holds weights and no architecture."""
+"""The suffix of files that hold weights without an architecture."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run's folder and what its run.json says."""
+    """A run's folder and its record."""
 
     folder: RunDir
     record: RunRecord
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one image. Raises FolderError for a run that never saw its data."""
+        """Shape of one image. Raises FolderError for a run that ended before its data was loaded."""
         return tuple(self._of_data("input_shape"))
 
     @property
@@ -45,9 +45,9 @@ class TrainedRun:
         return tuple(map(str, self._of_data("class_names")))
 
     def best_files(self) -> list[Path]:
-        """The files of the best model that the run's callbacks were to keep, whether or not they are there."""
-        kept = [node for node in self.record.config.get("callbacks", {}).values() if node and _keeps_the_best(node)]
-        return [self.folder.path / node["filepath"] for node in kept]
+        """The files that the run's callbacks were configured to save the best model to, whether or not they exist."""
+        callbacks = [node for node in self.record.config.get("callbacks", {}).values() if node and _saves_best(node)]
+        return [self.folder.path / node["filepath"] for node in callbacks]
 
     def last_files(self) -> list[Path]:
         """The files that ``save`` may leave of the last model, whole models first."""
@@ -55,27 +55,29 @@ class TrainedRun:
 
     def _of_data(self, key: str) -> list[Any]:
         if key not in self.record.data:
-            raise FolderError(f"{self.folder.record}: has no data.{key}; the run ended before it saw its data")
+            raise FolderError(f"{self.folder.record}: has no data.{key}; the run ended before its data was loaded")
         values: list[Any] = self.record.data[key]
         return values
 
 
 def open_run(path: Path) -> TrainedRun:
-    """The run in a folder. Raises FolderError where there is none; for a sweep it names the best run."""
+    """The run in a folder. Raises FolderError if there is none; for a sweep, the error names the best run."""
     if not path.is_dir():
         inside = f"; give the run's folder: {path.parent}" if path.is_file() else ""
         raise FolderError(f"{path}: no such folder{inside}")
     record = RunDir(path).read_record()
     if record is None:
-        raise FolderError(f"{path}: {_what_instead(path)}")
-    values = recorded.read(RunDir(path), record).values  # with those of environment variables, which run.json lacks
+        raise FolderError(f"{path}: {_explain_missing_record(path)}")
+    values = recorded.read(
+        RunDir(path), record
+    ).values  # including those of environment variables, which run.json lacks
     return TrainedRun(RunDir(path), replace(record, config=values))
 
 
 def choose(run: TrainedRun, *, last: bool = False, name: str | None = None) -> Path:
-    """The file of the best model, or else of the last; with ``last`` only of the last; or the one of this name.
+    """The file of the best model, or else of the last; with ``last`` only of the last; or the file of this name.
 
-    Raises FolderError where the run has no such file.
+    Raises FolderError if the run has no such file.
     """
     if name is not None:
         wanted = [run.folder.path / name]
@@ -83,7 +85,7 @@ def choose(run: TrainedRun, *, last: bool = False, name: str | None = None) -> P
         wanted = run.last_files() if last else [*run.best_files(), *run.last_files()]
     found = next((path for path in wanted if path.is_file()), None)
     if found is None:
-        raise FolderError(f"{run.folder.path}: {_missing_model(run, wanted)}")
+        raise FolderError(f"{run.folder.path}: {_explain_missing_model(run, wanted)}")
     return found
 
 
@@ -91,7 +93,7 @@ def load(run: TrainedRun, file: Path) -> Any:
     """The keras.Model in a file of the run, not compiled.
 
     Raises FolderError for a damaged file and for weights that do not fit the model of the run's config, and ConfigError
-    where that model can no longer be built.
+    if that model can no longer be built.
     """
     if file.name.endswith(WEIGHTS):
         return _with_weights(run, file)
@@ -99,13 +101,13 @@ def load(run: TrainedRun, file: Path) -> Any:
         raise FolderError(f"{file}: damaged: not a whole .keras file (a zip archive)")
     import keras
 
-    with suppress(Exception):  # the module of the user's own layers registers them; keras says which is missing
+    with suppress(Exception):  # importing the user's module registers its layers; Keras names missing ones
         from hydra.utils import get_method
 
         get_method(run.record.config["model"]["_target_"])
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
-    except Exception as error:  # whatever keras, zipfile, h5py or json say of a damaged file
+    except Exception as error:  # keras, zipfile, h5py and json raise many kinds of errors for a damaged file
         raise FolderError(f"{file}: cannot be loaded as a Keras model ({_first_sentence(error)})") from error
 
 
@@ -121,12 +123,12 @@ def _with_weights(run: TrainedRun, file: Path) -> Any:
     return model
 
 
-def _keeps_the_best(node: dict[str, Any]) -> bool:
+def _saves_best(node: dict[str, Any]) -> bool:
     return bool(node.get("filepath") and node.get("save_best_only"))
 
 
-def _what_instead(path: Path) -> str:
-    """What a folder without a run.json is."""
+def _explain_missing_record(path: Path) -> str:
+    """What a folder without a run.json contains instead."""
     if not (SweepDir(path).plan.exists() or any(path.glob("*/run.json"))):
         return "no run.json in it; expected the folder of a run"
     from fashion_sweep.analysis import summary
@@ -138,8 +140,8 @@ def _what_instead(path: Path) -> str:
     return f"this is a sweep's folder; {advice}"
 
 
-def _missing_model(run: TrainedRun, wanted: list[Path]) -> str:
-    """Why none of the wanted files is there."""
+def _explain_missing_model(run: TrainedRun, wanted: list[Path]) -> str:
+    """Why none of the wanted files exists."""
     record, names = run.record, ", ".join(path.name for path in wanted)
     if record.choices.get("trainer") == CROSS_VALIDATION:
         return f"a run of model={record.choices.get('model')} saves no network; see {run.folder.folds.name}"

@@ -1,5 +1,5 @@
-"""From configs to networks and optimizers."""
+"""Builds networks and optimizers from configs."""
 
 from fashion_sweep.models.networks import cnn, mlp, softmax
 
-__all__ = ["cnn", "mlp", "softmax"]  # by these names configs call them
+__all__ = ["cnn", "mlp", "softmax"]  # configs refer to them by these names

@@ -1,6 +1,7 @@
 """From the config's ``model`` node to a Keras model.
 
-A model is any function that returns a Keras classifier. Ours stand below; a user's own is named by ``_target_``.
+A model is any function that returns a Keras classifier: a built-in one of ``networks``, or a user's own, named by
+``_target_``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def build_model(config: Mapping[str, Any], input_shape: Sequence[int], num_class
     config: the resolved ``model`` node; its other keys are the function's arguments. ``input_shape`` (of one image)
     and ``num_classes`` are passed on to functions that take them.
     Returns: a built keras.Model from images [N, *input_shape] to class probabilities [N, num_classes].
-    Raises: ConfigError where the call fails or the model is no such thing.
+    Raises: ConfigError if the call fails or returns anything else.
     """
     target = str(config["_target_"])
     try:
@@ -48,5 +49,5 @@ def _check(model: Any, target: str, input_shape: tuple[int, ...], num_classes: i
 
 
 def _reason(error: Exception) -> str:
-    """Type and first line of what went wrong."""
+    """Type and first line of an error."""
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"

@@ -12,8 +12,8 @@ def build_optimizer(config: Mapping[str, Any], steps: int) -> Any:
     """A new keras.optimizers.Optimizer.
 
     config: the resolved config of a run; steps: how many the whole run has, batches times epochs. A schedule is
-    called with the optimizer's learning rate as its ``initial_learning_rate``, and with ``decay_steps`` = steps where
-    its config leaves that open.
+    called with the optimizer's learning rate as its ``initial_learning_rate``, and with ``decay_steps`` = steps if
+    its config leaves that null.
     """
     optimizer = dict(config["optimizer"])
     if config["schedule"]:

@@ -11,12 +11,9 @@ from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import UserError
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.storage.provenance import Code
-from fashion_sweep.storage.record import RunRecord, Status
+from fashion_sweep.storage.record import PROCESS_DIED, RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training.train import lost
-
-LOST = "its process ended without a word"
-"""Why a run is interrupted whose record says that it is running, though nobody owns the folder."""
 
 
 def take_over(planned: Plan, code: Code, console: Console) -> list[RunSpec]:
@@ -33,7 +30,7 @@ def mark_lost(planned: Plan) -> None:
         record = record_of(spec)
         if record is not None and record.status is Status.RUNNING:
             with suppress(OSError):  # a full disk: whoever reads the record sees that nobody owns the folder
-                lost(spec, Status.INTERRUPTED, LOST)
+                lost(spec, Status.INTERRUPTED, PROCESS_DIED)
 
 
 def record_of(spec: RunSpec) -> RunRecord | None:

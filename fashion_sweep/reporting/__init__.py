@@ -1,1 +1,1 @@
-"""From tables of runs to figures, pages and text."""
+"""From data frames of runs to figures, pages and text."""

@@ -24,7 +24,7 @@ from fashion_sweep.reporting.labels import constant_factors, describe, levels, p
 MAX_PANELS = 12
 MAX_SMALL_PANELS = 60
 MAX_LINES = 100
-"""Lines of a figure, beyond which it shows the best and where the others are."""
+"""With more lines than this, a figure shows the best ones, and bands for all."""
 MAX_PANEL_LINES = 24
 BEST_LINES = 8
 NAMES = {"val_loss": "validation loss", "val_accuracy": "validation accuracy", "loss": "training loss"}
@@ -36,10 +36,10 @@ BEST = "epoch of lowest validation loss"
 
 @dataclass(frozen=True)
 class _Lines:
-    """What there is to draw."""
+    """The data of a figure."""
 
-    points: pd.DataFrame  # one row an epoch of a line: see _points
-    drawn: pd.DataFrame  # one row a line
+    points: pd.DataFrame  # one row per line and epoch: see _points
+    drawn: pd.DataFrame  # one row per line
     panels: Mapping[str, list[str]]  # title -> lines
 
     @property
@@ -47,43 +47,43 @@ class _Lines:
         return bool(self.drawn["runs"].gt(1).any())
 
     @property
-    def is_crowd(self) -> bool:
+    def is_crowded(self) -> bool:
         return len(self.drawn) > MAX_LINES or max(map(len, self.panels.values()), default=0) > MAX_PANEL_LINES
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What colour and line style mean: the same in every panel of a figure."""
+    """What colour and line style encode: the same in every panel of a figure."""
 
     colours: Mapping[str, Any]  # optimizer -> colour
     dashes: Mapping[str, Any]  # dropout -> one of DASHES
 
 
 def curves(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str) -> Figure:
-    """One line a run of ``metric`` (val_loss or val_accuracy) against the epoch: colour = optimizer, style = dropout.
+    """One line per run of ``metric`` (val_loss or val_accuracy) against the epoch: colour = optimizer, style = dropout.
 
-    Where settings have several seeds it is one line a setting: the mean, in a band that is the mean's 95% interval.
+    With several seeds, one line per setting: the mean, in a band that is the mean's 95% interval.
     A panel for every combination of the other swept settings, and at most MAX_PANELS of them. A dot marks the epoch
     of lowest validation loss. Points that are not finite are left out; at least one must be finite.
     Of more than MAX_LINES, or more than MAX_PANEL_LINES in a panel, the best are lines and the others bands.
     """
     lines = _lines(table, histories, swept, metric)
-    return _crowd(lines, swept, metric) if lines.is_crowd else _panelled(lines, swept, metric)
+    return _crowded(lines, swept, metric) if lines.is_crowded else _panelled(lines, swept, metric)
 
 
 def explain(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str) -> str:
-    """What the lines of ``curves`` are, in a sentence or two."""
+    """A description of the lines of ``curves``, in a sentence or two."""
     lines = _lines(table, histories, swept, metric)
     noun = "setting" if lines.are_means else "run"
-    means = ", and each is the mean over the seeds that got so far, without those that failed or diverged"
-    if lines.is_crowd:
+    means = ", each the mean over the seeds that reached the epoch, without failed and diverged runs"
+    if lines.is_crowded:
         return (
             f"The lines are the {BEST_LINES} {noun}s of lowest validation loss{means if lines.are_means else ''}. "
             f"In each epoch the dark band holds half of all {len(lines.drawn)} {noun}s and the light one nine tenths; "
             "summary.csv has them all."
         )
     band = f"{means}, in a band that is the mean's 95% interval (Student's t)" if lines.are_means else ""
-    return f"One line a {noun}{band}: the colour is the optimizer, the line style the dropout rate."
+    return f"One line per {noun}{band}: the colour is the optimizer, the line style the dropout rate."
 
 
 def _lines(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str) -> _Lines:
@@ -106,9 +106,9 @@ def _panelled(lines: _Lines, swept: Sequence[str], metric: str) -> Figure:
             axes.set_title(wrapped(name, 34))
         label_axes(figure, grid, epochs_of(points), span, NAMES[metric])
         figure.legend(handles=_handles(look), loc="outside right upper")
-        kept = f"The {len(shown)} panels with the best runs, of {len(every)}." if len(shown) < len(every) else ""
+        cut = f"The {len(shown)} panels with the best runs, of {len(every)}." if len(shown) < len(every) else ""
         what = f"{NAMES[metric].capitalize()} by epoch: {_subject(drawn, total)}"
-        title(figure, [what, _means(drawn), kept, span.cut], beside=LEGEND)
+        title(figure, [what, _means(drawn), cut, span.cut], beside=LEGEND)
     return figure
 
 
@@ -135,10 +135,10 @@ def train_vs_val(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[s
 
 
 def _points(table: pd.DataFrame, histories: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Epochs with at least one finite metric, what is not finite as NaN, and the settings that lines show."""
+    """Epochs with at least one finite metric, the others as NaN, joined with the settings that lines show."""
     values = histories[list(metrics)].where(np.isfinite(histories[list(metrics)]))
-    kept = [name for name in ("run", "epoch", "low", "high") if name in histories]
-    rows = histories[kept].join(values).dropna(how="all", subset=list(metrics))
+    columns = [name for name in ("run", "epoch", "low", "high") if name in histories]
+    rows = histories[columns].join(values).dropna(how="all", subset=list(metrics))
     looks = table[["run", "status"]].assign(**{name: table[name].map(label) for name in ("optimizer", "dropout")})
     points = rows.merge(looks, on="run")
     return points.assign(
@@ -157,14 +157,14 @@ def _panels(table: pd.DataFrame, factors: Sequence[str]) -> dict[str, list[str]]
 
 
 def _best_panels(every: Mapping[str, list[str]], table: pd.DataFrame) -> dict[str, list[str]]:
-    """The MAX_PANELS panels with the best runs, in the order that they had."""
+    """The MAX_PANELS panels with the best runs, in their original order."""
     home = {run: name for name, runs in every.items() for run in runs}
     best = list(dict.fromkeys(home[run] for run in ranked(table)["run"]))[:MAX_PANELS]
     return {name: runs for name, runs in every.items() if name in best}
 
 
 def _columns(table: pd.DataFrame, count: int, swept: Sequence[str]) -> int:
-    """Columns of panels: the levels of the last factor where that fills whole rows."""
+    """Columns of panels: the levels of the last factor if that fills whole rows."""
     factors = panel_factors(table, swept)
     across = len(levels(table[factors[-1]])) if factors else 1
     return across if across <= 4 and count % across == 0 else min(count, 3)  # noqa: PLR2004
@@ -195,7 +195,7 @@ def _draw(axes: Axes, points: pd.DataFrame, metric: str, look: _Look) -> None:
         linewidth=WIDTH,
         ax=axes,
     )
-    alone = points.groupby("run")["epoch"].transform("size").eq(1)  # a line of one point would not be seen
+    alone = points.groupby("run")["epoch"].transform("size").eq(1)  # a line of one point would be invisible
     _draw_bands(axes, points, look)
     dots = points[points["is_best"] | alone]
     if not dots.empty:  # accuracies may be finite where no loss is
@@ -203,14 +203,14 @@ def _draw(axes: Axes, points: pd.DataFrame, metric: str, look: _Look) -> None:
 
 
 def _draw_bands(axes: Axes, points: pd.DataFrame, look: _Look) -> None:
-    """The intervals of means, where there are any."""
+    """The intervals of means, if there are any."""
     for _, line in points[points["low"].notna()].groupby("run"):
         colour = look.colours[line["optimizer"].iloc[0]]
         axes.fill_between(line["epoch"], line["low"], line["high"], color=colour, alpha=0.2, linewidth=0)
 
 
-def _crowd(lines: _Lines, swept: Sequence[str], metric: str) -> Figure:
-    """The BEST_LINES best lines, before bands that hold half and nine tenths of all."""
+def _crowded(lines: _Lines, swept: Sequence[str], metric: str) -> Figure:
+    """The BEST_LINES best lines, over bands that hold half and nine tenths of all."""
     points, drawn = lines.points, lines.drawn
     best = ranked(drawn).head(BEST_LINES)
     labels, span = run_labels(drawn, swept), span_of(points, [metric])

@@ -1,6 +1,6 @@
-"""What all figures share: their look, their panels, their axes and titles, and how they are written.
+"""The style of all figures: panels, axes, titles and file formats.
 
-Figures are made without pyplot, so that nothing of them stays behind. Sizes are in inches and fonts in points, chosen
+Figures are made without pyplot, so that they leave no global state. Sizes are in inches and fonts in points, chosen
 so that a figure can be printed as it is.
 """
 
@@ -26,21 +26,21 @@ from fashion_sweep.storage.atomic import replacing
 from fashion_sweep.storage.record import Status
 
 LEGEND = 1.7
-"""Inches on the right of a figure's panels where its legend may stand."""
+"""Width in inches reserved for the legend to the right of the panels."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """The range of the y axis, and what of it to tell."""
+    """The range of the y axis, and a note if it cuts off points."""
 
     low: float
     high: float
-    cut: str  # empty where every point is inside
+    cut: str  # empty if every point is inside
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look of all figures; matplotlib's own settings are as before afterwards."""
+    """The style of all figures; matplotlib's own settings are restored afterwards."""
     ours: Any = {
         **sns.axes_style("whitegrid"),
         **sns.plotting_context("paper"),
@@ -67,10 +67,10 @@ def style() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as the kind of file that the suffix says: the same bytes for the same figure."""
+    """Write a figure in the format of the suffix. The same figure gives the same bytes."""
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     with style(), warnings.catch_warnings(), replacing(path) as beside:
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks is no fault
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the font may lack the script of a name
         figure.savefig(beside, dpi=170, metadata=metadata)
 
 
@@ -82,14 +82,14 @@ def panels(count: int, columns: int, panel: tuple[float, float]) -> tuple[Figure
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[count:]:
         axes.remove()
-    for axes in grid.flat[max(0, count - columns) : (rows - 1) * columns]:  # nothing stands below these
+    for axes in grid.flat[max(0, count - columns) : (rows - 1) * columns]:  # these have no panel below them
         axes.tick_params(labelbottom=True)
-        axes.xaxis.set_in_layout(False)  # its labels use the empty place and need no space of their own
+        axes.xaxis.set_in_layout(False)  # its labels use the empty space below
     return figure, list(grid.flat[:count])
 
 
 def span_of(points: pd.DataFrame, metrics: Sequence[str]) -> Span:
-    """The y range of all panels: runs that went astray do not squash the others."""
+    """The y range of all panels, chosen so that diverged runs do not squash the others."""
     bad_end: Literal["low", "high"] = "low" if "val_accuracy" in metrics else "high"
     values = points.melt(["run", "status"], metrics).dropna(subset=["value"])
     sane = values[values["status"] != Status.DIVERGED.value]
@@ -106,7 +106,7 @@ def span_of(points: pd.DataFrame, metrics: Sequence[str]) -> Span:
 
 
 def epochs_of(points: pd.DataFrame) -> tuple[int, int]:
-    """The first and the last."""
+    """The first and the last epoch."""
     return int(points["epoch"].min()), int(points["epoch"].max())
 
 
@@ -130,7 +130,7 @@ def wrapped(title: str, width: int) -> str:
 
 
 def title(figure: Figure, lines: Sequence[str], beside: float = 0.0) -> None:
-    """The figure's title; empty lines are left out. beside: inches on the right that are not the title's."""
+    """The figure's title; empty lines are left out. beside: inches to leave free on the right."""
     whole = float(figure.get_size_inches()[0])
     wrapped_lines = (textwrap.fill(line, int((whole - beside) * 13)) for line in lines if line)
     figure.suptitle("\n".join(wrapped_lines), x=(whole - beside) / whole / 2, fontsize=10)

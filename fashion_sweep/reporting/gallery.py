@@ -1,4 +1,4 @@
-"""Which figures a report has: draws and saves them, and says why where there is nothing to draw."""
+"""The figures of a report: draws and saves them, and explains any that cannot be drawn."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class _Plan:
     title: str
     caption: str
     make: Callable[[], Figure]
-    lack: str  # why it cannot be drawn; empty where it can
+    skip_reason: str  # why it cannot be drawn; empty if it can
     suffixes: tuple[str, ...] = (".png",)
 
 
 def draw(table: pd.DataFrame, collected: Collected, output: Path) -> list[Picture]:
-    """Draw and save every figure that there is something for. Raises OSError where ``output`` cannot be written."""
+    """Draw and save every figure that there is data for. Raises OSError if ``output`` cannot be written."""
     return [_draw(plan, output) for plan in _plans(table, collected)]
 
 
@@ -52,14 +52,14 @@ def _draw(plan: _Plan, output: Path) -> Picture:
         if figure:
             save(figure, path)
         else:
-            path.unlink(missing_ok=True)  # one of an earlier report would be taken for this one's
+            path.unlink(missing_ok=True)  # a file of an earlier report must not pass for this one's
     return Picture(plan.name, plan.title, plan.caption, paths[0] if figure else None, note)
 
 
 def _make(plan: _Plan) -> tuple[Figure | None, str]:
     """The figure, or why there is none."""
-    if plan.lack:
-        return None, plan.lack
+    if plan.skip_reason:
+        return None, plan.skip_reason
     try:
         return plan.make(), ""
     except FolderError as error:
@@ -77,7 +77,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             "Validation loss",
             f"{explain('val_loss')} {_DOT} Lower is better.",
             partial(lines, "val_loss"),
-            _lack(histories, ["val_loss"]),
+            _skip_reason(histories, ["val_loss"]),
             (".png", ".svg"),
         ),
         _Plan(
@@ -85,27 +85,27 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             "Validation accuracy",
             f"{explain('val_accuracy')} {_DOT} Higher is better.",
             partial(lines, "val_accuracy"),
-            _lack(histories, ["val_accuracy"]),
+            _skip_reason(histories, ["val_accuracy"]),
         ),
         _Plan(
             "train_vs_val",
             "Training against validation loss",
-            "One panel a run, best first. A validation loss that rises while the training loss falls is overfitting. "
+            "One panel per run, best first. A validation loss that rises while the training loss falls is overfitting. "
             + _DOT.replace("line", "run"),
             pairs,
-            _lack(histories, ["loss", "val_loss"]),
+            _skip_reason(histories, ["loss", "val_loss"]),
         ),
         _Plan(
             "samples",
             "The data",
             "Ten images of the dataset and the names of their classes.",
             partial(samples.draw, collected.samples or Path()),
-            "" if collected.samples else "No sample images lie in the sweep's folder.",
+            "" if collected.samples else "The sweep's folder has no sample images.",
         ),
     ]
 
 
-def _lack(histories: pd.DataFrame, metrics: list[str]) -> str:
+def _skip_reason(histories: pd.DataFrame, metrics: list[str]) -> str:
     if histories.empty:
         return "No run has an epoch to draw."
     has_any = bool(np.isfinite(histories[metrics].to_numpy()).any())

@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML page: nothing in it is fetched from anywhere, and all text is escaped."""
+"""The report as one self-contained HTML page: it loads nothing, and all text is escaped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Cell:
     """One cell of the page's table."""
 
     text: str
-    key: str  # what it is sorted by: every digit of a number
+    key: str  # to sort by: numbers with every digit
     is_number: bool
 
 
@@ -55,7 +55,7 @@ def render(
         rows=_rows(runs, names, table.best_marked(runs, collected.swept)),
         settings=table.for_people(settings.head(table.SHOWN), runs, collected.swept).to_dict("split"),
         settings_caption=table.settings_caption(settings),
-        troubled=summary.incomplete(runs).to_dict("records"),
+        incomplete=summary.incomplete(runs).to_dict("records"),
         pictures=pictures,
         warnings=warnings,
         provenance=provenance(collected.records),
@@ -64,12 +64,12 @@ def render(
 
 
 def data_uri(path: Path) -> str:
-    """A PNG as text that an ``img`` can hold."""
+    """A PNG as a data URI, for an ``img`` element."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 def provenance(records: Sequence[RunRecord]) -> dict[str, list[str]]:
-    """What the runs were made from and with: heading -> its distinct values; headings without any are left out."""
+    """Where the runs come from: heading -> its distinct values; headings without any are left out."""
     found = {
         "Dataset fingerprint (SHA-256)": (record.data.get("fingerprint") for record in records),
         "Images": (_images(record) for record in records),

@@ -1,4 +1,4 @@
-"""Words for runs and settings in figures and tables, and which of them are worth saying."""
+"""Labels of runs and settings in figures and tables, without what is the same for all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def levels(values: pd.Series) -> list[str]:
 
 
 def panel_factors(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
-    """The columns that curves are split by: every swept one without a look of its own (colour, style, replicates).
+    """The columns that curves are split by: every swept one except those shown by colour, line style or replicates.
 
     The learning rate splits only where one optimizer has several: default rates differ between optimizers.
     """
@@ -37,7 +37,7 @@ def panel_factors(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
 
 
 def run_labels(table: pd.DataFrame, swept: Sequence[str]) -> dict[str, str]:
-    """Run -> what sets it apart, such as ``adam, dropout 0.3``; its name where nothing does."""
+    """Run -> what sets it apart, such as ``adam, dropout 0.3``; its name if nothing does."""
     varying = [name for name in ("optimizer", "dropout", "seed") if len(levels(started(table)[name])) > 1]
     factors = [*panel_factors(table, swept), *varying]
     order = [name for name in (*FACTORS, *swept) if name in factors]
@@ -50,10 +50,10 @@ def describe(row: Mapping[Hashable, object], factors: Sequence[str]) -> str:
 
 
 def inner_range(curves: pd.DataFrame, bad_end: Literal["low", "high"]) -> tuple[float, float]:
-    """The lowest and the highest value, but for those far off at the bad end, which would stretch an axis.
+    """The range of the values without outliers at the bad end, which would stretch an axis.
 
-    curves: columns run and value (finite), at least one row. Far off is judged by the run in the middle: from the best
-    value, 30 times as far as that run's bad quartile for losses, and 5 times for accuracies, which have a floor.
+    curves: columns run and value (finite), at least one row. An outlier is further from the best value than 30 times
+    the distance of the median run's worse quartile for losses, and 5 times for accuracies, which have a floor.
     """
     values = curves["value"]
     low, high = float(values.min()), float(values.max())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import pandas as pd
 
 from fashion_sweep.analysis import replicates, summary
-from fashion_sweep.analysis.escaping import _literal
+from fashion_sweep.analysis.escaping import escape_markdown
 from fashion_sweep.analysis.load import Collected
 from fashion_sweep.reporting.table import (
     NUMBERS,
@@ -25,36 +25,38 @@ from fashion_sweep.reporting.table import (
 
 
 def markdown(table: pd.DataFrame, collected: Collected, warnings: Sequence[str], written: str) -> str:
-    """The table best first, under what was run, what came of it and when it was written; then what went wrong."""
-    troubled = [
-        f"- {_literal(row['run'])}: {row['status']}. {_literal(row['reason'] or 'No reason was recorded.')}"
-        for row in summary.incomplete(table).to_dict("records")
-    ]
+    """The page: commands, outcome and date, tables with the best first, then failed runs and warnings."""
+    failures = [_failure(row) for row in summary.incomplete(table).to_dict("records")]
     facts = [best_sentence(table, collected.swept), constants_sentence(table)]
     parts = [
         "# Sweep report",
         *(f"    {command}" for command in collected.commands),
         f"{sentence(table)} Written {written}.",
-        *(_literal(fact) for fact in facts if fact),
+        *(escape_markdown(fact) for fact in facts if fact),
         *_markdown_settings(table, collected.swept),
         "\n".join(
             _markdown_rows(table, informative_name_last(table, collected.swept), best_marked(table, collected.swept))
         ),
         *([f"The best {SHOWN} of {len(table)} runs: summary.csv has all."] if len(table) > SHOWN else []),
-        *(["## Runs that did not complete", "\n".join(troubled)] if troubled else []),
-        *(["## Warnings", "\n".join(f"- {_literal(text)}" for text in warnings)] if warnings else []),
+        *(["## Runs that did not complete", "\n".join(failures)] if failures else []),
+        *(["## Warnings", "\n".join(f"- {escape_markdown(text)}" for text in warnings)] if warnings else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
+def _failure(row: Mapping[Hashable, object]) -> str:
+    reason = escape_markdown(row["reason"] or "No reason was recorded.")
+    return f"- {escape_markdown(row['run'])}: {row['status']}. {reason}"
+
+
 def _markdown_settings(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
-    """The table of settings under its heading, and the heading of the runs; nothing where there are no replicates."""
+    """The table of settings with its heading, and the heading of the runs; nothing without replicates."""
     settings = replicates.replicates(table, swept)
     if settings.empty:
         return []
     texts = for_people(settings.head(SHOWN), table, swept)
-    heading, rules = [_literal(str(name).replace("_", " ")) for name in texts], ["---"] * texts.shape[1]
-    rows = [[_literal(text) for text in row] for row in texts.itertuples(index=False)]
+    heading, rules = [escape_markdown(str(name).replace("_", " ")) for name in texts], ["---"] * texts.shape[1]
+    rows = [[escape_markdown(text) for text in row] for row in texts.itertuples(index=False)]
     lines = [_row(cells) for cells in (heading, rules, *rows)]
     return ["## Settings, best first", settings_caption(settings), "\n".join(lines), "## Runs, best first"]
 
@@ -65,11 +67,11 @@ def _markdown_rows(table: pd.DataFrame, names: Sequence[str], best: str | None) 
         _cells(row, names, "**" if row["run"] == best else "")
         for row in presented(table).head(SHOWN).to_dict("records")
     ]
-    return [_row(cells) for cells in ([_literal(name.replace("_", " ")) for name in names], rules, *rows)]
+    return [_row(cells) for cells in ([escape_markdown(name.replace("_", " ")) for name in names], rules, *rows)]
 
 
 def _cells(row: Mapping[object, object], names: Sequence[str], mark: str) -> list[str]:
-    texts = (_literal(cell(name, row[name])) for name in names)
+    texts = (escape_markdown(cell(name, row[name])) for name in names)
     return [f"{mark}{text}{mark}" if text else "" for text in texts]
 
 

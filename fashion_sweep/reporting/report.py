@@ -1,6 +1,6 @@
 """Write the report of a sweep: summary.csv, summary.md, figures and one page that holds them all.
 
-``write_report`` is what the app calls when a sweep ends; ``main`` is the command line that does the same at any time.
+The app calls ``write_report`` when a sweep ends; the command line ``fashion-sweep-report`` calls it at any time.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What was written.
+    """A report that has been written.
 
-    table: one row a run in plan order: the columns of summary.csv, and ``reason`` after ``status``.
+    table: one row per run in plan order: the columns of summary.csv, and ``reason`` after ``status``.
     """
 
     output: Path
     table: pd.DataFrame
-    swept: list[str]  # the columns that this sweep has beyond those that every table has
-    warnings: list[str]  # files that could not be read, and figures that were left out for it
+    swept: list[str]  # columns of this sweep in addition to those of every table
+    warnings: list[str]  # files that could not be read, and figures left out because of that
 
     @property
     def page(self) -> Path:
@@ -43,9 +43,9 @@ class Report:
 def write_report(folders: Sequence[Path], output: Path | None = None, now: datetime | None = None) -> Report:
     """Write one report over the sweeps or single runs in ``folders``.
 
-    output: where to; by default the folder that the one given sweep or run has for it.
-    now: the time that the report carries, by default the clock's.
-    Raises FolderError where a folder holds no runs or ``output`` cannot be written.
+    output: folder to write to; by default the report folder of the one given sweep or run.
+    now: the time shown in the report; by default the current time.
+    Raises FolderError if a folder holds no runs or ``output`` cannot be written.
     """
     if output is None:
         (folder,) = folders
@@ -68,7 +68,7 @@ def print_table(report: Report, console: Console) -> None:
 
 
 def _write(collected: Collected, output: Path, now: datetime) -> Report:
-    from fashion_sweep.analysis import replicates, summary  # seaborn takes seconds
+    from fashion_sweep.analysis import replicates, summary
     from fashion_sweep.reporting import gallery, html, markdown, table  # seaborn takes seconds
 
     runs = summary.summarize(collected.runs, collected.histories)
@@ -87,6 +87,6 @@ def _write_replicates(path: Path, settings: pd.DataFrame) -> None:
     from fashion_sweep.reporting import table
 
     if settings.empty:
-        path.unlink(missing_ok=True)  # one of an earlier report would be taken for this one's
+        path.unlink(missing_ok=True)  # a file of an earlier report must not pass for this one's
     else:
         write_text(path, table.csv_text(settings.drop(columns="run")))

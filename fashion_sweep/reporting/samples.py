@@ -14,7 +14,7 @@ from fashion_sweep.reporting.figure_style import style
 
 
 def draw(path: Path) -> Figure:
-    """Ten images with the names of their classes. Raises FolderError where the file does not hold such."""
+    """Ten images with the names of their classes. Raises FolderError if the file does not have them."""
     images, names = _read_samples(path)
     with style():
         figure = Figure(figsize=(6.5, 3.1), layout="constrained")
@@ -38,7 +38,7 @@ def _read_samples(path: Path) -> tuple[list[np.ndarray[Any, Any]], list[str]]:
 
 
 def _pixels(images: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
-    """Images as imshow takes them: no axis for a single colour. Raises ValueError for another shape."""
+    """Images as imshow takes them, without the axis of a single channel. Raises ValueError for other shapes."""
     if images.shape[3:] == (1,):
         images = images[..., 0]
     if images.ndim < 3 or images.shape[3:] not in ((), (3,), (4,)):  # noqa: PLR2004

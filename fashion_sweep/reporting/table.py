@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import pandas as pd
 
 from fashion_sweep.analysis import replicates, summary
-from fashion_sweep.analysis.escaping import guarded
+from fashion_sweep.analysis.escaping import escape_formula
 from fashion_sweep.analysis.load import MEASURES
 from fashion_sweep.analysis.settings import FACTORS, NONE, label
 from fashion_sweep.reporting import labels
@@ -29,14 +29,14 @@ def columns(swept: Sequence[str]) -> list[str]:
 
 
 def csv_text(table: pd.DataFrame) -> str:
-    """CSV with every digit; empty where there is no finite number. No text in it becomes a spreadsheet's formula."""
-    cells = {guarded(name): [_exact(value) for value in table[name]] for name in table}
+    """CSV with every digit; empty where there is no finite number. Text that looks like a formula is escaped."""
+    cells = {escape_formula(name): [_exact(value) for value in table[name]] for name in table}
     text: str = pd.DataFrame(cells, dtype=object).to_csv(index=False, lineterminator="\n")
     return text
 
 
 def cell(name: str, value: object) -> str:
-    """One cell for people: metrics with 4 decimals, seconds with 1, nothing where there is nothing."""
+    """One cell for people: metrics with 4 decimals, seconds with 1, empty without a value."""
     text = label(value)
     if text == NONE:
         return ""
@@ -52,7 +52,7 @@ def informative(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
 
 
 def informative_name_last(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
-    """The same, with the runs' names, which are long, behind what is read first."""
+    """The same, with the runs' long names last."""
     return [*(name for name in informative(table, swept) if name != "run"), "run"]
 
 
@@ -72,7 +72,7 @@ def constants_sentence(table: pd.DataFrame) -> str:
 def best_sentence(table: pd.DataFrame, swept: Sequence[str]) -> str:
     """``Best: adam, dropout 0.3, with validation loss ...``; empty where no run has a rank.
 
-    Where settings have several seeds it is the one with the best mean, and not the luckiest run.
+    Where settings have several seeds it is the one with the best mean, not the luckiest run.
     """
     if not (settings := replicates.replicates(table, swept)).empty:
         return _best_setting(for_people(settings, table, swept).to_dict("records")[0], int(settings["seeds"].iloc[0]))
@@ -89,9 +89,9 @@ def best_sentence(table: pd.DataFrame, swept: Sequence[str]) -> str:
 def for_people(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     """The rows of ``replicates`` as texts, their columns named for people: what differs, seeds, mean ± sd, interval."""
     constant = labels.constant_factors(table)
-    told = [name for name in replicates.factors(swept) if name not in constant]
+    varying = [name for name in replicates.factors(swept) if name not in constant]
     counts = ["seeds", *(["left_out"] if settings["left_out"].any() else [])]
-    texts = {name: settings[name].map(label) for name in (*told, *counts)}
+    texts = {name: settings[name].map(label) for name in (*varying, *counts)}
     for name in replicates.AVERAGED:
         mean, sd, low, high = (settings[f"{name}_{what}"].map(_decimals).astype(str) for what in replicates.STATISTICS)
         texts[name] = mean + sd.map(lambda text: text and f" ± {text}")
@@ -100,8 +100,8 @@ def for_people(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]
 
 
 def settings_caption(settings: pd.DataFrame) -> str:
-    """What the table of settings holds."""
-    left_out = " Left out are runs that failed, diverged or have not ended." if settings["left_out"].any() else ""
+    """The caption of the table of settings."""
+    left_out = " Runs that failed, diverged or have not finished are left out." if settings["left_out"].any() else ""
     cut = f" The best {SHOWN} of {len(settings)} settings: replicates.csv has all." if len(settings) > SHOWN else ""
     return (
         "Mean ± standard deviation over the seeds, each at its best epoch, and the 95% interval of the mean "
@@ -110,14 +110,14 @@ def settings_caption(settings: pd.DataFrame) -> str:
 
 
 def best_marked(table: pd.DataFrame, swept: Sequence[str]) -> str | None:
-    """The run that tables mark as the best; None where settings have several seeds, as its seed may be the luck."""
+    """The run that tables mark as the best; None if settings have several seeds, as it may just have a lucky one."""
     return summary.best_run(table) if replicates.replicates(table, swept).empty else None
 
 
 def presented(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows for people, best first: their status says where a run's history is not whole."""
+    """The rows for people, best first; the status says if a run's history is partial."""
     status = table["status"].where(~table["is_partial"], table["status"] + ", history partial")
-    return summary.ranked(table).assign(status=summary.ranked(table.assign(told=status))["told"])
+    return summary.ranked(table).assign(status=summary.ranked(table.assign(shown=status))["shown"])
 
 
 def _best_setting(row: Mapping[Hashable, str], seeds: int) -> str:
@@ -137,4 +137,4 @@ def _decimals(value: float) -> str:
 
 
 def _exact(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else guarded(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else escape_formula(value)

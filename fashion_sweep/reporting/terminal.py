@@ -1,4 +1,4 @@
-"""The summary on a terminal, as wide as it is."""
+"""The summary on a terminal, fitted to its width."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ BEST_SHOWN = 30
 """Rows of the terminal's table."""
 
 LEAST_NEEDED = ("run", "parameters", "last_accuracy", "last_loss", "seconds", "last_val_accuracy", "last_val_loss")
-"""Columns that a narrow terminal goes without, in the order in which it does."""
+"""Columns that are dropped on a narrow terminal, in this order."""
 
 
 def print_to(console: Console, table: pd.DataFrame, swept: Sequence[str]) -> None:
-    """The best BEST_SHOWN settings and runs, then every run in trouble with its reason."""
+    """Print the best BEST_SHOWN settings and runs, then every run that did not complete, with its reason."""
     if not (settings := replicates.replicates(table, swept)).empty:
         console.print(_rich_settings(for_people(settings.head(BEST_SHOWN), table, swept)))
         console.print(settings_caption(settings.head(SHOWN)), style="dim", highlight=False)
@@ -43,8 +43,7 @@ def print_to(console: Console, table: pd.DataFrame, swept: Sequence[str]) -> Non
     console.print(_rich_table(shown, names, best_marked(table, swept)))
     if (more := len(table) - len(shown)) > 0:
         console.print(f"{more} more in summary.csv")
-    troubled = summary.incomplete(table)
-    for row in troubled.to_dict("records"):
+    for row in summary.incomplete(table).to_dict("records"):
         reason = escape(str(row["reason"] or "no reason was recorded"))
         console.print(
             f"[red]{row['status']}[/red] {escape(str(row['run']))}: {reason}", highlight=False, soft_wrap=True
@@ -76,14 +75,14 @@ def _heading(name: str) -> str:
 
 
 def _fitting(rows: pd.DataFrame, names: Sequence[str], width: int) -> list[str]:
-    """As many columns as fit into ``width`` characters; the run's name stays where settings do not tell runs apart."""
-    kept = list(names)
+    """As many columns as fit into ``width`` characters; the run's name is kept if settings do not identify runs."""
+    fitting = list(names)
     settings = [name for name in names if name not in ("run", "status", *NUMBERS)]
-    is_told_apart = bool(settings) and not rows[settings].astype(str).duplicated().any()
+    is_identified = bool(settings) and not rows[settings].astype(str).duplicated().any()
     for name in LEAST_NEEDED:
-        if _width(rows, kept) > width and name in kept and (name != "run" or is_told_apart):
-            kept.remove(name)
-    return kept
+        if _width(rows, fitting) > width and name in fitting and (name != "run" or is_identified):
+            fitting.remove(name)
+    return fitting
 
 
 def _width(rows: pd.DataFrame, names: Sequence[str]) -> int:

@@ -1,1 +1,1 @@
-"""The files of runs and sweeps: who owns them, how they are written, and what a run is known by."""
+"""The files of runs and sweeps: names, formats, atomic writes, ownership, identity and provenance."""

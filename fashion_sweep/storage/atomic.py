@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes: a file is replaced whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside ``path``, of the same suffix, to write to; move it into place when the block ends well."""
+    """Yield a temporary path beside ``path``, with the same suffix; move it into place if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def as_json(value: Any) -> str:
-    """A value as indented JSON; numbers that are not finite become null, what JSON does not know a text."""
+    """A value as indented JSON; numbers that are not finite become null, values of unknown types strings."""
     return json.dumps(_finite(value), indent=2, default=str, allow_nan=False) + "\n"
 
 

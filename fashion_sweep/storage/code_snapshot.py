@@ -1,7 +1,7 @@
-"""The code and the config groups of a sweep as they were when it began, kept in its folder.
+"""A snapshot of a sweep's code and config groups, copied into its folder at the start.
 
-A sweep takes hours, in which people edit files. Lanes that start late, modules that are imported late and configs that
-are composed late all come from here, and the records say by its hash what every run was trained with.
+People edit files during the hours that a sweep takes. Lanes, modules and configs that are loaded late all come from the
+snapshot, and each run's record holds its hash.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 
 OURS = ("fashion_sweep", "packed_jobs", "hydra_plugins.packed_launcher", "hydra_plugins.planned_sweeper")
 LARGEST = 2**20
-"""Bytes of a file in a package that is still taken for source."""
+"""Size in bytes above which a file in a package is not treated as source."""
 
 
 def source_files(configs: Iterable[Mapping[str, Any]]) -> dict[str, Path]:
-    """Relative name -> file: of this package, and of the modules that resolved configs name and these import.
+    """Relative name -> file: of this package, of modules named in resolved configs, and of the modules these import.
 
-    Installed packages are left out: their versions say what they are.
+    Installed packages are left out: their versions identify them.
     """
     names = dict.fromkeys(target.partition(".")[0] for config in configs for target in _targets(config))
     found = {name: path for module in OURS for name, path in _files(module, _place(module))}
@@ -65,7 +65,7 @@ def keep(folder: Path, files: Mapping[str, Path], config_folders: Mapping[str, P
 
 
 def _copy(source: Path, to: Path) -> None:
-    """Copy what a file holds, not its permissions: those of a sweep's files are the user's, as the umask has them."""
+    """Copy a file's content but not its permissions: a sweep's files follow the user's umask."""
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, to)
 
@@ -84,7 +84,7 @@ def _targets(node: Any) -> Iterator[str]:
 
 
 def _place(module: str) -> Path | None:
-    """The folder of a package, or the file of a module; None where Python finds none."""
+    """The folder of a package, or the file of a module; None if Python finds neither."""
     if module in OURS:
         return Path(__file__).parents[2].joinpath(*module.split("."))
     spec = PathFinder.find_spec(module, sys.path)
@@ -116,7 +116,7 @@ def _files(module: str, place: Path | None) -> Iterator[tuple[str, Path]]:
 
 
 def _imported(path: Path) -> set[str]:
-    """Top-level names that a Python file imports; none where it cannot be read."""
+    """Top-level names that a Python file imports; none if it cannot be read."""
     if path.suffix != ".py":
         return set()
     try:

@@ -1,4 +1,4 @@
-"""What a run is known by: its identity, and the folder name made of it."""
+"""A run's identity, and the folder name derived from it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 DIGITS = 8
-"""Digits of its identity that a run's folder is called by."""
+"""Number of hex digits of the identity at the end of a run's folder name."""
 
 NOT_IN_IDENTITY = (
     *("plan", "resume", "retry", "summary"),
     *("data.dir", "data.path", "trainer.steps_per_execution", "trainer.jit_compile"),
 )
-"""Keys (top-level, or group.key) that say where or how to run and not what: they are no part of a run's identity."""
+"""Keys (top-level, or group.key) that say where or how to train, not what: they are not part of a run's identity."""
 
 
 def identity(config: Mapping[str, Any], data_fingerprint: str) -> str:
     """SHA-256 (64 hex digits) of what is trained: the resolved config as canonical JSON and the dataset's fingerprint.
 
-    Keys in NOT_IN_IDENTITY do not count.
+    Keys in NOT_IN_IDENTITY are ignored.
     """
     what = {group: _without(group, node) for group, node in config.items() if group not in NOT_IN_IDENTITY}
     text = json.dumps({"config": what, "data": data_fingerprint}, sort_keys=True, separators=(",", ":"))
@@ -29,16 +29,16 @@ def identity(config: Mapping[str, Any], data_fingerprint: str) -> str:
 
 
 def _without(group: str, node: Any) -> Any:
-    """A group's node without its NOT_IN_IDENTITY keys."""
+    """A group's node without its keys in NOT_IN_IDENTITY."""
     if not isinstance(node, Mapping):
         return node
     return {key: value for key, value in node.items() if f"{group}.{key}" not in NOT_IN_IDENTITY}
 
 
 def run_name(values: Mapping[str, Any], identity: str) -> str:
-    """A legible folder name: ``optimizer-sgd_dropout-0.3_1a2b3c4d``.
+    """A readable folder name: ``optimizer-sgd_dropout-0.3_1a2b3c4d``.
 
-    values: what the command line chose, dotted key -> value. Nothing in it can lead out of a folder.
+    values: the command line's choices, dotted key -> value. Nothing in it can lead out of a folder.
     """
     parts = [f"{key.rpartition('.')[2]}-{_joined(value)}" for key, value in values.items()]
     slug = "_".join(re.sub(r"[^A-Za-z0-9_.+-]+", "-", part).strip("-.") for part in parts)

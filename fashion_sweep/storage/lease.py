@@ -1,8 +1,8 @@
-"""One folder has one owner: the command that trains into it. A second one is told who the first is.
+"""A folder has one owner at a time: the command that trains into it. Others get an error that names the owner.
 
-The owner's name stands in ``owner.json``, made with a hard link, which is atomic on network file systems too, where
-file locks often are not. While it lives, the owner touches the file; one that has not for a while is taken for dead, as
-is one on this machine whose process is gone. Ages are differences of file times alone: clocks of machines differ.
+The owner is recorded in ``owner.json``, which is created with a hard link: that is atomic even on network file systems,
+where file locks often are not. A live owner touches the file regularly. An owner counts as dead if its heartbeats stop
+or, on this machine, if its process is gone. Ages are differences of file times alone: clocks of machines differ.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from pathlib import Path
 from fashion_sweep.errors import FolderError
 
 OWNER = "owner.json"
-BEAT_S = 20.0
-"""Seconds between two signs of life."""
-DEAD_S = 180.0
-"""Seconds without one after which an owner on another machine is taken for dead."""
+HEARTBEAT_S = 20.0
+"""Seconds between two heartbeats."""
+DEAD_AFTER_S = 180.0
+"""Seconds without a heartbeat after which an owner on another machine counts as dead."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process that trains into a folder."""
+    """A process that owns a folder."""
 
     host: str
     pid: int
-    start: str  # of the process, as the system tells it: process numbers are used again
+    start: str  # start time of the process, as the system reports it: PIDs are reused
     since: str  # ISO 8601, UTC
-    token: str  # of this ownership, like no other
+    token: str  # unique to this ownership
 
     @classmethod
     def this_process(cls) -> Owner:
-        """An ownership that begins now."""
+        """This process as an owner, from now on."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         pid = os.getpid()
         return cls(platform.node(), pid, _start_of(pid), now, uuid.uuid4().hex)
@@ -53,7 +53,7 @@ class Owner:
 
 @contextmanager
 def owned(folder: Path) -> Iterator[None]:
-    """Own a folder, which exists, within the block. Raises FolderError where another living process owns it."""
+    """Own an existing folder within the block. Raises FolderError if another live process owns it."""
     me = Owner.this_process()
     place = folder / OWNER
     with written_into(folder):
@@ -64,7 +64,7 @@ def owned(folder: Path) -> Iterator[None]:
         finally:
             beside.unlink(missing_ok=True)
     done = threading.Event()
-    heart = threading.Thread(target=_beat, args=(place, done), daemon=True)
+    heart = threading.Thread(target=_send_heartbeats, args=(place, done), daemon=True)
     heart.start()
     try:
         yield
@@ -78,47 +78,47 @@ def owned(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def written_into(folder: Path) -> Iterator[None]:
-    """Within the block, an OSError means that the folder cannot be written."""
+    """Within the block, turn an OSError into a FolderError: the folder cannot be written."""
     try:
         yield
     except OSError as error:
-        raise FolderError(f"{folder} cannot be written ({error.strerror or error}); give another folder") from error
+        raise FolderError(f"{folder} cannot be written ({error.strerror or error}); choose another folder") from error
 
 
 def living_owner(folder: Path) -> Owner | None:
-    """Who trains into the folder now; None where nobody does."""
+    """The process that owns the folder now; None if there is none."""
     place = folder / OWNER
     owner = _read(place)
-    return owner if owner is not None and _lives(owner, place) else None
+    return owner if owner is not None and _is_alive(owner, place) else None
 
 
 def _take(place: Path, beside: Path) -> None:
-    """Link ``beside`` to ``place``. Raises FolderError where a living owner has it."""
+    """Link ``beside`` to ``place``. Raises FolderError if a live process owns the folder."""
     while True:
         with contextlib.suppress(FileExistsError):
             _link(beside, place)
             return
         owner = _read(place)
-        if owner is not None and _lives(owner, place):
+        if owner is not None and _is_alive(owner, place):
             raise FolderError(
-                f"{place.parent} is being trained into by {owner}.\n"
-                f"Wait for its end or stop it; if that process is surely gone, delete {place}"
+                f"{place.parent} is in use by {owner}.\n"
+                f"Wait until it finishes or stop it; if you are sure that the process is gone, delete {place}"
             )
         if _take_over(place, beside, owner):
             return
 
 
 def _take_over(place: Path, beside: Path, dead: Owner | None) -> bool:
-    """Put ``beside`` in the place of a dead owner's file; false where another process is about to, or has.
+    """Replace a dead owner's file with ``beside``; False if another process is doing so or has done so.
 
-    Who takes over holds a second link meanwhile: without it, one could throw out another that was quicker.
+    A second link serves as a lock: without it, a slow process could evict a faster one that has just taken over.
     """
     turn = place.with_name(f".{OWNER}.turn")
     try:
         _link(beside, turn)
     except FileExistsError:
         other = _read(turn)
-        if other is not None and not _lives(other, turn):
+        if other is not None and not _is_alive(other, turn):
             turn.unlink(missing_ok=True)
         time.sleep(0.01)
         return False
@@ -132,7 +132,7 @@ def _take_over(place: Path, beside: Path, dead: Owner | None) -> bool:
 
 
 def _link(source: Path, place: Path) -> None:
-    """Give a file a second name. Raises FileExistsError where there is one."""
+    """Hard-link ``place`` to ``source``. Raises FileExistsError if ``place`` exists."""
     try:
         os.link(source, place)
     except OSError as error:
@@ -142,19 +142,19 @@ def _link(source: Path, place: Path) -> None:
             file.write(source.read_text("utf-8"))
 
 
-def _lives(owner: Owner, place: Path) -> bool:
+def _is_alive(owner: Owner, place: Path) -> bool:
     if owner.host == platform.node():
         return _start_of(owner.pid) == owner.start
     try:
-        return abs(_age(place)) < DEAD_S  # a sign of life from the future: the clock was set back, and none came since
+        return abs(_age(place)) < DEAD_AFTER_S  # negative if the clock was set back and no heartbeat has come since
     except FileNotFoundError:
         return False
-    except OSError:  # a folder that only others can write: nobody here can tell
+    except OSError:  # without write permission, the age cannot be measured
         return True
 
 
 def _age(place: Path) -> float:
-    """Seconds since the last sign of life, by the clock of the file system."""
+    """Seconds since the last heartbeat, by the clock of the file system."""
     now = place.with_name(f".{uuid.uuid4().hex}.now")
     try:
         now.touch()
@@ -163,14 +163,14 @@ def _age(place: Path) -> float:
         now.unlink(missing_ok=True)
 
 
-def _beat(place: Path, done: threading.Event) -> None:
-    while not done.wait(BEAT_S):
+def _send_heartbeats(place: Path, done: threading.Event) -> None:
+    while not done.wait(HEARTBEAT_S):
         with contextlib.suppress(OSError):
             os.utime(place)
 
 
 def _read(place: Path) -> Owner | None:
-    """The owner that a file names; None where there is no file, or none that can be read."""
+    """The owner recorded in a file; None if the file is missing or unreadable."""
     try:
         return Owner(**json.loads(place.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
@@ -178,7 +178,7 @@ def _read(place: Path) -> Owner | None:
 
 
 def _start_of(pid: int) -> str:
-    """When a process of this machine was started, in a form of the system's own; empty where there is no such one."""
+    """The start time of a process on this machine, in the system's own format; empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:

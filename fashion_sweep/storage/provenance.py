@@ -17,7 +17,7 @@ PACKAGES = ("fashion-sweep", "tensorflow", "keras", "hydra-core", "omegaconf", "
 """Packages whose versions a record holds."""
 
 THREADS = "TF_NUM_INTRAOP_THREADS"
-"""The environment variable that TensorFlow takes its number of threads from."""
+"""The environment variable that sets TensorFlow's number of threads."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
 
 
 def peak_memory_mib() -> float:
-    """The most memory that this process has held, MiB: of its GPU where it has one, else of the machine."""
+    """Peak memory of this process in MiB: GPU memory if it has a GPU, else resident memory."""
     tf = sys.modules.get("tensorflow")
     if tf is not None and tf.config.list_logical_devices("GPU"):
         return round(float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20, 1)
@@ -63,7 +63,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 @cache
 def device() -> dict[str, Any]:
-    """What TensorFlow trains on: kind (CPU or GPU), name, the host's name, threads that share an operation."""
+    """What TensorFlow trains on: kind (CPU or GPU), name, the host's name, intra-op threads."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -74,13 +74,13 @@ def device() -> dict[str, Any]:
 
 
 def cpu() -> dict[str, Any]:
-    """The same where training needs no TensorFlow."""
+    """The same for a CPU, without importing TensorFlow."""
     name = platform.processor() or platform.machine()
     return {"kind": "CPU", "name": name, "host": platform.node(), "threads": _threads()}
 
 
 def _threads() -> int:
-    """The threads among which TensorFlow shares an operation, on which the rounding of sums depends."""
+    """TensorFlow's intra-op threads: their number affects how sums are rounded."""
     tf = sys.modules.get("tensorflow")
     asked = tf.config.threading.get_intra_op_parallelism_threads() if tf is not None else 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

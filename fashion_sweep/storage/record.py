@@ -1,4 +1,4 @@
-"""What run.json holds: the record of what became of a run."""
+"""The contents of run.json: the record of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class Status(str, Enum):
-    """What has become of a run."""
+    """The state of a run."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -26,7 +26,7 @@ class Status(str, Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the run has ended, well or badly."""
+        """Whether the run has ended, successfully or not."""
         return self not in (Status.PENDING, Status.RUNNING)
 
 
@@ -36,7 +36,10 @@ RETRIED = {
     "diverged": (Status.DIVERGED, Status.INTERRUPTED),
     "all": (Status.FAILED, Status.INTERRUPTED, Status.DIVERGED),
 }
-"""What the config's ``retry`` may be, and the runs that a sweep then trains again."""
+"""Value of the config's ``retry`` -> statuses of the runs that a sweep trains again."""
+
+PROCESS_DIED = "its process died"
+"""The reason of a run that is recorded as running although no process owns its folder."""
 
 
 @dataclass
@@ -46,9 +49,9 @@ class RunRecord:
     run: str  # name of the run's folder
     identity: str  # 64 hex digits, see ``identity``
     status: Status = Status.PENDING
-    reason: str | None = None  # why the run did not complete, for people: one line
+    reason: str | None = None  # why the run did not complete, one line for people
     attempt: int = 1  # counts from 1
-    seed: int | None = 0  # None: the trainer has no use for one
+    seed: int | None = 0  # None: the trainer does not use one
     choices: dict[str, str] = field(default_factory=dict)  # config group -> chosen option
     overrides: list[str] = field(default_factory=list)  # as given on the command line
     config: dict[str, Any] = field(default_factory=dict)  # resolved
@@ -61,7 +64,7 @@ class RunRecord:
     ended: str | None = None
     seconds: float | None = None
     pack: int = 1  # how many runs were trained together with this one, itself included
-    memory_mib: float | None = None  # most that the process has held, in MiB; of a GPU's memory where it trains on one
+    memory_mib: float | None = None  # peak memory of the process, MiB; GPU memory if it trained on one
     parameters: int | None = None  # number of weights, trainable or not
     epochs_run: int = 0
     best: dict[str, float | None] | None = None  # epoch and METRICS where val_loss was lowest
@@ -86,15 +89,16 @@ class RunRecord:
         return as_json(dataclasses.asdict(self))
 
     def is_kept(self, identity: str, retry: str) -> bool:
-        """Whether a sweep leaves the run as it is. identity: of what it would train; retry: a key of RETRIED.
+        """Whether a sweep keeps the run instead of training it again. retry: a key of RETRIED.
 
-        To be asked by the owner of the sweep: a run that is said to be running has then lost its process.
+        identity: of the run that would be trained. Only the owner of the sweep may call this: it assumes that the
+        process of a run that is recorded as running has died.
         """
         return self.identity == identity and self.status.is_final and self.status not in RETRIED[retry]
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value out of a JSON file is of a field's type."""
+    """Whether a value from a JSON file has a field's type."""
     inside = get_args(kind)
     if kind is Any:
         return True

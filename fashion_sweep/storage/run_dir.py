@@ -1,7 +1,7 @@
-"""The one place that spells the files of a run; those of a sweep are spelled in ``sweep_dir``.
+"""The names and formats of a run's files, defined here and nowhere else; ``sweep_dir`` has those of a sweep.
 
-Training writes through this module and analysis reads through it, so that neither knows the other.
-Every file is written beside its place and moved there with a rename: a reader never sees half of one.
+Training writes through this module and analysis reads through it, so that neither depends on the other.
+Every file is written under a temporary name and renamed: a reader never sees half of one.
 """
 
 from __future__ import annotations
@@ -66,16 +66,16 @@ class RunDir:
 
     @property
     def state(self) -> Path:
-        """What an interrupted run needs to go on; there only until the run has ended."""
+        """What an interrupted run needs to continue; removed once the run has ended."""
         return self.path / "state.npz"
 
     def clear_leftovers(self) -> None:
-        """Take away what killed processes were about to write, see ``replacing``."""
+        """Remove temporary files of killed processes, see ``replacing``."""
         for path in self.path.glob(".[0-9]*.*"):
             path.unlink(missing_ok=True)
 
     def read_record(self) -> RunRecord | None:
-        """The run's record; None where there is none yet. Raises FolderError for one that cannot be read."""
+        """The run's record; None if there is none yet. Raises FolderError for one that cannot be read."""
         try:
             return RunRecord.from_json(self.record.read_text("utf-8"))
         except FileNotFoundError:
@@ -87,20 +87,20 @@ class RunDir:
         write_text(self.record, record.to_json())
 
     def overwrite_record(self, record: RunRecord) -> None:
-        """Write the record into the file that is there: it takes no room on a full disk, but is no longer atomic."""
+        """Overwrite the existing file in place: this works on a full disk, but is not atomic."""
         text = json.dumps(json.loads(record.to_json()), separators=(",", ":")).encode()
         with self.record.open("r+b") as file:
             file.write(text.ljust(self.record.stat().st_size))
 
     def read_history(self) -> list[dict[str, float]]:
-        """One dict an epoch, numbers as floats. Empty where there is none yet; FolderError where it is damaged."""
+        """One dict an epoch, numbers as floats. Empty if there is none yet; FolderError if it is damaged."""
         rows, fault = self.salvage_history()
         if fault:
             raise FolderError(f"{self.history}: cannot be read as a history ({fault})")
         return rows
 
     def salvage_history(self) -> tuple[list[dict[str, float]], str]:
-        """The epochs before the first damaged line, and what is wrong there: empty where nothing is."""
+        """The epochs before the first damaged line, and what is wrong with that line: empty if nothing is."""
         try:
             lines = self.history.read_bytes().decode("utf-8", "replace").split("\n")
         except FileNotFoundError:
@@ -110,14 +110,14 @@ class RunDir:
         rows: list[dict[str, float]] = []
         columns = lines[0].strip().split(",")
         if len(lines) == 1 or not {"epoch", *METRICS} <= set(columns):
-            return [], f"line 1 is not the names of columns: {lines[0]!r:.60}"
+            return [], f"line 1 is not the column names: {lines[0]!r:.60}"
         for number, line in enumerate(lines[1:-1], start=2):
             try:
                 rows.append(_epoch(columns, line, len(rows) + 1))
             except ValueError as error:
                 return rows, f"line {number} is damaged: {error!s:.80}"
-        # Every line is written with its end: a number that was cut off may still look like one.
-        return rows, f"line {len(lines)} is damaged: it breaks off" if lines[-1] else ""
+        # Every line is written with a newline: without one, a truncated number could pass for a whole one.
+        return rows, f"line {len(lines)} is damaged: truncated" if lines[-1] else ""
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write all epochs so far; every row has the keys of the first, a subset of HISTORY_COLUMNS."""
@@ -127,7 +127,7 @@ class RunDir:
 
 
 def _epoch(columns: Sequence[str], line: str, epoch: int) -> dict[str, float]:
-    """A line of history.csv that is to be the given epoch's. Raises ValueError for anything else."""
+    """Parse a line of history.csv. Raises ValueError unless it is that of the given epoch."""
     cells = line.split(",")
     if len(cells) != len(columns):
         raise ValueError(f"it has {len(cells)} cells, expected {len(columns)}")

@@ -1,4 +1,4 @@
-"""The one place that spells the files of a sweep, and what its runs are called and known by."""
+"""The names and formats of a sweep's files, defined here and nowhere else, and the folder names of its runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fashion_sweep.storage.run_dir import RunDir
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One line of sweep.json: a run before it starts."""
+    """One entry of sweep.json: a run before it starts."""
 
     run: str
     overrides: list[str]
@@ -54,7 +54,7 @@ class SweepDir:
 
     @property
     def extra_configs(self) -> Path:
-        """The user's own config groups, where there are any."""
+        """The user's own config groups, if there are any."""
         return self.code / "config_dir"
 
     @property
@@ -84,7 +84,7 @@ class SweepDir:
         commands, before = self._plan_before()
         own = {run.identity for run in runs}
         others = [run for run in before if run.identity not in own]
-        given = [*(self.read_requests() if others else ()), *requests]
+        given = [*(self._requests_before() if others else ()), *requests]
         planned = [dataclasses.asdict(run) for run in [*others, *runs]]
         text = {
             "commands": list(dict.fromkeys([*commands, command])),
@@ -100,16 +100,22 @@ class SweepDir:
         except FolderError:
             return [], []
 
+    def _requests_before(self) -> list[dict[str, Any]]:
+        try:
+            return self.read_requests()
+        except FolderError:
+            return []
+
     def read_requests(self) -> list[dict[str, Any]]:
         """What the grids of the sweep were composed from, the last one last. Raises FolderError for a plan without."""
         try:
             raw = json.loads(self.plan.read_text("utf-8"))
             found = [dict(each) for each in (raw["requests"] if "requests" in raw else [raw["request"]])]
-            return [each for each in found if each["overrides"] is not None] or [raw["request"]]
+            return found or [raw["request"]]
         except (ValueError, TypeError, KeyError, RecursionError, OSError) as error:
             raise FolderError(
-                f"{self.path}: sweep.json does not say what the sweep was begun with ({type(error).__name__}); "
-                f"give its command again, with hydra.sweep.dir={self.path}"
+                f"{self.path}: sweep.json does not record the command that started the sweep ({type(error).__name__}); "
+                f"run that command again with hydra.sweep.dir={self.path}"
             ) from error
 
     def names_by_identity(self) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""The parts of scripts/benchmark.py: what is timed, the programs that are timed, and the tables that come of it."""
+"""The parts of scripts/benchmark.py: the measurements, the programs that are timed, and the resulting tables."""

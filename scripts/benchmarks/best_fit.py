@@ -1,7 +1,7 @@
-"""Line D: the fastest that Keras' own fit gets in one process, with nothing written and no callback but a clock.
+"""Line D: the fastest that Keras' own fit can be in one process, with nothing written and no callback but a timer.
 
-The arrays are float32, loaded once, and validated in large batches. ``--probe`` finds the number of steps a call and
-whether to compile them with XLA; the grid is trained with what it found.
+The arrays are float32, loaded once, and validated in large batches. ``--probe`` finds the fastest number of steps
+per call and whether to compile them with XLA; the grid is trained with these options.
 """
 
 from __future__ import annotations

@@ -36,15 +36,15 @@ Found = dict[str, dict[str, float]]
 """Line -> quantities of a sample."""
 
 
-def why_not(line: str) -> str:
-    """Why a line cannot be measured here; empty where it can."""
+def skip_reason(line: str) -> str:
+    """Why a line cannot be measured here; empty if it can."""
     return overhead.why_not("joblib") if line == "C" else ""
 
 
 def measure(line: str, settings: Settings) -> tuple[Found, str]:
-    """Quantities, and the command; E brings F along.
+    """Measure a line: its quantities and its command; E also gives F.
 
-    Raises CommandError, and ValueError where an accuracy is missing.
+    Raises CommandError, and ValueError if an accuracy is missing.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -80,11 +80,10 @@ def _last_accuracy(record: RunRecord) -> float:
 
 
 def _steady(runs: Sequence[tuple[RunRecord, RunDir]]) -> dict[str, float]:
-    """Seconds of the machine per run-epoch: of all runs, and of those of each optimizer.
+    """Seconds of machine time per run-epoch, over all runs and by optimizer.
 
-    An epoch's seconds are those that its run saw, callbacks included, while other runs were trained beside it: they are
-    divided by the number of runs that were in training at once, in lanes or packs. The first epoch of a run, which may
-    compile, does not count where there is another.
+    An epoch's wall time, callbacks included, is divided by the number of runs that trained at the same time, in lanes
+    or packs. The first epoch of a run, which may compile, is left out if there are others.
     """
     at_once = most_at_once([(record.started or "", record.ended or "") for record, _ in runs])
     seconds: dict[str, list[float]] = {}
@@ -109,7 +108,7 @@ def _best_fit(settings: Settings, folder: Path) -> list[str]:
 
 
 probes: dict[int | None, dict[str, Any]] = {}
-"""What best_fit_options has found: number of images -> what best_fit.py --probe prints."""
+"""Results of best_fit_options: number of images -> what best_fit.py --probe prints."""
 
 
 def best_fit_options(limit: int | None, folder: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The machine's floor: how long a run-epoch takes at least, with every core at work.
+"""The machine's floor: the shortest possible time of a run-epoch, with every core at work.
 
-Counted are the products of 784-100-10 at batch 32, forward and backward, and over the validation images, each by the
-fastest BLAS at hand with its operands in the cache, and the optimizer's reads and writes at the speed of a copy of that
-size. Not counted: activations, dropout, loss, biases, shuffling and conversion of the images.
+It counts the products of 784-100-10 at batch 32, forward and backward, and over the validation images, each by the
+fastest available BLAS with its operands in the cache, and the optimizer's reads and writes at the speed of a copy of
+that size. Not counted: activations, dropout, loss, biases, shuffling and conversion of the images.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Product:
     rows: int
     inner: int
     columns: int
-    transposed: str = ""  # "a" or "b": that operand lies transposed in memory
+    transposed: str = ""  # "a" or "b": that operand is stored transposed
 
     @property
     def flops(self) -> int:

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _seconds(call: Callable[[], Any]) -> float:
-    """Of one call: the median over chunks of many."""
+    """Seconds of one call: the median over chunks of many calls."""
     for _ in range(3):
         started = time.perf_counter()
         call()
@@ -69,7 +69,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 def _operands(product: Product) -> tuple[np.ndarray, np.ndarray]:
-    """As they lie in memory, with random numbers."""
+    """Operands in their memory layout, with random numbers."""
     random = np.random.default_rng(0)
     a, b = (product.rows, product.inner), (product.inner, product.columns)
     shapes = (a[::-1] if product.transposed == "a" else a), (b[::-1] if product.transposed == "b" else b)

@@ -16,11 +16,11 @@ PROCESSES = 4
 EPOCHS = 5
 """The first one is not counted."""
 NONE = "none visible"
-"""What stands for the GPUs where there are none."""
+"""Shown in place of the GPUs if there are none."""
 
 
 def visible() -> list[str]:
-    """The GPUs as ``nvidia-smi -L`` lists them, without their ids; empty where none is visible."""
+    """The GPUs as ``nvidia-smi -L`` lists them, without their ids; empty if none is visible."""
     listing = shutil.which("nvidia-smi")
     if listing is None or os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
         return []
@@ -36,7 +36,7 @@ def lines() -> dict[str, tuple[int, int]]:
 
 
 def commands(runs: int, processes: int, limit: int | None, folder: Path, epochs: int = EPOCHS) -> list[list[str]]:
-    """What is run at the same time."""
+    """The commands to run at the same time."""
     common = [
         *Settings(epochs, limit).arguments,
         "--runs",
@@ -50,7 +50,7 @@ def commands(runs: int, processes: int, limit: int | None, folder: Path, epochs:
 
 
 def measure(runs: int, processes: int, limit: int | None, folder: Path, epochs: int = EPOCHS) -> dict[str, float]:
-    """Quantities of a sample. folder: an empty one. Raises CommandError."""
+    """Measure a sample's quantities. folder: an empty one. Raises CommandError."""
     extra = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     found = [each.result for each in run_together(commands(runs, processes, limit, folder, epochs), folder, extra)]
     seconds = statistics.mean(each["epoch_seconds"] for each in found)

@@ -24,14 +24,14 @@ VALIDATION_FRACTION, SPLIT_SEED = 0.2, 42
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is trained."""
+    """How much to train."""
 
     epochs: int
-    limit: int | None = None  # use only the first so many images; None: all
+    limit: int | None = None  # number of images to use, from the first; None: all
 
     @property
     def validation_images(self) -> int:
-        return math.ceil(VALIDATION_FRACTION * (self.limit or IMAGES))  # as scikit-learn counts
+        return math.ceil(VALIDATION_FRACTION * (self.limit or IMAGES))  # rounded up, as in scikit-learn
 
     @property
     def train_images(self) -> int:
@@ -39,22 +39,22 @@ class Settings:
 
     @property
     def steps(self) -> int:
-        """Of an epoch, a partial last one included."""
+        """Steps per epoch, including a partial last one."""
         return math.ceil(self.train_images / BATCH)
 
     @property
     def arguments(self) -> list[str]:
-        """For the programs of this package."""
+        """Arguments for the programs of this package."""
         return ["--epochs", str(self.epochs), *([] if self.limit is None else ["--limit", str(self.limit)])]
 
     @property
     def overrides(self) -> list[str]:
-        """For the command line of fashion_sweep."""
+        """Overrides for the command line of fashion_sweep."""
         return [f"epochs={self.epochs}", *([] if self.limit is None else [f"data.limit={self.limit}"])]
 
 
 def quantity(optimizer: str, dropout: float) -> str:
-    """The name under which the final val_accuracy of a run is kept: val_accuracy_adam_0.3."""
+    """The name under which the final val_accuracy of a run is recorded: val_accuracy_adam_0.3."""
     return f"val_accuracy_{optimizer}_{dropout:g}"
 
 

@@ -13,7 +13,7 @@ from fashion_sweep.storage.provenance import git_state
 
 PACKAGES = ("tensorflow", "keras", "hydra-core", "hydra-joblib-launcher", "numpy", "fashion-sweep")
 SPEED_VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
-"""Environment variables that change how fast TensorFlow is: shown where they are set."""
+"""Environment variables that change how fast TensorFlow is: shown if they are set."""
 
 
 def described() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Runs the commands that are timed, each in processes of its own, and says what they cost."""
+"""Runs the commands to be timed, each in its own processes, and measures their cost."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from typing import IO, Any
 SCRIPTS = Path(__file__).parents[1]
 LAST_LINES = 15
 """Lines of a failed command's output that are shown."""
-PATIENCE_S = 300
-"""The longest wait of a process for those that it is timed together with."""
+WAIT_TIMEOUT_S = 300
+"""The longest time that a process waits for those that are timed together with it."""
 
 
 class CommandError(Exception):
-    """A command that is timed has failed. The text is for people: the command, its exit code, its last lines."""
+    """A timed command has failed. The message has the command, its exit code and the last lines of its output."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a command that ended with exit code 0 has cost."""
+    """The cost of a command that ended with exit code 0."""
 
-    seconds: float  # from its start to its end, as a clock on the wall shows them
+    seconds: float  # wall time
     cpu_seconds: float  # of it and of the processes that it waited for
     peak_mb: float  # resident memory of the largest of these processes, in MiB
     output: str  # stdout
 
     @property
     def result(self) -> dict[str, Any]:
-        """What a program of this package found: it prints JSON as its last line."""
+        """The result of a program of this package, which prints JSON as its last line."""
         found: dict[str, Any] = json.loads(self.output.strip().splitlines()[-1])
         return found
 
@@ -59,14 +59,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run(command: Sequence[str], folder: Path) -> Finished:
-    """Run a command in a folder. Raises CommandError where it fails."""
+    """Run a command in a folder. Raises CommandError if it fails."""
     return run_together([command], folder)[0]
 
 
 def run_together(
     commands: Sequence[Sequence[str]], folder: Path, extra: Mapping[str, str] | None = None
 ) -> list[Finished]:
-    """Run commands at the same time; extra: environment variables. Raises CommandError where one fails."""
+    """Run commands at the same time; extra: environment variables. Raises CommandError if one fails."""
     with ExitStack() as stack:
         children = [_Child(stack, command, folder, environment(extra)) for command in commands]
         try:
@@ -86,7 +86,7 @@ class _Child:
         self.process = subprocess.Popen(command, stdout=self.out, stderr=self.err, cwd=folder, env=env)
 
     def finished(self) -> Finished:
-        """Wait for it, and see what it took."""
+        """Wait for the process and return its cost."""
         _, status, usage = os.wait4(self.process.pid, 0)
         seconds = time.perf_counter() - self.started
         self.process.returncode = os.waitstatus_to_exitcode(status)
@@ -96,7 +96,7 @@ class _Child:
         return Finished(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit, _text(self.out))
 
     def end(self) -> None:
-        """Do not leave it behind, where another one failed or Ctrl-C came."""
+        """Stop the process if it is still running, after another one failed or Ctrl-C."""
         if self.process.returncode is None:
             self.process.terminate()
             self.process.wait()
@@ -118,7 +118,7 @@ def _failure(command: Sequence[str], code: int, output: str) -> str:
 
 
 def shown(command: Sequence[str], folder: Path | None = None) -> str:
-    """A command as a reader may repeat it; folder: what is called FOLDER in it."""
+    """A command that a reader can repeat; folder: replaced by FOLDER in it."""
     words = ["python" if word == sys.executable else word for word in command]
     text = shlex.join(words if folder is None else [word.replace(str(folder), "FOLDER") for word in words])
     return f"PYTHONPATH=scripts {text}" if "-m benchmarks." in text else text
@@ -127,11 +127,11 @@ def shown(command: Sequence[str], folder: Path | None = None) -> str:
 def wait_for_others(folder: Path, stage: str, number: int, count: int) -> None:
     """Return when all of ``count`` processes have called this with the same stage. number: of this one, from 0.
 
-    Raises TimeoutError where one does not come.
+    Raises TimeoutError if one does not.
     """
     (folder / f"{stage}.{number}").touch()
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + WAIT_TIMEOUT_S
     while not all((folder / f"{stage}.{other}").exists() for other in range(count)):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{stage}: not all of {count} processes came within {PATIENCE_S} s")
+            raise TimeoutError(f"{stage}: not all of {count} processes were ready within {WAIT_TIMEOUT_S} s")
         time.sleep(0.002)

@@ -24,12 +24,12 @@ class Results:
     samples: Sequence[Sample]
 
     def values(self, line: str, quantity: str) -> list[float]:
-        """Of every repeat that has one."""
+        """The values of every repeat that has one."""
         found = [sample.values.get(quantity) for sample in self.samples if sample.line == line]
         return [value for value in found if value is not None]
 
     def median(self, line: str, quantity: str) -> float | None:
-        """Over the repeats; None where nothing was measured."""
+        """The median over the repeats; None if nothing was measured."""
         values = self.values(line, quantity)
         return statistics.median(values) if values else None
 
@@ -47,20 +47,20 @@ class Results:
         return None if not own or other is None else other / own
 
     def mean_of_medians(self, line: str, quantities: Sequence[str]) -> float | None:
-        """None unless every quantity was measured."""
+        """The mean of the medians; None unless every quantity was measured."""
         medians = [self.median(line, quantity) for quantity in quantities]
         known = [value for value in medians if value is not None]
         return statistics.mean(known) if known and len(known) == len(medians) else None
 
     def missing(self, line: str) -> str:
-        """Why repeats of a line are missing, each reason once; empty where none is."""
+        """Why repeats of a line are missing, each reason once; empty if none is."""
         reasons = [sample.missing for sample in self.samples if sample.line == line and sample.missing]
         return "; ".join(dict.fromkeys(reasons))
 
 
 @dataclass(frozen=True)
 class Target:
-    """What was set as a goal, beside what was measured."""
+    """A target and the measurement to compare with it."""
 
     text: str
     bound: float
@@ -77,7 +77,7 @@ class Target:
 
 
 def targets(results: Results, *, on_gpu: bool = False) -> list[Target]:
-    """Set for two cores, six runs and 20 epochs. on_gpu: F ran on one, and has no floor here."""
+    """The targets, set for two cores, six runs and 20 epochs. on_gpu: F ran on a GPU, which has no floor here."""
     floor, ours = results.median("floor", "run_epoch_seconds"), results.median("F", "run_epoch_seconds")
     share = None if floor is None or not ours or on_gpu else floor / ours
     seconds = "run_epoch_seconds"
@@ -91,7 +91,7 @@ def targets(results: Results, *, on_gpu: bool = False) -> list[Target]:
 
 
 def number(value: float) -> str:
-    """Three digits that count, without an exponent where people do not expect one."""
+    """Three significant digits, with an exponent only for very small numbers."""
     if abs(value) >= 100:  # noqa: PLR2004
         return f"{value:.0f}"
     return f"{value:#.3g}".rstrip(".") if abs(value) >= 0.001 or not value else f"{value:.2e}"  # noqa: PLR2004

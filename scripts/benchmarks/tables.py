@@ -33,7 +33,7 @@ class Benchmark:
 
 
 def markdown(benchmark: Benchmark) -> str:
-    """The whole page."""
+    """The whole page as markdown."""
     results = benchmark.results
     parts = [
         "# Benchmarks",
@@ -137,8 +137,10 @@ def _targets(benchmark: Benchmark) -> str:
         for target in targets(benchmark.results, on_gpu=benchmark.on_gpu)
     ]
     is_full = benchmark.settings == Settings(20)
-    asked = "" if is_full else "\n\nThe targets are for 20 epochs of all images, which these are not."
-    asked += " With one epoch there is no steady state: it counts." if benchmark.settings.epochs == 1 else ""
+    asked = "" if is_full else "\n\nThe targets are for 20 epochs of all images, which this is not."
+    asked += (
+        " With one epoch there is no steady state, so the first epoch counts." if benchmark.settings.epochs == 1 else ""
+    )
     return f"## Targets\n\n{table(['target', 'asked for', 'measured', ''], rows)}{asked}"
 
 

@@ -1,1 +1,1 @@
-"""What scripts/reproduce_notes.py is made of: the notes' experiments as data, their sweeps, tables and figures."""
+"""The parts of scripts/reproduce_notes.py: the notes' experiments as data, their sweeps, tables and figures."""

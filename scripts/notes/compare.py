@@ -1,4 +1,4 @@
-"""The notes' numbers against replicates of ours: pure functions of frames."""
+"""Compares the notes' numbers with our replicates: pure functions of frames."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Comparison:
 
     row: Row
     measure: str  # a key of MEASURES
-    ours: tuple[float, ...]  # one a replicate that completed
-    epochs: tuple[int, ...] = ()  # that these runs took, ascending; none for what knows no epochs
+    ours: tuple[float, ...]  # one per completed replicate
+    epochs: tuple[int, ...] = ()  # run by these runs, ascending; empty for a trainer without epochs
 
     @property
     def reported(self) -> Reported:
@@ -33,7 +33,7 @@ class Comparison:
 
     @property
     def span(self) -> tuple[float, float]:
-        """The range of values that the notes' text stands for."""
+        """The range of values that round to the printed number."""
         if isinstance(self.reported, tuple):
             return self.reported
         margin = 0 if self.measure in EPOCHS else PRINTED
@@ -53,7 +53,7 @@ class Comparison:
 
     @property
     def distance(self) -> float | None:
-        """How far the notes' number lies above (+) or below (-) our interval; 0: inside; None: there is none."""
+        """How far the notes' number is above (+) or below (-) our interval; 0: inside; None: no interval."""
         if self.interval is None:
             return None
         return max(0.0, self.span[0] - self.interval[1]) + min(0.0, self.span[1] - self.interval[0])
@@ -61,7 +61,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Trend:
-    """What curves come to, one number a replicate each."""
+    """Summary numbers of a curve, one per replicate."""
 
     curve: Curve
     best_epoch: tuple[float, ...]  # of the lowest val_loss
@@ -74,7 +74,7 @@ def prediction_interval(values: Sequence[float], level: float = LEVEL) -> tuple[
     """Where one more value of the same normal distribution falls with probability ``level``: mean, less and plus
     t((1 + level) / 2, n - 1) * s * sqrt(1 + 1/n). (Hahn and Meeker, Statistical Intervals, 1991, chapter 4.)
 
-    None for fewer than two values, which tell no spread.
+    None for fewer than two values, which have no spread.
     """
     count = len(values)
     if count < 2:  # noqa: PLR2004
@@ -122,11 +122,11 @@ def counts(epochs: pd.Series[int]) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Restoration:
-    """What the restored models of an experiment's runs came to."""
+    """How the restored models of an experiment's runs perform."""
 
     what: Restored
     accuracies: tuple[float, ...]  # val_accuracy of the restored models
-    same: int  # of them have the figures that were recorded
+    same: int  # number of them with the recorded loss and accuracy
 
 
 def _values(column: pd.Series[float]) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Figures of the notes' numbers and curves, in the look of the reports."""
+"""Figures of the notes' numbers and curves, in the style of the reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = {"accuracy": ("last_accuracy", "last_val_accuracy", "best_val_accuracy")
 def intervals(comparisons: Sequence[Comparison]) -> Figure | None:
     """Our replicates with their prediction interval, and the notes' number, for every number; a panel for each kind.
 
-    None where there is nothing to draw.
+    None if there is nothing to draw.
     """
     known = [each for each in comparisons if each.ours]
     groups = {kind: [each for each in known if each.measure in names] for kind, names in KINDS.items()}
@@ -50,7 +50,7 @@ def intervals(comparisons: Sequence[Comparison]) -> Figure | None:
 def curves(shown: Sequence[Curve], sweeps: Mapping[str, Sweep]) -> Figure | None:
     """Training and validation loss by epoch: mean over replicates, and one standard deviation to either side.
 
-    A panel for each curve, titled with what the notes say of it. None where there is nothing to draw.
+    One panel per curve, titled with what the notes say about it. None if there is nothing to draw.
     """
     points = [(each, _points(each, sweeps[each.experiment])) for each in shown if each.experiment in sweeps]
     points = [(curve, rows) for curve, rows in points if not rows.empty]
@@ -72,7 +72,7 @@ def curves(shown: Sequence[Curve], sweeps: Mapping[str, Sweep]) -> Figure | None
 
 
 def stopping(counted: Mapping[str, Mapping[int, int]]) -> Figure | None:
-    """How many runs stopped after, and were best in, each epoch. None where there is nothing to draw."""
+    """How many runs stopped after, and were best in, each epoch. None if there is nothing to draw."""
     if not any(counted.values()):
         return None
     epochs = [epoch for counts in counted.values() for epoch in counts]
@@ -124,7 +124,7 @@ def _points(curve: Curve, sweep: Sweep) -> pd.DataFrame:
 
 def _draw_curve(axes: Axes, rows: pd.DataFrame) -> None:
     colours = {"loss": TRAIN, "val_loss": VALIDATION}
-    marker = "o" if rows["epoch"].nunique() == 1 else None  # a line of one point would not be seen
+    marker = "o" if rows["epoch"].nunique() == 1 else None  # a line of one point would be invisible
     sns.lineplot(
         rows, x="epoch", y="value", hue="metric", palette=colours, errorbar="sd", marker=marker, legend=False, ax=axes
     )

@@ -1,4 +1,4 @@
-"""Everything that tables, figures and the page are made of, and the sentences that they share."""
+"""The data behind the tables, the figures and the page, and the sentences that they share."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ DIFFERENCES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has been reproduced."""
+    """The results of a reproduction."""
 
     command: str
-    written: str  # the day
+    written: str  # the date
     seeds: int
     overrides: Sequence[str]
     sweeps: Mapping[str, Sweep]  # experiment -> its sweep
     restorations: Sequence[Restoration]
-    seconds: float  # of this call
+    seconds: float  # duration of this call
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
@@ -40,7 +40,7 @@ class Outcome:
 
     @cached_property
     def trends(self) -> list[Trend]:
-        """What every curve of the notes whose experiment is here comes to."""
+        """Summaries of every curve of the notes whose experiment is here."""
         return [trend(each, self.sweeps[each.experiment].runs) for each in CURVES if each.experiment in self.sweeps]
 
     @property
@@ -59,7 +59,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """How many of the notes' numbers lie inside, and how many would not by chance."""
+        """How many of the notes' numbers are inside, and how many would be outside by chance."""
         known = [each.distance for each in self.comparisons if each.distance is not None]
         inside, total = sum(distance == 0 for distance in known), len(known)
         if not total:
@@ -71,7 +71,7 @@ class Outcome:
 
     @property
     def outside(self) -> list[str]:
-        """A line for each number of the notes that lies outside."""
+        """A line for each number of the notes that is outside."""
         return [_outside(each) for each in self.comparisons if each.distance]
 
     @property
@@ -93,7 +93,7 @@ class Outcome:
 
     @property
     def stopping(self) -> dict[str, dict[int, int]]:
-        """What is counted of the runs that stop early: name -> epoch -> number of runs."""
+        """Counts over the runs that stop early: name -> epoch -> number of runs."""
         if STOPPED not in self.sweeps:
             return {}
         runs = self.sweeps[STOPPED].runs
@@ -101,7 +101,7 @@ class Outcome:
 
     @property
     def provenance(self) -> dict[str, list[str]]:
-        """What the runs were made from and with: heading -> its distinct values; not the machine's name."""
+        """Where the runs come from: heading -> its distinct values; not the machine's name."""
         records = [record for sweep in self.sweeps.values() for record in sweep.records]
         return provenance([replace(record, device={**record.device, "host": None}) for record in records])
 
@@ -112,7 +112,7 @@ def number(each: Comparison, value: float) -> str:
 
 
 def reported(each: Comparison) -> str:
-    """The notes' number as they have it."""
+    """The notes' number as printed."""
     if isinstance(each.reported, tuple):
         return f"{each.reported[0]:g} to {each.reported[1]:g}"
     return f"{each.reported:g}" if each.measure in EPOCHS else f"{each.reported:.4f}"
@@ -129,7 +129,7 @@ def interval(each: Comparison) -> str:
 
 
 def place(each: Comparison) -> str:
-    """Where the notes' number lies."""
+    """Where the notes' number is relative to our interval."""
     if each.distance is None:
         return "-"
     if each.distance == 0:
@@ -138,7 +138,7 @@ def place(each: Comparison) -> str:
 
 
 def epochs(each: Comparison) -> str:
-    """How many epochs our runs took."""
+    """How many epochs our runs have."""
     first, last = each.epochs[:1], each.epochs[-1:]
     return " to ".join(str(count) for count in dict.fromkeys((*first, *last))) or "-"
 
@@ -157,12 +157,12 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 
 def mean(values: Sequence[float]) -> float:
-    """NaN of none."""
+    """The mean; NaN without values."""
     return sum(values) / len(values) if values else math.nan
 
 
 def duration(seconds: float) -> str:
-    """Seconds, or minutes where there are many."""
+    """A duration in seconds, or in minutes if it is long."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"  # noqa: PLR2004
 
 

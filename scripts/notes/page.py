@@ -1,4 +1,4 @@
-"""The figures as files, and one page that holds them and the tables; nothing in it is fetched from anywhere."""
+"""The figures as files, and one page that holds them and the tables; the page loads nothing else."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def write(found: Outcome, output: Path) -> Path:
 
 
 def _pictures(found: Outcome, output: Path) -> Iterator[Picture]:
-    """Draw and save every figure that there is something for."""
+    """Draw and save every figure that there is data for."""
     overfitting = [each for each in CURVES if each.what in OVERFITTING]
     falling = [each for each in CURVES if each.what not in OVERFITTING]
     replicates = "Lines are means over replicates, bands one standard deviation to either side."

@@ -1,4 +1,4 @@
-"""What the lecture notes report, as data: which runs of ours each of their numbers is to be held against."""
+"""What the lecture notes report, as data: which of our runs to compare each of their numbers with."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Row:
-    """One training of the notes, and what they report of it."""
+    """One training run of the notes, and what they report about it."""
 
     what: str
     experiment: str
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Curve:
-    """A training whose curves the notes show, and what they say of them."""
+    """A training run whose curves the notes show, and what they say about them."""
 
     what: str
     says: str
@@ -59,7 +59,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Restored:
-    """Files from which a run's model can be restored, and the epoch whose figures it must then have."""
+    """Files from which a run's model can be restored, and the epoch whose metrics it must then have."""
 
     experiment: str
     file: str
@@ -136,7 +136,7 @@ CURVES = (
 )
 
 OVERFITTING = ("RMSprop", "Adam", "Adam, dropout 0.3")
-"""Curves in the order in which, as the notes have it, they overfit: most first."""
+"""Curves ordered by how much they overfit according to the notes, most first."""
 
 RESTORED = (
     Restored("notes_saving", "last.weights.h5", "last"),
@@ -146,4 +146,4 @@ RESTORED = (
 )
 
 STOPPED = "notes_early_stopping"
-"""The experiment whose runs end when they no longer get better."""
+"""The experiment with early stopping."""

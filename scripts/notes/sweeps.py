@@ -1,4 +1,4 @@
-"""Runs an experiment of the notes as a sweep, by the command line that a user types, and reads what it left."""
+"""Runs an experiment of the notes as a sweep, with the command line that a user would type, and reads its folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from notes.rows import Experiment, Restored
 
 @dataclass(frozen=True)
 class Sweep:
-    """An experiment's sweep as its folder has it."""
+    """An experiment's sweep, read from its folder."""
 
     experiment: Experiment
     folder: Path
@@ -34,11 +34,11 @@ class Sweep:
     runs: pd.DataFrame  # the completed ones: see analysis.collect
     histories: pd.DataFrame
     records: list[RunRecord]  # of the completed ones
-    missing: list[str]  # what became of the others
+    missing: list[str]  # status and reason of the others
 
 
 class SweepError(UserError):
-    """A sweep's command said that nothing could be trained, or was interrupted."""
+    """A sweep's command could not train anything, or was interrupted."""
 
     def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)
@@ -53,9 +53,9 @@ def arguments(experiment: Experiment, count: int, folder: Path, overrides: Seque
 
 
 def train(words: Sequence[str]) -> None:
-    """Run the command; what it prints goes where ours goes. Runs that fail are left to ``read``.
+    """Run the command, with our stdout and stderr. Failed runs are left to ``read``.
 
-    Raises SweepError where nothing was trained or it was interrupted.
+    Raises SweepError if nothing was trained or it was interrupted.
     """
     code = subprocess.run([sys.executable, *words], check=False).returncode
     if code not in (0, 1):
@@ -63,12 +63,12 @@ def train(words: Sequence[str]) -> None:
 
 
 def read(experiment: Experiment, count: int, folder: Path, words: Sequence[str]) -> Sweep:
-    """What the folder holds of the command's runs; others that an earlier command left there do not count."""
+    """Read the command's runs from the folder; runs of earlier commands are ignored."""
     collected = collect([folder])
     planned = [run.run for run in SweepDir(folder).read_plan()[1]]
     runs = summarize(collected.runs, collected.histories)
     runs = runs[runs["run"].isin(planned)]
-    if experiment.replicated in runs:  # no column where there is one value
+    if experiment.replicated in runs:  # there is no column for a single value
         runs = runs[runs[experiment.replicated].isin(list(experiment.replicates(count)))]
     done = runs[runs["status"] == Status.COMPLETED.value]
     others = runs[runs["status"] != Status.COMPLETED.value]
@@ -99,7 +99,7 @@ def restored(sweep: Sweep, what: Restored) -> Restoration:
 
 
 def seconds(records: Sequence[RunRecord]) -> float:
-    """For how long any of these runs was in training, by the clock: runs at the same time count once."""
+    """Wall time during which any of these runs was training; simultaneous runs count once."""
     spans = sorted((_time(record.started), _time(record.ended)) for record in records)
     total, until = 0.0, 0.0
     for begin, end in spans:
@@ -113,11 +113,11 @@ def _time(text: str | None) -> float:
 
 
 def _quoted(text: str) -> str:
-    """A value as Hydra's command line takes it."""
+    """A value quoted for Hydra's command line."""
     return text if re.fullmatch(r"[\w./-]+", text) else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def shown(words: Sequence[str]) -> str:
-    """A command for readers, who have other folders than this machine: of absolute paths, only the last part."""
+    """A command for readers on other machines: absolute paths are reduced to their last part."""
     text = shlex.join(["python", *words]).replace(str(Path.cwd()) + os.sep, "")
     return re.sub(r"(?<![\w.])/[^\s'\"]*/", ".../", text)

@@ -41,7 +41,7 @@ def numbers(found: Outcome) -> tuple[list[str], Rows]:
 
 
 def curves(found: Outcome) -> tuple[list[str], Rows]:
-    """Heads and rows of what the curves come to."""
+    """Heads and rows of the curves' summaries."""
     heads = ["what", "the notes say", "epoch of lowest val_loss", "lowest val_loss", "rise to the last epoch"]
     rows = [
         [
@@ -65,7 +65,7 @@ def stopping(found: Outcome) -> tuple[list[str], Rows]:
 
 
 def restoring(found: Outcome) -> tuple[list[str], Rows]:
-    """Heads and rows of what restored models came to."""
+    """Heads and rows of the restored models' results."""
     heads = ["experiment", "restored from", "val_accuracy, mean ± sd", "equal to what was recorded"]
     rows = [
         [
@@ -107,12 +107,12 @@ def markdown(found: Outcome) -> str:
 
 
 def _section(heading: str, *parts: str) -> list[str]:
-    """A section, or nothing where its first part is empty."""
+    """A section, or nothing if its first part is empty."""
     return [f"## {heading}", *(part for part in parts if part)] if parts[0] else []
 
 
 def _table(heads: Sequence[str], rows: Rows) -> str:
-    """A markdown table; empty where there are no rows."""
+    """A markdown table; empty if there are no rows."""
     lines = [heads, ["---"] * len(heads), *rows] if rows else []
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
