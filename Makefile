@@ -8,7 +8,7 @@ ARGS ?=
 # Byte code is written at installation, so that no command pays for it (TensorFlow loads twice as fast with it).
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help sweep smoke test coverage lint format faults bench wheel clean
+.PHONY: help sweep smoke test check matrix coverage lint format faults bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -21,6 +21,17 @@ smoke: $(VENV)/ready ## a tiny sweep on made-up images, done in seconds; ARGS="K
 
 test: lint ## lint, types and all tests; ARGS="-k NAME ..." for some
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+
+check: lint ## lint, types and the fast tests, before each commit
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not slow and not training" $(ARGS)
+
+matrix: ## the fast tests on every Python of the range that is at hand (python3.10 to python3.13)
+	@for version in 3.10 3.11 3.12 3.13; do \
+	  python=$$(command -v python$$version) || { echo "Python $$version: not here"; continue; }; \
+	  $(MAKE) --no-print-directory PYTHON=$$python VENV=.venv/matrix/$$version .venv/matrix/$$version/ready-dev \
+	    && .venv/matrix/$$version/bin/python -m pytest --quiet --numprocesses=auto --dist=worksteal \
+	      -m "not slow and not training" $(ARGS) || exit 1; \
+	done
 
 coverage: $(VENV)/ready-dev ## all tests, and which branches they take
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)
