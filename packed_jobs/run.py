@@ -11,7 +11,7 @@ import functools
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from hydra.core.utils import JobReturn, run_job
@@ -93,9 +93,9 @@ class _Pack:
             sys.setrecursionlimit(limit)
 
     def _open(self, level: int) -> None:
-        """Open the job of this level and those after it, train them all, close it."""
+        """Open the job of this level and those after it, run them all, close it."""
         if level == len(self.jobs):
-            self._train()
+            self._run_opened()
             return
         job = self.jobs[level]
         config = job.load_config()
@@ -128,9 +128,9 @@ class _Pack:
             if isinstance(handler, logging.FileHandler):
                 self.logs.setdefault(handler.baseFilename, (handler, set()))[1].add(number)
 
-    def _train(self) -> None:
+    def _run_opened(self) -> None:
         jobs = list(self.opened.values())
-        with self._all_logs():
+        with self._all_logs() if len(self.jobs) > 1 else nullcontext():
             if len(jobs) > 1:
                 log.info("%d jobs run together: %s", len(jobs), ", ".join(f"#{job.number}" for job in jobs))
             self.results = dict(zip(self.opened, self._results(jobs), strict=True))

@@ -40,7 +40,7 @@ def note(folder: str, name: str, text: str = "") -> int:
 
 
 def act(config: DictConfig) -> Any:
-    """Do what ``do`` says: a call of one of the functions below, or return its value."""
+    """Call the function below that ``do`` names, or return its value."""
     folder = HydraConfig.get().runtime.output_dir
     tries = note(folder, "tries", str(os.getpid()))
     return deeds[config.do](tries) if config.do in deeds else config.do
@@ -76,7 +76,7 @@ def sleep_long(_tries: int) -> None:
 
 
 def sleep_deaf(_tries: int) -> None:
-    """Sleep, whatever is said."""
+    """Sleep, and ignore interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     note(HydraConfig.get().runtime.output_dir, "asleep")
     time.sleep(60)

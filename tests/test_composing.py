@@ -97,6 +97,7 @@ LINES = [
     "hydra.job.env_copy=[NO_SUCH_VARIABLE]", "hydra/job_logging=disabled", "hydra/job_logging=none_such",
     "hydra.job.config.override_dirname.exclude_keys=[seed]", "hydra.job.config.override_dirname.kv_sep=~",
     "hydra={verbose:true}", "+hydra_like=1", "hydra.searchpath=[pkg://none.such]", "hydra.overrides.task=[x]",
+    "hydra.overrides.hydra=[x]",
     "+seed=1",
     "save=null", "model=null", "~model", "callbacks=[none,checkpoint]", "optimizer.learning_rate=1e-3", "save='none'",
 ]  # fmt: skip
@@ -267,7 +268,7 @@ class Typed:
     missing: list[int] = MISSING  # type: ignore[assignment]
 
 
-LONG = "a long line: with signs # and \u00e9, and words enough that it is folded, or not, wherever it stands, twice"
+LONG = "a long line: with signs # and \u00e9, and words enough that it is folded, or not, wherever it is, twice"
 
 
 @pytest.mark.parametrize("value", [1, 1.0, True, "1", "true", None, "???", "${hydra.a}", "a\nb", " c ", "", 1e-7, LONG])

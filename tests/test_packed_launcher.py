@@ -119,9 +119,9 @@ def test_jobs_with_one_key_train_together(launch: Callable[..., Launch]) -> None
 def test_each_job_of_a_pack_has_a_log_of_its_own(launch: Callable[..., Launch]) -> None:
     batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
     batch("+do=x +group=g", "+do=raise +group=g")
-    said = [[line.rpartition("] - ")[2] for line in lines(batch.folder, job, "app.log")] for job in (0, 1)]
-    assert said[0] == ["2 jobs run together: #0, #1", "to all", "to job 0", "Job #0 ended"]
-    assert said[1] == ["2 jobs run together: #0, #1", "to all", "to job 1", "Job #1 failed", "ValueError: job 1"]
+    logged = [[line.rpartition("] - ")[2] for line in lines(batch.folder, job, "app.log")] for job in (0, 1)]
+    assert logged[0] == ["2 jobs run together: #0, #1", "to all", "to job 0", "Job #0 ended"]
+    assert logged[1] == ["2 jobs run together: #0, #1", "to all", "to job 1", "Job #1 failed", "ValueError: job 1"]
 
 
 def test_callbacks_and_environment_hold_for_each_job_of_a_pack(launch: Callable[..., Launch]) -> None:

@@ -21,7 +21,7 @@ UNPICKLING = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "t
 
 
 def nodes() -> Iterator[tuple[str, ast.AST]]:
-    """File and node of all that the source says."""
+    """File and node of every statement and expression of the source."""
     folders = ("fashion_sweep", "packed_jobs", "hydra_plugins", "scripts")
     for path in (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))):
         yield from ((path.relative_to(ROOT).as_posix(), node) for node in ast.walk(ast.parse(path.read_text())))

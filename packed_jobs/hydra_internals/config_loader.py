@@ -98,7 +98,8 @@ class FastConfigLoader(ConfigLoaderImpl):
         late = [_is_late(o, overrides) and _is_value(o, is_group) for o in overrides]
         config = self._base(config_name, [o for o, is_late in zip(overrides, late, strict=True) if not is_late])
         self._apply_overrides_to_config(list(compress(overrides, late)), config)
-        _describe(config, overrides)
+        _list_late(config, overrides, late)
+        _describe(config, [o for o in overrides if not o.is_hydra_override()])
         return config
 
     def _parse(self, line: str) -> Override:
@@ -121,8 +122,8 @@ class FastConfigLoader(ConfigLoaderImpl):
         key = (config_name, version.getbase(), *lines)
         if key not in self._bases:
             config = super().load_configuration(config_name, lines, RunMode.RUN)
-            for override in overrides:
-                _lines(config, override).pop()
+            for _ in (o for o in overrides if not o.is_hydra_override()):
+                config.hydra.overrides.task.pop()
             self._bases[key] = config
         return clone(self._bases[key])
 
@@ -136,10 +137,9 @@ def _is_late(override: Override, overrides: Sequence[Override]) -> bool:
     """Whether an override may be applied after those of the hydra node: one of the task, or the folder's name where
     nothing else touches its node.
     """
-    if not override.is_hydra_override():
-        return True
-    same_node = [o for o in overrides if o.key_or_group in ("hydra.sweep", SUBDIR)]
-    return override.key_or_group == SUBDIR and all(map(_sets_subdir, same_node))
+    if override.key_or_group != SUBDIR:
+        return not override.is_hydra_override()
+    return all(_sets_subdir(o) for o in overrides if o.key_or_group in ("hydra.sweep", SUBDIR))
 
 
 def _sets_subdir(override: Override) -> bool:
@@ -152,16 +152,23 @@ def _is_value(override: Override, is_group: Callable[[str], bool]) -> bool:
     return isinstance(override.value(), dict) or not is_group(override.key_or_group)
 
 
-def _lines(config: DictConfig, override: Override) -> Any:
-    """The list in the hydra node that records an override of its kind."""
-    return config.hydra.overrides.hydra if override.is_hydra_override() else config.hydra.overrides.task
+def _list_late(config: DictConfig, overrides: Sequence[Override], late: Sequence[bool]) -> None:
+    """Add the overrides of the hydra node that were applied late to its list of them, each at its position."""
+    given = [(o, is_late) for o, is_late in zip(overrides, late, strict=True) if o.is_hydra_override()]
+    if not any(is_late for _, is_late in given):
+        return
+    lines = config.hydra.overrides.hydra
+    before = len(lines) - sum(not is_late for _, is_late in given)  # set by an override of the list itself
+    for position, (override, is_late) in enumerate(given, before):
+        if is_late:
+            lines.insert(position, override.input_line)
 
 
-def _describe(config: DictConfig, overrides: Sequence[Override]) -> None:
-    """Write into the hydra node what Hydra derives from the overrides, the environment and the current folder."""
+def _describe(config: DictConfig, task: Sequence[Override]) -> None:
+    """Write into the hydra node what Hydra derives from the task's overrides, environment and current folder."""
     hydra = config.hydra
-    for override in overrides:
-        _lines(config, override).append(override.input_line)
+    for override in task:
+        hydra.overrides.task.append(override.input_line)
     if hydra.job.env_copy:
         with open_dict(hydra):
             for name in hydra.job.env_copy:
@@ -171,8 +178,5 @@ def _describe(config: DictConfig, overrides: Sequence[Override]) -> None:
         hydra.runtime.cwd = cwd
     dirname = hydra.job.config.override_dirname
     hydra.job.override_dirname = get_overrides_dirname(
-        [o for o in overrides if not o.is_hydra_override()],
-        list(dirname.exclude_keys),
-        dirname.item_sep,
-        dirname.kv_sep,
+        list(task), list(dirname.exclude_keys), dirname.item_sep, dirname.kv_sep
     )
