@@ -23,14 +23,14 @@ test: lint ## lint, types and all tests; ARGS="-k NAME ..." for some
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 check: lint ## lint, types and the fast tests, before each commit
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not slow and not training" $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not slow and not medium" $(ARGS)
 
 matrix: ## the fast tests on every Python of the range that is at hand (python3.10 to python3.13)
 	@for version in 3.10 3.11 3.12 3.13; do \
 	  python=$$(command -v python$$version) || { echo "Python $$version: not here"; continue; }; \
 	  $(MAKE) --no-print-directory PYTHON=$$python VENV=.venv/matrix/$$version .venv/matrix/$$version/ready-dev \
 	    && .venv/matrix/$$version/bin/python -m pytest --quiet --numprocesses=auto --dist=worksteal \
-	      -m "not slow and not training" $(ARGS) || exit 1; \
+	      -m "not slow and not medium" $(ARGS) || exit 1; \
 	done
 
 coverage: $(VENV)/ready-dev ## all tests, and which branches they take

@@ -73,8 +73,7 @@ class Task:
         from fashion_sweep.training.train import train
 
         sys.path[:0] = [folder for folder in self.import_path if folder not in sys.path]
-        hydra = HydraConfig.instance().cfg
-        assert isinstance(hydra, DictConfig)
+        hydra: Any = HydraConfig.get()
         [record] = train([self._spec(config, hydra)])
         if _stops_the_sweep(record, hydra):
             raise RunFailedError(f"{record.run} failed: {record.reason}")
@@ -100,7 +99,7 @@ class Task:
         records = train([replace(job.payload, own_log=job.own_log) for job in jobs])
         return [
             RunFailedError(f"{record.run} failed: {record.reason}")
-            if _stops_the_sweep(record, job.hydra)
+            if _stops_the_sweep(record, job.hydra.hydra)
             else _value(record)
             for job, record in zip(jobs, records, strict=True)
         ]
@@ -109,13 +108,13 @@ class Task:
         """Record a run that could not do so itself: its process died, or it never began."""
         from fashion_sweep.training.train import lost
 
-        spec = job.payload or self._spec(job.config, job.hydra)
+        spec = job.payload or self._spec(job.config, job.hydra.hydra)
         lost(spec, Status.INTERRUPTED if reason.startswith("interrupted") else Status.FAILED, reason)
 
     def _spec(self, config: DictConfig, hydra: DictConfig) -> RunSpec:
         """The planned spec of a job; one made of its config where it was not planned, or was in another process."""
         pin_now(self.now)
-        planned = self._planned.get(tuple(_overrides(hydra.hydra)))
+        planned = self._planned.get(tuple(_overrides(hydra)))
         return replace(planned or run_spec.spec_in_job(config, hydra), code=self.code)
 
     def _settled(self, config: DictConfig) -> RunSpec:
@@ -134,7 +133,7 @@ def _overrides(hydra: DictConfig) -> list[str]:
 
 def _stops_the_sweep(record: RunRecord, hydra: DictConfig) -> bool:
     """Whether the launcher is to hear of a failed run: it has no other way to know when to stop."""
-    return record.status is Status.FAILED and bool(hydra.hydra.launcher.get("fail_fast"))
+    return record.status is Status.FAILED and bool(hydra.launcher.get("fail_fast"))
 
 
 def _value(record: RunRecord) -> float:

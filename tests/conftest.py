@@ -47,8 +47,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(fault_table.FaultTable(path))
 
 
+MEDIUM = {
+    f"test_{name}"
+    for name in ("batch", "composing", "composition", "evaluation", "experiments", "figures", "lanes", "measuring",
+                 "packed_launcher", "planned_sweeper", "report", "report_command", "reproduction", "models")
+}  # fmt: skip
+"""Test modules that start processes, or try so much that it takes a second and more."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        trains = "make_spec" in getattr(item, "fixturenames", ())
+        if trains or item.path.stem in MEDIUM:
+            item.add_marker(pytest.mark.medium)
         for mark in item.iter_markers("fault"):
             item.user_properties.append(("fault", mark.args[0]))
             item.add_marker(pytest.mark.slow)

@@ -106,7 +106,10 @@ def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command,
         (["optimizer=sdg"], "fashion-sweep: optimizer=sdg: no such choice; choose one of adagrad, adam,"),
         (["-m", "optimizer.learning_rate=0.1,-1"], "fashion-sweep: 1 of 2 grid points are wrong, nothing was trained:"),
         (["--config-dir", "nowhere"], "fashion-sweep: --config-dir nowhere: there is no such folder"),
-        (["--cfg", "job", "epochs=abc"], "Error merging override epochs=abc"),
+        (
+            ["--cfg", "job", "epochs=abc"],
+            "fashion-sweep: epochs=abc: Value 'abc' of type 'str' could not be converted to Integer",
+        ),
     ],
 )
 def test_a_wrong_command_is_answered_at_once_and_leaves_nothing(command, tmp_path, arguments, text):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import planning
 import pytest
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
@@ -39,7 +40,7 @@ def specs(folder: Path, *overrides: str) -> list[RunSpec]:
 
 
 def planned(*overrides: str, images: tuple[str, ...] = TINY, multirun: bool = True) -> plan.Plan:
-    return plan.make_plan(Request([*images, *overrides], app.CONF, "config", None, multirun))
+    return planning.planned(Request([*images, *overrides], app.CONF, "config", None, multirun))
 
 
 def problem(*overrides: str) -> str:
@@ -116,7 +117,7 @@ def test_float_images_are_taken_as_they_are_and_integers_divided_by_255():
 
 def test_settings_of_networks_are_no_part_of_a_run():
     grid = planned("model=logistic", "optimizer=sgd,adam", "epochs=1,2", "seed=0,1", "save=none", "batch_size=8")
-    assert len(grid.points) == 8
+    assert len(grid.specs) == 8
     [run] = grid.runs
     assert sorted(run.config) == ["data", "model", "plan", "resume", "retry", "summary", "trainer"]
     assert run.choices == {"model": "logistic", "trainer": "cross_validation", "data": "synthetic"}
@@ -152,7 +153,7 @@ def test_settings_of_its_own_are():
             ["model=logistic", "data.limit=45"],
             "a class has 4 images, too few for trainer.folds=5, with data.limit=45",
         ),
-        (["model=logistic", "~trainer"], "trainer: Missing mandatory value: trainer"),
+        (["model=logistic", "~trainer"], "trainer: a value is required; give trainer=VALUE"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -172,8 +173,8 @@ def test_any_other_classifier_of_scikit_learn_can_be_named(tmp_path):
         "defaults:\n  - override /trainer@_global_.trainer: cross_validation\n"
         "_target_: sklearn.tree.DecisionTreeClassifier\nmax_depth: 3\n"
     )
-    grid = plan.make_plan(Request([*TINY, "model=tree"], app.CONF, "config", tmp_path / "conf", False))
-    [point] = grid.points
+    grid = planning.planned(Request([*TINY, "model=tree"], app.CONF, "config", tmp_path / "conf", False))
+    [point] = grid.specs
     [record] = train([RunSpec(tmp_path / "run", point.config, point.choices, point.overrides, point.identity)])
     assert (record.status, record.parameters) == (Status.COMPLETED, None)
     assert 0.2 < record.last["val_accuracy"] < 1
@@ -234,7 +235,7 @@ def test_a_sweep_of_nothing_else_has_a_report(command, tmp_path):
 
 
 def test_on_fashion_mnist_it_is_far_from_chance_and_has_7850_parameters(tmp_path):
-    [point] = planned("model=logistic", "data.limit=3000", "model.max_iter=5", images=()).points
+    [point] = planned("model=logistic", "data.limit=3000", "model.max_iter=5", images=()).specs
     [record] = train([RunSpec(tmp_path / "run", point.config, point.choices, point.overrides, point.identity)])
     assert record.parameters == 7_850
     assert 0.7 < record.last["val_accuracy"] < 0.85

@@ -14,8 +14,13 @@ import sweeping
 from fashion_sweep.storage.run_dir import RunDir
 
 ROOT = Path(__file__).parents[1]
-PIPES = ("packed_jobs/program.py", "packed_jobs/returns.py", "packed_jobs/task.py")
-"""Where what a process has sent to its own lanes, or they to it, is unpickled from memory."""
+PIPES = (
+    "packed_jobs/hydra_internals/session.py",
+    "packed_jobs/program.py",
+    "packed_jobs/returns.py",
+    "packed_jobs/task.py",
+)
+"""Where a process unpickles from memory what it has pickled itself, or what its lanes have sent."""
 
 UNPICKLING = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "torch")
 

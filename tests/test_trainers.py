@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import faulty_trainer
@@ -70,7 +71,7 @@ def test_a_wrong_node_is_a_config_error(node, problem):
 @pytest.mark.parametrize("trainer", ["compiled", "fit"])
 def test_trainers_of_networks_refuse_classifiers_and_too_few_images(make_spec, trainer):
     check(make_spec(f"trainer={trainer}").config)
-    with pytest.raises(DataError, match="1 images are too few for a training and a validation side"):
+    with pytest.raises(DataError, match="1 images are too few for a training and a validation set"):
         check({**(config := make_spec(f"trainer={trainer}").config), "data": {**config["data"], "limit": 1}})
     with pytest.raises(ConfigError) as caught:
         check(make_spec("model=logistic", f"trainer={trainer}").config)
@@ -108,7 +109,9 @@ def test_a_class_of_ones_own_may_be_a_trainer(make_spec):
 
 
 def test_a_trainer_that_cannot_be_made_costs_its_own_runs_alone(make_spec):
-    bad = make_spec("~trainer", "+trainer={_target_: faulty_trainer.Nothing, los: 1}", folder="bad")
+    node = {"_target_": "faulty_trainer.Nothing", "los": 1}
+    bad = make_spec("save=none", folder="bad")
+    bad = replace(bad, config={**bad.config, "trainer": node})
     good = make_spec("trainer._target_=faulty_trainer.nothing", "save=none", folder="good")
     assert [record.status for record in train([bad, good])] == [Status.FAILED, Status.COMPLETED]
     assert RunDir(bad.folder).read_record().reason.startswith("trainer faulty_trainer.Nothing cannot be made: ")

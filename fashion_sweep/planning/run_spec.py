@@ -39,7 +39,7 @@ def _run_name(*, _root_: DictConfig) -> str:
     """What ``${run_name:}`` is: a mark while a spec is made; else the name, for sweepers that choose runs late."""
     if _settling.get() or "trainer" not in _root_:  # Hydra's node alone is shown by --cfg hydra
         return RUN_NAME
-    return _name(settle(_root_), _given(_overrides(_root_)))
+    return _name(settle(_root_), ())
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,7 @@ class SweepFolders:
     def name(self, settled: Settled) -> str:
         """The name of a run's folder. Raises ConfigError for one that leads elsewhere or that another run has."""
         known = self.existing.get(settled.identity)
-        keys = [key for key in self.swept if key not in NOT_IN_IDENTITY] or _given(settled.overrides)
-        name = known or settled.place.replace(RUN_NAME, _name(settled, keys))
+        name = known or settled.place.replace(RUN_NAME, _name(settled, self.swept))
         if name in ("", ".", "..", "code", "report") or name.startswith(".") or "/" in name or "\0" in name:
             raise ConfigError(f"hydra.sweep.subdir is {name!r}, expected a plain name for a new folder in the sweep's")
         if self._taken.setdefault(name, settled.identity) != settled.identity:
@@ -128,14 +127,14 @@ def spec_of(settled: Settled, folder: Path, config: DictConfig) -> RunSpec:
 def spec_in_job(config: DictConfig, hydra: DictConfig) -> RunSpec:
     """The spec of a run that was not planned, made in its job.
 
-    config: what the task function gets; hydra: what HydraConfig has, with the folder of the run. Raises ConfigError or
-    DataError for what is wrong with it.
+    config: what the task function gets; hydra: what HydraConfig.get() gives, with the folder of the run.
+    Raises ConfigError or DataError for what is wrong with it.
     """
     whole = config.copy()
     with open_dict(whole):
-        whole.hydra = hydra.hydra.copy()
+        whole.hydra = hydra.copy()
     OmegaConf.set_readonly(whole.hydra, False)
-    return spec_of(settle(whole), Path(str(hydra.hydra.runtime.output_dir)), whole)
+    return spec_of(settle(whole), Path(str(hydra.runtime.output_dir)), whole)
 
 
 def _overrides(config: DictConfig) -> list[str]:
@@ -144,17 +143,21 @@ def _overrides(config: DictConfig) -> list[str]:
     return [str(line) for line in found] if isinstance(found, list) else []
 
 
-def _given(overrides: Sequence[str]) -> list[str]:
-    """The keys that overrides set: choices, then values, each sorted, so that their order changes no name."""
-    keys = {line.lstrip("+~").partition("=")[0].partition("@")[0] for line in overrides}
-    return sorted(keys - set(NOT_IN_IDENTITY), key=lambda key: ("." in key, key))
+def _name(settled: Settled, swept: Sequence[str]) -> str:
+    """A legible name: of the swept keys, or of all that were given where none of them is used.
 
-
-def _name(settled: Settled, keys: Sequence[str]) -> str:
+    Choices come first, then values, each sorted, so that the order of overrides changes no name.
+    """
+    given = [line.lstrip("+~").partition("=")[0].partition("@")[0] for line in settled.overrides]
+    keys = _used(settled, swept) or _used(settled, given)
     shown = settled.hidden.in_config(settled.config)
-    used = [key for key in keys if key in settled.choices or key.partition(".")[0] in settled.config]
-    values = {key: settled.choices.get(key, constraints.lookup(shown, key)) for key in used}
+    values = {key: settled.choices.get(key, constraints.lookup(shown, key)) for key in keys}
     return run_name(values, settled.identity)
+
+
+def _used(settled: Settled, keys: Sequence[str]) -> list[str]:
+    used = {key for key in keys if key in settled.choices or key.partition(".")[0] in settled.config}
+    return sorted(used - set(NOT_IN_IDENTITY), key=lambda key: ("." in key, key))
 
 
 def _filled(value: Any, marks: Mapping[str, str]) -> Any:

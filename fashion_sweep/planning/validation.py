@@ -46,7 +46,8 @@ def _is_ours(config: Mapping[str, Any]) -> bool:
 def _incomplete(values: Mapping[str, Any]) -> Iterator[str]:
     """Groups that were taken out or replaced by something that names no function, and datasets without a split."""
     for group in GROUPS:
-        if not isinstance(values.get(group), Mapping) or "_target_" not in values[group]:
+        node = values.get(group)
+        if node != "???" and (not isinstance(node, Mapping) or "_target_" not in node):
             yield f"{group}: expected a choice of the group or a node with a _target_; give {group}=CHOICE"
     node = values.get("data")
     if isinstance(node, Mapping):
