@@ -33,7 +33,7 @@ def words(*arguments: str) -> list[str]:
 def environment(**more: str) -> dict[str, str]:
     """Such that the command finds the modules of tests, and nothing of this process's TensorFlow settings."""
     mine = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
-    return mine | {"PYTHONPATH": str(HERE)} | more
+    return mine | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent)))} | more
 
 
 def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:

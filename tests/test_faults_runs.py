@@ -133,7 +133,7 @@ def edit(tmp_path) -> Callable[[], None]:
 @fault("a config or code file edited while the sweep runs")
 @pytest.mark.parametrize("launcher", ["packed", "basic"])
 def test_files_that_are_edited(tmp_path, seen, edit, launcher):
-    own = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(tmp_path)])}
+    own = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), str(tmp_path)])}
     lanes = ["hydra.launcher.lanes=1"] if launcher == "packed" else ["hydra/launcher=basic"]
     grid = ["-m", "--config-dir", "mine", "model=wide", "seed=0,1,2", *TINY, "callbacks=none", "save=none", "epochs=2",
             "+callbacks.wait={_target_: faulty.Wait, path: go}", IN_S, *lanes]  # fmt: skip

@@ -23,8 +23,6 @@ from packed_jobs.hydra_internals.job_return import result_of
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("packed_jobs", "hydra_plugins", "fashion_sweep")
-EXCEPTIONS = {"fashion_sweep/config/redaction.py"}
-"""Files that still use private names; to be emptied."""
 STATE = {"_content", "_metadata", "_parent", "_flags_cache", "_val", "_return_value", "_instances", "_resolvers"}
 """Attributes that instances have, and their classes have not."""
 
@@ -82,7 +80,7 @@ def test_private_names_are_used_in_one_place_alone() -> None:
     files = {path.relative_to(ROOT).as_posix(): path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))}
     found = {name: private_uses(path.read_text()) for name, path in files.items() if "hydra_internals" not in name}
     used = {name: uses for name, uses in found.items() if uses}
-    assert {name: uses for name, uses in used.items() if name not in EXCEPTIONS} == {}
+    assert used == {}
 
 
 def test_the_installed_versions_are_those_written_for() -> None:

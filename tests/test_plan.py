@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -262,7 +265,7 @@ def broken(input_shape):
 def test_a_model_of_your_own_is_built_before_anything_is_trained(tmp_path, monkeypatch):
     (tmp_path / "my_nets.py").write_text(NETS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
     (tmp_path / "model").mkdir()
     for name in ("linear", "logits", "ten", "nothing", "broken"):
         (tmp_path / "model" / f"{name}.yaml").write_text(f"_target_: my_nets.{name}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -217,7 +218,7 @@ def test_no_file_in_a_sweeps_folder_contains_the_value(command, tmp_path):
         "-m", "seed=0,1", "data=npz", "data.path=${oc.env:TOKEN}.npz", "optimizer.learning_rate=${oc.env:RATE}",
         "+callbacks.leaky._target_=leaky.Leaky", "+callbacks.leaky.token=${oc.env:TOKEN}",
         "+callbacks.leaky.fails=${seed}", "epochs=2", "hydra.sweep.dir=s", "hydra.verbose=true",
-        TOKEN=TOKEN, RATE="0.0125", PYTHONPATH=str(tmp_path),
+        TOKEN=TOKEN, RATE="0.0125", PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])]),
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert TOKEN not in done.stdout + done.stderr

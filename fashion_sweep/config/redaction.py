@@ -18,7 +18,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, OmegaConf
+from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, Node, OmegaConf
 from omegaconf.resolvers import oc
 
 Path = tuple[Any, ...]
@@ -30,10 +30,16 @@ SHORTEST = 4
 COMMON = ("true", "false", "none", "null")
 """Values that are not secret and occur in ordinary text."""
 
+
+def _read(node: Node) -> Any:
+    """The value of a node that is in no config yet."""
+    return DictConfig({"value": node})["value"]
+
+
 _TYPES: Mapping[str, Callable[[str], Any]] = {
-    "int": lambda text: IntegerNode(text)._value(),
-    "float": lambda text: FloatNode(text)._value(),
-    "bool": lambda text: BooleanNode(text)._value(),
+    "int": lambda text: _read(IntegerNode(text)),
+    "float": lambda text: _read(FloatNode(text)),
+    "bool": lambda text: _read(BooleanNode(text)),
 }
 """Types that a placeholder names, and how OmegaConf parses them from text."""
 

@@ -16,7 +16,6 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -28,14 +27,10 @@ from fashion_sweep.planning.request import Request
 from fashion_sweep.planning.run_spec import Settled, SweepFolders, settle, spec_of
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import PlannedRun
-from packed_jobs.hydra_internals.session import Session, grid
+from packed_jobs.hydra_internals.session import Session, grid, is_listed
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
 """What Hydra raises for a config that cannot be composed; some of its own checks raise plain Python errors."""
-
-GRID_SWEEPERS = ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
-                 "hydra_plugins.planned_sweeper.sweeper.PlannedSweeper")  # fmt: skip
-"""Sweepers whose runs are known before they start."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +100,7 @@ def _sweep(main: _Grid, others: Sequence[_Grid]) -> Plan:
     config = main.master()
     folder = Path(str(config.hydra.sweep.dir))
     _settle_folder(config, folder)
-    if not main.is_listed(config):
+    if not is_listed(config):
         return Plan([], folder, config, True, [main.lines])
     grids = [*((each, each.master()) for each in others), (main, config)]
     for _, master in grids:
@@ -206,11 +201,6 @@ class _Grid:
             del config.hydra.overrides.task[: len(first)]
         _check_launcher(config)
         return config
-
-    def is_listed(self, config: DictConfig) -> bool:
-        """Whether the sweeper goes through a grid. config: the sweep's."""
-        kind = get_class(str(config.hydra.sweeper._target_))
-        return f"{kind.__module__}.{kind.__qualname__}" in GRID_SWEEPERS
 
     def swept(self, config: DictConfig) -> list[str]:
         """The keys that have several values."""

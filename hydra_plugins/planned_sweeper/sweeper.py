@@ -39,6 +39,8 @@ class PlannedSweeperConf:
 class PlannedSweeper(Sweeper):
     """Launches jobs that are planned already, without expanding the grid and composing each job once more."""
 
+    is_grid = True  # as the basic sweeper expands it; a program that plans jobs asks for this
+
     def __init__(self, max_batch_size: Optional[int], params: Optional[Dict[str, str]] = None) -> None:
         require_positive("hydra.sweeper", max_batch_size=max_batch_size)
         self.max_batch_size, self.params = max_batch_size, params

@@ -28,6 +28,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, configure_log, env_override, run_job
 from hydra.main import main
 from hydra.types import HydraContext, RunMode, TaskFunction
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from packed_jobs.hydra_internals.config_loader import FastConfigLoader
@@ -175,6 +176,12 @@ def as_job(config: DictConfig, output_dir: str) -> Iterator[None]:
             yield
     finally:
         instance.cfg = before
+
+
+def is_listed(config: DictConfig) -> bool:
+    """Whether the sweeper of a config goes through a grid that ``grid`` expands, and does not search."""
+    kind = get_class(str(config.hydra.sweeper._target_))
+    return kind is BasicSweeper or getattr(kind, "is_grid", False) is True
 
 
 def grid(overrides: Sequence[Override]) -> list[list[str]]:
