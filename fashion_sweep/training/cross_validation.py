@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from hydra.utils import get_method
 
-from fashion_sweep.config import constraints, targets
+from fashion_sweep.config import targets
 from fashion_sweep.data.dataset import Dataset, one_line
 from fashion_sweep.errors import ConfigError, DataError
 from fashion_sweep.storage import provenance
@@ -80,30 +80,6 @@ class CrossValidation(Trainer):
         for job in jobs:
             with running([job]):
                 _run(job, self._folds)
-
-
-# What planning and the command line still use; to be replaced by the methods of ``trainer_of(config)``.
-UNUSED = CrossValidation.unused_keys
-
-
-def is_cross_validated(config: Mapping[str, Any]) -> bool:
-    """Whether a resolved config asks for a cross-validation."""
-    return bool(constraints.lookup(config, "trainer._target_") == "fashion_sweep.baseline.cross_validation")
-
-
-def used(config: dict[str, Any]) -> dict[str, Any]:
-    """A resolved config without the keys that its trainer does not use."""
-    return {key: value for key, value in config.items() if not (key in UNUSED and is_cross_validated(config))}
-
-
-def check(config: Mapping[str, Any], dataset: Dataset) -> None:
-    """``CrossValidation.check``."""
-    CrossValidation(folds=config["trainer"]["folds"]).check(config, dataset)
-
-
-def summary(config: Mapping[str, Any], dataset: Dataset) -> str:
-    """``CrossValidation.summary``."""
-    return CrossValidation(folds=config["trainer"]["folds"]).summary(config, dataset)
 
 
 def _tried(config: Mapping[str, Any], dataset: Dataset) -> Any:

@@ -70,13 +70,3 @@ def importing(path: Path | None) -> Iterator[None]:
         logging.getLogger("tensorflow").handlers.clear()
     if is_first and "tensorflow" in sys.modules:
         gc.freeze()  # Keras collects garbage before each model, and would search these libraries for it: 0.2 s a run
-
-
-def trainer(name: str, log: Path | None) -> None:
-    """Import what the trainer of this dotted name needs. To be replaced by ``trainer_of(config).warm_up()``."""
-    from hydra.utils import get_method
-
-    with importing(log):
-        found: Any = get_method(name)
-    if hasattr(found, "warm_up"):
-        found.warm_up(None)

@@ -30,9 +30,8 @@ def pack_key(config: Mapping[str, Any]) -> str | None:
 def cost(config: Mapping[str, Any]) -> float:
     """How long a run may take, relative to others on the same data: its steps times a guess at the work of one."""
     model = config["model"]
-    if "epochs" not in config:  # until planning asks the trainer
-        return 500.0 * (model.get("max_iter") or 100)
     units = [size for value in model.values() if isinstance(value, list) for size in value if isinstance(size, int)]
-    windows = float(model.get("kernel_size") or 1) ** 2 * (10 if "filters" in model else 1)
+    kernel = model.get("kernel_size")  # which may be anything in a user's own model
+    windows = (kernel**2 if isinstance(kernel, int) else 1) * (10 if "filters" in model else 1)
     steps: float = config["epochs"] * (1 / config["batch_size"] + 1 / 100)
     return steps * (100 + sum(units) * windows)
