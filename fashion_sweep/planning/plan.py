@@ -124,6 +124,8 @@ class _Grid:
     def __init__(self, session: Session, request: Request, lines: Sequence[str]) -> None:
         self.session, self.request = session, request
         self.overrides = self._last_choices(self._parse(lines))
+        for each in self.overrides:
+            _check_params(each)
         self.lines = _lines(self.overrides)
         self.single: DictConfig | None = None
         self.is_sweep = request.multirun or self._asks_for_a_sweep()
@@ -232,7 +234,7 @@ class _Grid:
     def _spec(self, master: DictConfig, lines: list[str], number: int, folders: SweepFolders) -> RunSpec:
         compose = lambda: self.session.compose_job(master, lines, number)  # noqa: E731
         config = self._explained(compose, lines)
-        _check_hydra_node(config, master, lines)
+        self._check_hydra_node(config, master, lines)
         settled = self._settled(config, lines, is_sweep=True)
         name = folders.name(settled)
         spec = spec_of(settled, folders.folder / name, config)
@@ -243,6 +245,19 @@ class _Grid:
         for asked in (lines, [*lines, place]):  # by other sweepers, and by ours
             self.session.loader.plan(asked, config)
         return spec
+
+    def _check_hydra_node(self, config: DictConfig, master: DictConfig, lines: Sequence[str]) -> None:
+        """Raise ConfigError where a swept choice changes what a sweep has only one of: launcher, sweeper, grid."""
+        for node in ("launcher", "sweeper"):
+            own, common = (OmegaConf.to_container(each.hydra[node], resolve=False) for each in (config, master))
+            if own == common:
+                continue
+            what = "a launcher of its own" if node == "launcher" else "a grid of its own (hydra.sweeper)"
+            swept = [line for line in lines if line.partition("=")[0] in self.swept(master)]
+            raise ConfigError(
+                f"{' '.join(swept)} brings {what}, which a sweep over such choices would leave out; "
+                f"sweep over one of them at a time"
+            )
 
     def _settled(self, config: DictConfig, lines: Sequence[str], *, is_sweep: bool) -> Settled:
         settled: Settled = self._explained(lambda: settle(config, is_sweep=is_sweep), lines)
@@ -289,23 +304,18 @@ class _Grid:
         return ConfigError(hydra_errors.composition(error, lines, lambda some: self._compose([*hydra, *some])))
 
 
+def _check_params(override: Override) -> None:
+    """Raise ConfigError for a grid that is given as one value: Hydra takes it only from a config file."""
+    value = override.value()
+    if override.key_or_group == "hydra.sweeper.params" and isinstance(value, dict):
+        keys = " ".join(f"{key}={each}" for key, each in value.items())
+        raise ConfigError(f"{override.input_line}: on the command line, give the swept keys themselves: -m {keys}")
+
+
 def _check_launcher(config: DictConfig) -> None:
     wrong = constraints.problems({"hydra": {"launcher": config.hydra.launcher}})
     if wrong:
         raise ConfigError("; ".join(wrong))
-
-
-def _check_hydra_node(config: DictConfig, master: DictConfig, lines: Sequence[str]) -> None:
-    """Raise ConfigError where a swept choice changes what a sweep has only one of: launcher, sweeper and its grid."""
-    for node in ("launcher", "sweeper"):
-        own, common = (OmegaConf.to_container(each.hydra[node], resolve=False) for each in (config, master))
-        if own == common:
-            continue
-        what = f"hydra.{node}" if node == "launcher" else "a grid of its own (hydra.sweeper)"
-        raise ConfigError(
-            f"{' '.join(lines)}: brings {what}, which a sweep over such choices would leave out; "
-            f"sweep over one of them at a time, or give it on the command line"
-        )
 
 
 def _check_free(spec: RunSpec) -> None:

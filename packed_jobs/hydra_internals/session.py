@@ -181,7 +181,9 @@ def as_job(config: DictConfig, output_dir: str) -> Iterator[None]:
 def is_listed(config: DictConfig) -> bool:
     """Whether the sweeper of a config goes through a grid that ``grid`` expands, and does not search."""
     kind = get_class(str(config.hydra.sweeper._target_))
-    return kind is BasicSweeper or getattr(kind, "is_grid", False) is True
+    # By name: Hydra executes a plugin's module anew when it scans it, and then there are two classes.
+    is_basic = (kind.__module__, kind.__qualname__) == (BasicSweeper.__module__, BasicSweeper.__qualname__)
+    return is_basic or getattr(kind, "is_grid", False) is True
 
 
 def grid(overrides: Sequence[Override]) -> list[list[str]]:
