@@ -25,7 +25,7 @@ from fashion_sweep.storage import provenance
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.record import METRICS, Status
 from fashion_sweep.training.job import Job, running
-from fashion_sweep.training.trainer import Trainer
+from fashion_sweep.training.trainer_base import Trainer
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from fashion_sweep.data import split
 from fashion_sweep.errors import ConfigError
 from fashion_sweep.training import native_output, packing
 from fashion_sweep.training.engines import default_engine
-from fashion_sweep.training.trainer import Trainer
+from fashion_sweep.training.trainer_base import Trainer
 
 if TYPE_CHECKING:
     from fashion_sweep.data.dataset import Dataset

@@ -1,0 +1,49 @@
+"""What a trainer is.
+
+A trainer answers questions about a config before any run starts, in a process that imports no compute library, and
+trains runs later. So the modules of trainers import TensorFlow, Keras and scikit-learn only in the methods that need
+them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fashion_sweep.data.dataset import Dataset
+    from fashion_sweep.training.job import Job
+
+
+class Trainer(ABC):
+    """How runs are trained. Made by calling the class with the keys of the config's ``trainer`` node."""
+
+    tries_models: bool = False
+    """Whether ``summary`` builds a model of the user's own, so that a wrong one is found before the first run."""
+    unused_keys: tuple[str, ...] = ()
+    """Top-level keys of the config that do not affect its runs: two configs that differ only in them are one run."""
+
+    @abstractmethod
+    def check(self, config: Mapping[str, Any], dataset: Dataset) -> None:
+        """Raise ConfigError or DataError if this trainer cannot train the config on the dataset."""
+
+    def pack_key(self, config: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - for subclasses
+        """Runs with equal keys may be trained together; None if the run has to be trained alone."""
+        return None
+
+    @abstractmethod
+    def cost(self, config: Mapping[str, Any]) -> float:
+        """How long a run may take, relative to other runs on the same data; any unit, greater than 0."""
+
+    @abstractmethod
+    def summary(self, config: Mapping[str, Any], dataset: Dataset) -> str:
+        """A description of the model, without a final newline: what ``summary=true`` prints and model.txt holds."""
+
+    @abstractmethod
+    def warm_up(self) -> None:
+        """Import everything that takes seconds."""
+
+    @abstractmethod
+    def train(self, jobs: Sequence[Job]) -> None:
+        """Train runs whose configs have the same ``trainer`` node, and record what becomes of each."""
