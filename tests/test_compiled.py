@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from fixture_types import MakeSpec
 
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
@@ -21,6 +24,8 @@ from fashion_sweep.training.engines.tensorflow import stacking
 from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs, scales, thresholds
 from fashion_sweep.training.job import Job
 from fashion_sweep.training.train import train
+
+Nets = Callable[[str], tuple[str, str]]
 
 EPOCHS = 3
 BATCH = ("trainer=compiled", f"epochs={EPOCHS}", "batch_size=48")  # of 256 images: five whole batches and one of 16
@@ -98,7 +103,7 @@ CASES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=" ".join)
-def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec, case):
+def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec: MakeSpec, case: tuple[str, ...]) -> None:
     tolerance = TOLERANCE["rmsprop" if "rmsprop" in case[0] else "default"]
     has_dropout = any(word.startswith(("model.dropout", "model=cnn")) for word in case)
     varied = VARIED[case[0].partition("=")[2]] if case[0].startswith("optimizer=") else {}
@@ -122,7 +127,7 @@ def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec, ca
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_without_dropout_model_fit_gives_the_same_numbers(make_spec, optimizer):
+def test_without_dropout_model_fit_gives_the_same_numbers(make_spec: MakeSpec, optimizer: str) -> None:
     words = ("epochs=4", "batch_size=48", f"optimizer={optimizer}", "seed=7")
     ours, keras_own = (
         make_spec(*words, "trainer=compiled", folder="ours"),
@@ -197,7 +202,7 @@ def own(num_classes):
 
 
 @pytest.fixture
-def nets(tmp_path, monkeypatch):
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nets]:
     (tmp_path / "own_nets.py").write_text(NETS)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield lambda name: ("~model", f"+model={{_target_: own_nets.{name}}}")
@@ -205,7 +210,7 @@ def nets(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_every_layer_with_a_stacking_rule_is_what_keras_makes_of_it(make_spec, nets):
+def test_every_layer_with_a_stacking_rule_is_what_keras_makes_of_it(make_spec: MakeSpec, nets: Nets) -> None:
     specs = [make_spec(*BATCH, *nets("layers"), f"seed={seed}", folder=str(seed)) for seed in (5, 6)]
     assert [record.pack for record in train(specs)] == [2, 2]
     assert_close(specs[1], plain_keras(make_spec(*BATCH, *nets("layers"), "seed=6", folder="reference")), 1e-4)
@@ -213,7 +218,7 @@ def test_every_layer_with_a_stacking_rule_is_what_keras_makes_of_it(make_spec, n
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
-def test_tables_of_a_pack_are_what_keras_makes_of_them(make_spec, nets, optimizer):
+def test_tables_of_a_pack_are_what_keras_makes_of_them(make_spec: MakeSpec, nets: Nets, optimizer: str) -> None:
     """The numbers of a pack have another shape for tables: so all that can differ does."""
     words = (*BATCH, *nets("table"), f"optimizer={optimizer}")
     varied = VARIED[optimizer]
@@ -238,7 +243,9 @@ def test_tables_of_a_pack_are_what_keras_makes_of_them(make_spec, nets, optimize
         ("own", "the model is a subclass of its own"),
     ],
 )
-def test_what_cannot_be_stacked_is_trained_alone_and_the_log_says_why(make_spec, nets, caplog, name, why):
+def test_what_cannot_be_stacked_is_trained_alone_and_the_log_says_why(
+    make_spec: MakeSpec, nets: Nets, caplog: pytest.LogCaptureFixture, name: str, why: str
+) -> None:
     caplog.set_level("INFO")
     specs = [make_spec(*BATCH, *nets(name), f"seed={seed}", folder=str(seed)) for seed in (5, 6)]
     records = train(specs)
@@ -251,7 +258,7 @@ def rows(spec: RunSpec) -> list[str]:
     return [line.rpartition(",")[0] for line in RunDir(spec.folder).history.read_text().splitlines()]
 
 
-def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec):
+def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec: MakeSpec) -> None:
     words = ("trainer=compiled", "model.hidden_units=[20]", "model.dropout=0.2", "epochs=12", "optimizer=nesterov")
     stopping = ("callbacks=checkpoint_early_stopping", "callbacks.early_stopping.patience=1")
 
@@ -282,7 +289,7 @@ def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec):
     assert loss == pytest.approx(early[1].best["val_loss"], rel=1e-5)
 
 
-def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec):
+def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec: MakeSpec) -> None:
     words = ("trainer=compiled", "model.hidden_units=[20]", "model.dropout=0.3")
     first, other, again = (
         make_spec(*words, f"seed={seed}", folder=name) for name, seed in zip("abc", (1, 2, 1), strict=True)
@@ -295,7 +302,7 @@ def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec)
     assert rows(first) == rows(again) == rows(anew) != rows(other)
 
 
-def test_a_model_with_random_numbers_of_its_own_does_not_inherit_them(make_spec, nets):
+def test_a_model_with_random_numbers_of_its_own_does_not_inherit_them(make_spec: MakeSpec, nets: Nets) -> None:
     def spec(rate: float, folder: str) -> RunSpec:
         model = f"+model={{_target_: own_nets.noisy, rate: {rate}}}"
         return make_spec("trainer=compiled", "~model", model, folder=folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fault_table import fault
+from fixture_types import Seen
 from html_page import Page
 from sweeping import TINY, children, log_of, records, run, script, started, statuses, table, until
 
@@ -24,7 +25,7 @@ PACKED = ("hydra.launcher.lanes=1", "hydra.launcher.pack_size=4")
 
 
 @fault("a loss that is NaN or infinite")
-def test_a_run_that_diverges_in_a_pack(tmp_path, seen):
+def test_a_run_that_diverges_in_a_pack(tmp_path: Path, seen: Seen) -> None:
     grid = [*TINY, "optimizer=sgd", "epochs=4", "hydra.launcher.lanes=1"]
     done = run(tmp_path, "-m", "optimizer.learning_rate=0.1,0.2,1e30,0.05", *grid, "hydra.launcher.pack_size=4", IN_S)
     assert done.returncode == 1, done.stderr
@@ -59,7 +60,7 @@ TOO_LARGE = (
 
 
 @fault("out of memory in a pack")
-def test_a_pack_that_is_too_large(tmp_path, seen):
+def test_a_pack_that_is_too_large(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", *TOO_LARGE, "data=synthetic", "model=cnn", "callbacks=none", "save=none",
                "optimizer=sgd", "epochs=1", *PACKED, IN_S)  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -91,7 +92,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (OSError(errno.EIO, "Input/output error"), "OSError: [Errno 5] Input/output error"),
     ],
 )  # fmt: skip
-def test_reasons(error, expected):
+def test_reasons(error: Exception, expected: str) -> None:
     assert failures.reason(error) == expected
 
 
@@ -114,7 +115,7 @@ PARAMETERS = 65 * 5 + 6 * 10
 
 
 @pytest.fixture
-def edit(tmp_path) -> Callable[[], None]:
+def edit(tmp_path: Path) -> Callable[[], None]:
     """What edits a model and its config, which are made in the folder of the test."""
     (tmp_path / "mine" / "model").mkdir(parents=True)
     nets, layers, config = (tmp_path / name for name in ("my_nets.py", "my_layers.py", "mine/model/wide.yaml"))
@@ -132,7 +133,7 @@ def edit(tmp_path) -> Callable[[], None]:
 
 @fault("a config or code file edited while the sweep runs")
 @pytest.mark.parametrize("launcher", ["packed", "basic"])
-def test_files_that_are_edited(tmp_path, seen, edit, launcher):
+def test_files_that_are_edited(tmp_path: Path, seen: Seen, edit: Callable[[], None], launcher: str) -> None:
     own = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), str(tmp_path)])}
     lanes = ["hydra.launcher.lanes=1"] if launcher == "packed" else ["hydra/launcher=basic"]
     grid = ["-m", "--config-dir", "mine", "model=wide", "seed=0,1,2", *TINY, "callbacks=none", "save=none", "epochs=2",
@@ -162,7 +163,7 @@ def test_files_that_are_edited(tmp_path, seen, edit, launcher):
 
 
 @fault("the clock set back")
-def test_a_clock_that_is_set_back(tmp_path, seen):
+def test_a_clock_that_is_set_back(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", "seed=0,1", "+callbacks.clock={_target_: faulty.ClockSetBack}", *TINY, "epochs=3", IN_S)
     assert done.returncode == 0, done.stderr
     sweep = SweepDir(tmp_path / "s")
@@ -186,7 +187,7 @@ def test_a_clock_that_is_set_back(tmp_path, seen):
 
 
 @fault("2,000 runs")
-def test_thousands_of_runs(tmp_path, seen):
+def test_thousands_of_runs(tmp_path: Path, seen: Seen) -> None:
     few, _ = no_op_runs(tmp_path / "few", 100)  # by then the libraries of the report are imported
     many, out = no_op_runs(tmp_path / "many", 2000)
     growth_kb = (many - few) / 1900

@@ -28,7 +28,7 @@ def holder(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_second_owner_gets_an_error_that_names_the_first(tmp_path):
+def test_a_second_owner_gets_an_error_that_names_the_first(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         owner = living_owner(tmp_path)
         assert owner is not None
@@ -41,7 +41,7 @@ def test_a_second_owner_gets_an_error_that_names_the_first(tmp_path):
     assert lines[1].endswith(f"delete {tmp_path / OWNER}")
 
 
-def test_the_folder_of_a_killed_owner_can_be_taken_over(tmp_path):
+def test_the_folder_of_a_killed_owner_can_be_taken_over(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         process.kill()
     assert (tmp_path / OWNER).exists()
@@ -51,7 +51,7 @@ def test_the_folder_of_a_killed_owner_can_be_taken_over(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_process_with_the_pid_of_a_dead_owner_is_not_the_owner(tmp_path):
+def test_another_process_with_the_pid_of_a_dead_owner_is_not_the_owner(tmp_path: Path) -> None:
     with owned(tmp_path):
         text = json.loads((tmp_path / OWNER).read_text())
     (tmp_path / OWNER).write_text(json.dumps(text | {"start": "1"}))
@@ -59,7 +59,9 @@ def test_another_process_with_the_pid_of_a_dead_owner_is_not_the_owner(tmp_path)
 
 
 @pytest.mark.parametrize(("silent_s", "lives"), [(DEAD_AFTER_S / 2, True), (DEAD_AFTER_S + 5, False)])
-def test_an_owner_on_another_machine_is_alive_while_its_heartbeats_are_recent(tmp_path, silent_s, lives):
+def test_an_owner_on_another_machine_is_alive_while_its_heartbeats_are_recent(
+    tmp_path: Path, silent_s: float, lives: bool
+) -> None:
     with owned(tmp_path):
         text = json.loads((tmp_path / OWNER).read_text())
     (tmp_path / OWNER).write_text(json.dumps(text | {"host": "elsewhere"}))
@@ -74,7 +76,7 @@ def test_an_owner_on_another_machine_is_alive_while_its_heartbeats_are_recent(tm
             assert living_owner(tmp_path).host == platform.node()
 
 
-def test_an_owner_sends_heartbeats(tmp_path, monkeypatch):
+def test_an_owner_sends_heartbeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "HEARTBEAT_S", 0.05)
     with owned(tmp_path):
         os.utime(tmp_path / OWNER, (0, 0))
@@ -85,14 +87,14 @@ def test_an_owner_sends_heartbeats(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"host": "x"}'])
-def test_a_damaged_file_does_not_count_as_an_owner(tmp_path, text):
+def test_a_damaged_file_does_not_count_as_an_owner(tmp_path: Path, text: str) -> None:
     (tmp_path / OWNER).write_text(text)
     assert living_owner(tmp_path) is None
     with owned(tmp_path):
         pass
 
 
-def test_only_one_of_many_simultaneous_takeovers_succeeds(tmp_path):
+def test_only_one_of_many_simultaneous_takeovers_succeeds(tmp_path: Path) -> None:
     with owned(tmp_path):
         dead = json.loads((tmp_path / OWNER).read_text()) | {"start": "1"}
     got, refused, barrier = [], [], threading.Barrier(8)
