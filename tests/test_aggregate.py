@@ -1,6 +1,6 @@
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -178,7 +178,7 @@ def test_outlying_accuracies_do_not_stretch_the_axis() -> None:
     st.dictionaries(st.sampled_from("abcd"), st.lists(st.floats(0, 1e6), min_size=1, max_size=5), min_size=1),
     st.sampled_from(["low", "high"]),
 )
-def test_an_axis_always_reaches_the_best_value(runs: dict[str, list[float]], bad_end: str) -> None:
+def test_an_axis_always_reaches_the_best_value(runs: dict[str, list[float]], bad_end: Literal["low", "high"]) -> None:
     low, high = labels.inner_range(curves(**runs), bad_end)
     values = [value for run in runs.values() for value in run]
     assert low <= high

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from fixture_types import Command
+from optional import present
 
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -84,7 +85,7 @@ def test_one_run_and_a_folder_that_holds_another(command: Command, tmp_path: Pat
     done = command(*TINY, "epochs=1", "hydra.run.dir=one run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "Folder: one run"
-    assert RunDir(tmp_path / "one run").read_record().status is Status.COMPLETED
+    assert present(RunDir(tmp_path / "one run").read_record()).status is Status.COMPLETED
     other = command(*TINY, "epochs=1", "seed=1", "hydra.run.dir=one run")
     assert (other.returncode, other.stderr) == (
         2,
@@ -97,7 +98,7 @@ def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command:
     done = command("-m", "optimizer=sgd", "optimizer.learning_rate=0.1,1e30", *TINY, "epochs=2", "hydra.sweep.dir=s")
     assert done.returncode == 1, done.stderr
     assert "diverged: loss became NaN or infinite in epoch 1" in done.stdout
-    assert [run.read_record().status for run in SweepDir(tmp_path / "s").run_dirs()] == [
+    assert [present(run.read_record()).status for run in SweepDir(tmp_path / "s").run_dirs()] == [
         Status.COMPLETED,
         Status.DIVERGED,
     ]
@@ -180,4 +181,4 @@ def test_a_wheel_holds_the_config_and_runs_outside_the_checkout(tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == str(site / "fashion_sweep" / "conf")
-    assert RunDir(only(tmp_path / "outputs" / "runs")).read_record().status is Status.COMPLETED
+    assert present(RunDir(only(tmp_path / "outputs" / "runs")).read_record()).status is Status.COMPLETED

@@ -87,7 +87,7 @@ def test_what_is_an_input_does_not_separate_packs_and_the_rest_does() -> None:
 
 
 def test_an_optimizer_that_is_not_keras_own_has_no_inputs() -> None:
-    class SGD(keras.optimizers.SGD):
+    class SGD(keras.optimizers.SGD):  # type: ignore[misc]
         """Only its name is that of Keras' own."""
 
     assert hyperparameters.names(keras.optimizers.SGD(momentum=0.9)) == ["momentum"]

@@ -13,6 +13,7 @@ import pytest
 from analysis_folders import config, curve, grid, record, run_folder, write_run, write_samples, write_sweep
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from optional import present
 
 from fashion_sweep.analysis.load import collect
 from fashion_sweep.analysis.summary import summarize
@@ -240,7 +241,7 @@ def test_samples_are_found_beside_a_sweep_and_beside_its_runs(tmp_path: Path) ->
     assert collect([tmp_path]).samples is None
     write_samples(sweep)
     assert collect([tmp_path]).samples == sweep.samples
-    assert collect([run_folder(sweep, POINTS[0]).path]).samples.name == sweep.samples.name
+    assert present(collect([run_folder(sweep, POINTS[0]).path]).samples).name == sweep.samples.name
 
 
 def test_a_folder_without_runs_says_what_was_expected(tmp_path: Path) -> None:

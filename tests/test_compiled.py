@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from fixture_types import MakeSpec
+from optional import present
 
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
@@ -119,7 +120,7 @@ def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec: Ma
         spec("d", 3, 0.02, 0.3, 3), spec("e", 4, 0.004, 0.9, 4),
     ]  # fmt: skip
     assert [record.status for record in [*train([alone]), *train(pack)]] == [Status.COMPLETED] * 6
-    assert [RunDir(s.folder).read_record().pack for s in (alone, *pack)] == [1, 5, 5, 5, 5, 5]
+    assert [present(RunDir(s.folder).read_record()).pack for s in (alone, *pack)] == [1, 5, 5, 5, 5, 5]
     expected = plain_keras(spec("reference", 3, 0.004, 0.3))
     assert_close(alone, expected, tolerance)
     assert_close(pack[2], expected, tolerance)
@@ -274,7 +275,7 @@ def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec: MakeSp
     assert [record.pack for record in early + full] == [3] * 6
     assert [record.status for record in early] == [Status.COMPLETED, Status.COMPLETED, Status.DIVERGED]
     assert early[1].epochs_run < 12 == full[1].epochs_run
-    assert early[1].best["epoch"] == early[1].epochs_run - 1
+    assert present(early[1].best)["epoch"] == early[1].epochs_run - 1
     first, second = (make_spec(*words, folder=f"{prefix}0") for prefix in ("early", "full"))
     assert rows(first) == rows(second)  # to the last digit
     assert (
@@ -286,7 +287,7 @@ def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec: MakeSp
         np.testing.assert_array_equal(one, two)
     _, split = loading.load_split(make_spec(*words).config["data"])
     loss, _ = best.evaluate(data_split.scale(split.x_val), split.y_val, verbose=0)
-    assert loss == pytest.approx(early[1].best["val_loss"], rel=1e-5)
+    assert loss == pytest.approx(present(early[1].best)["val_loss"], rel=1e-5)
 
 
 def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec: MakeSpec) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import pytest
 from fixture_types import Compose
+from optional import present
 
 from fashion_sweep import app
 from fashion_sweep.config import schema, targets
@@ -54,7 +55,9 @@ def test_every_choice_composes_and_passes_the_checks(composed: Compose, group: s
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_is_named_in_the_help(group: str, name: str, composed: Compose) -> None:
     template = composed().hydra.help.template
-    found = re.search(rf"^  {group} .*(?:\n    .*)*", template, re.MULTILINE)  # continuation lines are indented further
+    found = present(
+        re.search(rf"^  {group} .*(?:\n    .*)*", template, re.MULTILINE)
+    )  # continuation lines are indented further
     assert name in re.findall(r"\w+", found[0])
 
 

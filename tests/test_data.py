@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from fashion_sweep.data import loading, synthetic_images
 from fashion_sweep.data import split as data_split
+from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.errors import ConfigError, DataError, UserError
 
 SYNTHETIC: dict[str, Any] = {"samples": 200, "image_size": 8, "classes": 10, "noise": 1.0, "seed": 0}
@@ -20,8 +21,8 @@ def node(target: str, **keys: Any) -> dict[str, Any]:
     return {"_target_": target, **keys, **SPLIT}
 
 
-def dataset_of(count: int) -> loading.Dataset:
-    return loading.Dataset(np.arange(count).reshape(count, 1), np.zeros(count, np.int64), ("0",))
+def dataset_of(count: int) -> Dataset:
+    return Dataset(np.arange(count).reshape(count, 1), np.zeros(count, np.int64), ("0",))
 
 
 class TestImport:
@@ -85,13 +86,14 @@ class TestSplit:
 
     def test_is_scikit_learns_with_labels_beside_their_images(self) -> None:
         images, labels = np.arange(10, dtype=np.uint8).reshape(10, 1, 1), np.arange(10)
-        dataset = loading.Dataset(images, labels, tuple("abcdefghij"))
+        dataset = Dataset(images, labels, tuple("abcdefghij"))
         split = data_split.split(dataset, **SPLIT)
         assert split.y_train.tolist() == [5, 0, 7, 2, 9, 4, 3, 6]
         assert split.y_val.tolist() == [8, 1]
         assert split.x_train.ravel().tolist() == split.y_train.tolist()
         assert split.x_val.ravel().tolist() == split.y_val.tolist()
-        assert (split.x_train.dtype, split.y_train.dtype) == (np.uint8, np.int64)
+        assert split.x_train.dtype == np.uint8
+        assert split.y_train.dtype == np.int64
         assert (split.input_shape, split.num_classes) == ((1, 1), 10)
 
     def test_is_made_once_and_cannot_be_written_to(self) -> None:
@@ -175,13 +177,13 @@ class TestSynthetic:
 class TestSamples:
     def test_first_of_each_class_then_second(self) -> None:
         labels = np.array([2, 2, 0, 2, 0, 2, 2])
-        dataset = loading.Dataset(np.arange(7).reshape(7, 1), labels, ("a", "b", "c"))
+        dataset = Dataset(np.arange(7).reshape(7, 1), labels, ("a", "b", "c"))
         images, shown = loading.samples(dataset)
         assert shown.tolist() == [0, 2, 0, 2, 0, 2, 0, 2, 0, 2]
         assert images[:, 0].tolist() == [2, 0, 4, 1, 2, 3, 4, 5, 2, 6]
 
     def test_ten_of_more_than_ten_classes(self) -> None:
-        dataset = loading.Dataset(np.arange(24).reshape(24, 1), np.arange(24) % 12, tuple("abcdefghijkl"))
+        dataset = Dataset(np.arange(24).reshape(24, 1), np.arange(24) % 12, tuple("abcdefghijkl"))
         assert loading.samples(dataset)[1].tolist() == list(range(10))
 
     def test_ten_of_one_image(self) -> None:
@@ -200,12 +202,12 @@ def returns_named(name: str) -> tuple[np.ndarray, list[int], list[str]]:
     return np.zeros((2, 2)), [0, 1], [f"{name}0", "1"]
 
 
-def returns_dataset() -> loading.Dataset:
-    return loading.Dataset(np.zeros((2, 2), np.uint8), np.array([0, 1], np.uint8), ("no", "yes"))
+def returns_dataset() -> Dataset:
+    return Dataset(np.zeros((2, 2), np.uint8), np.array([0, 1], np.uint8), ("no", "yes"))
 
 
-def returns_wrong_dataset() -> loading.Dataset:
-    return loading.Dataset(np.zeros((2, 2), np.uint8), np.array([0, 2]), ("no", "yes"))
+def returns_wrong_dataset() -> Dataset:
+    return Dataset(np.zeros((2, 2), np.uint8), np.array([0, 2]), ("no", "yes"))
 
 
 def returns_text() -> str:

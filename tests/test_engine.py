@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import keras
 import numpy as np
@@ -110,7 +111,7 @@ def test_the_epoch_loop_trains_with_any_engine(make_spec: MakeSpec) -> None:
     jobs, engine = [Job(spec) for spec in specs], Recorded()
     for job in jobs:
         job.start()
-    packed.train(jobs, engine)
+    packed.train(jobs, cast(base.Engine, engine))
     shapes = [(2, 256), (3, 2), (2, 1), (2,)]
     stores = [("store", 0), ("store", 1)]
     assert engine.asked == [("load", 2), ("arrays", 0, shapes), *stores, ("arrays", 3, shapes), *stores]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import pytest
 from fixture_types import Command
+from optional import present
 from planning import make
 
 from fashion_sweep.data import loading
@@ -111,13 +113,14 @@ def trained(folder: Path, name: str, *overrides: str) -> tuple[RunDir, Any]:
 
 def validated(model: keras.Model, run: RunDir) -> tuple[float, float]:
     """Loss and accuracy on the run's validation images."""
-    _, split = loading.load_split(run.read_record().config["data"])
+    _, split = loading.load_split(present(run.read_record()).config["data"])
     model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     loss, accuracy = model.evaluate(data_split.scale(split.x_val), split.y_val, verbose=0)
     return loss, accuracy
 
 
-def recorded(metrics: dict[str, float]) -> tuple[float, float]:
+def recorded(given: Mapping[str, float | None] | None) -> Any:
+    metrics = present(given)
     return pytest.approx((metrics["val_loss"], metrics["val_accuracy"]), rel=1e-5)
 
 

@@ -11,6 +11,7 @@ import keras
 import pytest
 from fault_table import fault
 from fixture_types import Seen
+from optional import present
 from sweeping import TINY, in_namespace, log_of, on_a_disk, run, script, statuses, table, words
 from sweeping import environment as surroundings
 
@@ -43,7 +44,7 @@ def test_a_disk_that_is_full(tmp_path: Path, seen: Seen) -> None:
     assert done.returncode == 1, done.stderr
     assert_told_briefly(done)
     sweep = tmp_path / "kept" / "s"
-    failed, other = [each.read_record() for each in runs_of(sweep)]
+    failed, other = [present(each.read_record()) for each in runs_of(sweep)]
     assert (failed.status, failed.reason) == (Status.FAILED, "disk full")
     assert (other.status, other.epochs_run) == (Status.COMPLETED, 4)
     assert [row["epoch"] for row in runs_of(sweep)[0].read_history()] == [1]
@@ -60,7 +61,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(tmp_path: Path, seen: Seen) -> None
     assert done.returncode == 1, done.stderr
     assert_told_briefly(done)
     sweep = tmp_path / "kept" / "s"
-    failed, other = [each.read_record() for each in runs_of(sweep)]
+    failed, other = [present(each.read_record()) for each in runs_of(sweep)]
     assert (failed.status, failed.reason, failed.epochs_run) == (Status.FAILED, "disk full", 2)
     assert other.status is Status.COMPLETED
     keras.saving.load_model(runs_of(sweep)[0].path / "best.keras", safe_mode=True)
@@ -73,7 +74,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", bad, *TINY, "epochs=6", IN_S)
     assert done.returncode == 1, done.stderr
     [failed] = runs_of(tmp_path / "s")
-    assert (failed.read_record().status, failed.read_record().reason) == (Status.FAILED, "disk full")
+    assert (present(failed.read_record()).status, present(failed.read_record()).reason) == (Status.FAILED, "disk full")
     assert len(failed.read_history()) == 2
     keras.saving.load_model(failed.path / "best.keras", safe_mode=True)
     assert "File too large" in log_of(failed)
@@ -90,7 +91,7 @@ def test_a_disk_that_is_full_at_the_report(tmp_path: Path, seen: Seen) -> None:
     assert told.startswith("fashion-sweep: the report failed (")
     assert "No space left on device" in told
     [only] = runs_of(tmp_path / "kept" / "s")
-    assert only.read_record().status is Status.COMPLETED
+    assert present(only.read_record()).status is Status.COMPLETED
     assert len(only.read_history()) == 3
     seen(f'exit {done.returncode}; "{told.removeprefix("fashion-sweep: ")}"')
 
@@ -207,7 +208,7 @@ def test_a_strange_path(tmp_path: Path, seen: Seen) -> None:
     runs_of(sweep)[1].record.unlink()
     resumed = run(folder, f"resume={hydra_quoted(sweep)}")
     assert resumed.returncode == 0, resumed.stderr
-    assert [each.read_record().status for each in runs_of(sweep)] == [Status.COMPLETED] * 2
+    assert [present(each.read_record()).status for each in runs_of(sweep)] == [Status.COMPLETED] * 2
     report = script(folder, "report", sweep)
     evaluated = script(folder, "evaluate", runs_of(sweep)[0].path)
     assert (report.returncode, evaluated.returncode) == (0, 0), report.stderr + evaluated.stderr
@@ -230,7 +231,7 @@ def test_strange_overrides(tmp_path: Path, seen: Seen) -> None:
     assert made == sorted(planned)
     assert all(re.fullmatch(r"[A-Za-z0-9_.+-]{10,100}", name) for name in planned)
     assert [each.name for each in tmp_path.iterdir()] == ["s"]
-    texts = [each.read_record().config["callbacks"]["note"]["text"] for each in runs_of(sweep)]
+    texts = [present(each.read_record()).config["callbacks"]["note"]["text"] for each in runs_of(sweep)]
     assert texts == ["a/b", "../..", "x=y", "p,q", "new\nline", [1, 2], "/etc/passwd", "$(id) `id` ; é", ""]
-    told = ", ".join(re.search(r"text-(.*)_", name)[1] for name in planned if re.search(r"text-(.*)_", name))
+    told = ", ".join(present(re.search(r"text-(.*)_", name))[1] for name in planned if re.search(r"text-(.*)_", name))
     seen(f"{len(made)} folders, all in the sweep's, as planned: text-... {told}")

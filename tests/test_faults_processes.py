@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fault_table import fault
 from fixture_types import Seen
+from optional import present
 from sweeping import (
     TINY,
     alive,
@@ -42,9 +43,9 @@ def failing(name: str) -> str:
 def test_a_lane_that_is_killed(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", failing("Kill"), *TINY, "epochs=10", IN_S)
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.status.value for record in found] == ["failed", "completed"]
-    assert "killed by signal 9" in found[0].reason
+    assert "killed by signal 9" in present(found[0].reason)
     assert [(record.attempt, record.epochs_run) for record in found] == [(2, 1), (1, 10)]
     seen(f"exit {done.returncode}; {statuses(tmp_path / 's')}; attempt 2: {found[0].reason}")
 
@@ -165,7 +166,7 @@ def _goes_on(sweep: Path, begun: Mapping[int, str | None]) -> bool:
 def test_runs_that_raise(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", failing("Raise"), "seed=0,1", *TINY, "epochs=3", IN_S, ONE_LANE)
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.status.value for record in found] == ["failed", "failed", "completed", "completed"]
     assert found[0].reason == "ValueError: this run fails in epoch 2"
     log = log_of(SweepDir(tmp_path / "s").run_dirs()[0])
@@ -182,7 +183,7 @@ def test_runs_that_raise(tmp_path: Path, seen: Seen) -> None:
 def test_a_run_that_exits(tmp_path: Path, seen: Seen, launcher: str) -> None:
     done = run(tmp_path, "-m", failing("Exit"), *TINY, "epochs=3", IN_S, f"hydra/launcher={launcher}")
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.status.value for record in found] == ["failed", "completed"]
     assert found[0].reason == "the run called sys.exit(3)"
     assert "SystemExit: 3" in log_of(SweepDir(tmp_path / "s").run_dirs()[0])
@@ -196,7 +197,7 @@ def test_fail_fast(tmp_path: Path, seen: Seen) -> None:
                "hydra.launcher.lanes=1")  # fmt: skip
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    first, *others = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    first, *others = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert first.status is Status.FAILED
     assert others == [None, None]
     seen(f"exit {done.returncode}; the first failed, two not started")
@@ -207,9 +208,9 @@ def test_a_run_that_hangs(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", failing("Hang"), *TINY, "epochs=3", IN_S,
                "hydra.launcher.run_timeout_min=0.2")  # fmt: skip
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.status.value for record in found] == ["failed", "completed"]
-    assert "took longer than run_timeout_min=0.2" in found[0].reason
+    assert "took longer than run_timeout_min=0.2" in present(found[0].reason)
     seen(f'exit {done.returncode}; {statuses(tmp_path / "s")}: "{found[0].reason}"')
 
 

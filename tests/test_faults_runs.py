@@ -14,6 +14,7 @@ import pytest
 from fault_table import fault
 from fixture_types import Seen
 from html_page import Page
+from optional import present
 from sweeping import TINY, children, log_of, records, run, script, started, statuses, table, until
 
 from fashion_sweep.errors import ConfigError
@@ -29,7 +30,7 @@ def test_a_run_that_diverges_in_a_pack(tmp_path: Path, seen: Seen) -> None:
     grid = [*TINY, "optimizer=sgd", "epochs=4", "hydra.launcher.lanes=1"]
     done = run(tmp_path, "-m", "optimizer.learning_rate=0.1,0.2,1e30,0.05", *grid, "hydra.launcher.pack_size=4", IN_S)
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.pack for record in found] == [4] * 4
     assert [record.status.value for record in found] == ["completed", "completed", "diverged", "completed"]
     assert found[2].reason == f"loss became NaN or infinite in epoch {found[2].epochs_run}"
@@ -65,7 +66,7 @@ def test_a_pack_that_is_too_large(tmp_path: Path, seen: Seen) -> None:
                "optimizer=sgd", "epochs=1", *PACKED, IN_S)  # fmt: skip
     assert done.returncode == 0, done.stderr
     runs = SweepDir(tmp_path / "s").run_dirs()
-    assert {each.read_record().status.value for each in runs} == {"completed"}
+    assert {present(each.read_record()).status.value for each in runs} == {"completed"}
     raised = set(re.findall(r"out of memory with \d runs together.*", log_of(runs[0])))
     crashed = set(re.findall(r"its lane (?:was killed by|ended).*", done.stdout))
     assert raised | crashed
@@ -167,9 +168,9 @@ def test_a_clock_that_is_set_back(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", "seed=0,1", "+callbacks.clock={_target_: faulty.ClockSetBack}", *TINY, "epochs=3", IN_S)
     assert done.returncode == 0, done.stderr
     sweep = SweepDir(tmp_path / "s")
-    first = sweep.run_dirs()[0].read_record()
-    assert first.ended < first.started
-    assert first.seconds > 0
+    first = present(sweep.run_dirs()[0].read_record())
+    assert present(first.ended) < present(first.started)
+    assert present(first.seconds) > 0
     (sweep.path / "owner.json").write_text(
         '{"host": "elsewhere", "pid": 1, "start": "1", "since": "2999-01-01T00:00:00+00:00", "token": "0"}'
     )

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.lines import Line2D
+from optional import present
 
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import collect
@@ -31,7 +32,12 @@ def drawn(folder: Path, metric: str = "val_loss") -> Figure:
 
 
 def lines(axes: Axes) -> list[Line2D]:
-    return [line for line in axes.lines if len(line.get_xdata())]
+    return [line for line in axes.lines if len(np.asarray(line.get_xdata()))]
+
+
+def heights(line: Line2D) -> list[float]:
+    values: list[float] = np.asarray(line.get_ydata()).tolist()
+    return values
 
 
 def titles(figure: Figure) -> list[str]:
@@ -63,7 +69,7 @@ def test_the_dot_of_accuracy_is_at_the_epoch_of_lowest_loss(tmp_path: Path) -> N
         row["val_loss"] = loss
     write_run(tmp_path / "run", {}, rows)
     (axes,) = drawn(tmp_path, "val_accuracy").axes
-    assert axes.collections[0].get_offsets().tolist() == [[2, rows[1]["val_accuracy"]]]
+    assert np.asanyarray(axes.collections[0].get_offsets()).tolist() == [[2, rows[1]["val_accuracy"]]]
 
 
 def test_a_run_of_one_epoch_is_a_dot_on_a_whole_epoch(tmp_path: Path) -> None:
@@ -71,7 +77,7 @@ def test_a_run_of_one_epoch_is_a_dot_on_a_whole_epoch(tmp_path: Path) -> None:
     figure = drawn(tmp_path)
     figure.canvas.draw()
     (axes,) = figure.axes
-    assert len(axes.collections[0].get_offsets()) == 1
+    assert len(np.asanyarray(axes.collections[0].get_offsets())) == 1
     low, high = axes.get_xlim()
     assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
 
@@ -92,8 +98,8 @@ def test_replicates_are_one_line_in_a_band_for_its_interval(tmp_path: Path) -> N
     figure = drawn(tmp_path)
     (axes,) = figure.axes
     (line,) = lines(axes)
-    assert line.get_ydata().tolist() == [0.5]
-    low, high = sorted({point[1] for point in axes.collections[0].get_paths()[0].vertices.tolist()})
+    assert heights(line) == [0.5]
+    low, high = sorted({point[1] for point in np.asarray(axes.collections[0].get_paths()[0].vertices).tolist()})
     assert (round(low, 4), round(high, 4)) == (-0.121, 1.121)  # 0.5 ± 4.3027 * 0.25 / sqrt(3)
     assert figure.get_suptitle().startswith("Validation loss by epoch: 1 setting, model mlp\nMeans of 3 seeds.")
     assert "One line per setting, each the mean" in curves.explain(*frames(tmp_path), "val_loss")
@@ -105,7 +111,7 @@ def test_a_seed_that_diverged_is_not_in_the_mean(tmp_path: Path) -> None:
     write_run(run_folder(sweep, {"seed": 2}).path, {"seed": 2}, wild, status=Status.DIVERGED)
     figure = drawn(tmp_path)
     (line,) = lines(figure.axes[0])
-    assert max(line.get_ydata()) < 1
+    assert max(heights(line)) < 1
     assert figure.get_suptitle() == "Validation loss by epoch: 1 setting, model mlp\nMeans of 2 seeds."
 
 
@@ -117,8 +123,8 @@ def test_many_runs_are_shown_as_the_best_lines_over_bands(tmp_path: Path) -> Non
     assert legend(figure) == ["nine tenths of all", "half of all", "median of all", *best]
     assert figure.get_suptitle() == "Validation loss by epoch: the 8 best, best first, of 40 runs, model mlp"
     losses = sorted(curve(dropout=step / 100, epochs=1)[0]["val_loss"] for step in range(40))
-    assert lines(axes)[0].get_ydata()[0] == pytest.approx((losses[19] + losses[20]) / 2)
-    assert lines(axes)[1].get_ydata()[0] == losses[0]
+    assert heights(lines(axes)[0])[0] == pytest.approx((losses[19] + losses[20]) / 2)
+    assert heights(lines(axes)[1])[0] == losses[0]
     assert "holds half of all 40 runs" in curves.explain(*frames(tmp_path), "val_loss")
 
 
@@ -157,8 +163,8 @@ def test_a_diverged_run_does_not_squash_the_others(tmp_path: Path) -> None:
     assert highest < axes.get_ylim()[1] < 1.1 * highest
     assert figure.get_suptitle().endswith("\nThe axis is cut at 0.67: 1 line goes beyond.")
     assert figure.get_supylabel() == "validation loss (axis cut)"
-    (wild,) = [line for line in lines(axes) if max(line.get_ydata()) > 1e8]
-    assert wild.get_ydata().tolist() == [2.0, 1e9]
+    (wild,) = [line for line in lines(axes) if max(heights(line)) > 1e8]
+    assert heights(wild) == [2.0, 1e9]
 
 
 def test_train_vs_val_has_a_panel_a_run_best_first(tmp_path: Path) -> None:
@@ -166,8 +172,8 @@ def test_train_vs_val_has_a_panel_a_run_best_first(tmp_path: Path) -> None:
     assert titles(figure) == ["adam", "rmsprop", "sgd"]
     assert legend(figure) == ["training loss", "validation loss", "epoch of lowest validation loss"]
     train, validation = lines(figure.axes[0])
-    assert train.get_ydata().tolist() == [row["loss"] for row in curve("adam")]
-    assert validation.get_ydata().tolist() == [row["val_loss"] for row in curve("adam")]
+    assert heights(train) == [row["loss"] for row in curve("adam")]
+    assert heights(validation) == [row["val_loss"] for row in curve("adam")]
 
 
 def test_train_vs_val_shows_the_best_sixty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +190,7 @@ def test_the_legend_covers_no_panel(tmp_path: Path, count: int) -> None:
     for figure in (drawn(tmp_path), curves.train_vs_val(*frames(tmp_path))):
         save(figure, tmp_path / "figure.png")
         box = figure.legends[0].get_window_extent()
-        assert not any(axes.get_tightbbox().overlaps(box) for axes in figure.axes)
+        assert not any(present(axes.get_tightbbox()).overlaps(box) for axes in figure.axes)
         assert not any(axes.bbox.overlaps(other.bbox) for axes in figure.axes for other in figure.axes if axes != other)
 
 
@@ -227,7 +233,7 @@ def test_samples_come_in_any_usual_shape(tmp_path: Path, shape: tuple[int, ...],
     names = np.array(["a", "b"])
     np.savez(tmp_path / "samples.npz", images=np.full((10, *shape), 0.5), labels=np.arange(10) % 2, class_names=names)
     image = samples.draw(tmp_path / "samples.npz").axes[0].images[0]
-    assert image.get_array().shape == drawn_shape
+    assert present(image.get_array()).shape == drawn_shape
     assert image.get_clim() == (0, 1)
 
 

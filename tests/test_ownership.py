@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from optional import present
 
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage import lease
@@ -47,7 +48,7 @@ def test_the_folder_of_a_killed_owner_can_be_taken_over(tmp_path: Path) -> None:
     assert (tmp_path / OWNER).exists()
     assert living_owner(tmp_path) is None
     with owned(tmp_path):
-        assert living_owner(tmp_path).pid == os.getpid()
+        assert present(living_owner(tmp_path)).pid == os.getpid()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,7 +74,7 @@ def test_an_owner_on_another_machine_is_alive_while_its_heartbeats_are_recent(
             pass
     else:
         with owned(tmp_path):
-            assert living_owner(tmp_path).host == platform.node()
+            assert present(living_owner(tmp_path)).host == platform.node()
 
 
 def test_an_owner_sends_heartbeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +111,8 @@ def test_only_one_of_many_simultaneous_takeovers_succeeds(tmp_path: Path) -> Non
 
     for _ in range(5):
         (tmp_path / OWNER).write_text(json.dumps(dead))
-        got.clear(), refused.clear()
+        got.clear()
+        refused.clear()
         threads = [threading.Thread(target=take, args=(number,)) for number in range(8)]
         for thread in threads:
             thread.start()

@@ -17,7 +17,7 @@ from fashion_sweep.errors import UserError
 from fashion_sweep.planning import plan
 
 
-def error(*overrides: str, **options) -> str:
+def error(*overrides: str, **options: Any) -> str:
     with pytest.raises(UserError) as caught:
         make(*overrides, **options)
     return str(caught.value)

@@ -4,6 +4,7 @@ import io
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -13,7 +14,7 @@ from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 
 
-def record(run: RunDir, status: Status, started: str = "t1", **fields) -> None:
+def record(run: RunDir, status: Status, started: str = "t1", **fields: Any) -> None:
     run.write_record(RunRecord(run=run.path.name, identity="", status=status, started=started, **fields))
 
 

@@ -10,11 +10,13 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from faulty import Raise
 from fixture_types import Command, Compose, MakeSpec
+from optional import present
 
 from fashion_sweep.config import recorded
 from fashion_sweep.config.redaction import Redaction, redacted_logs, restored
@@ -159,14 +161,14 @@ class TestTexts:
 
 @pytest.mark.usefixtures("environment")
 class TestRecordedConfig:
-    def recorded_run(self, composed: Compose, folder: Path, *lines: str) -> tuple[RunDir, RunRecord, dict]:
+    def recorded_run(self, composed: Compose, folder: Path, *lines: str) -> tuple[RunDir, RunRecord, dict[str, Any]]:
         """A run's folder as Hydra and a job leave it, its record, and the config it was trained with."""
         from omegaconf import OmegaConf
 
         config = composed("data=synthetic", "trainer=fit", *lines)
         run, plain = RunDir(folder), run_spec.resolved(config)
         run.composed.parent.mkdir()
-        OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), run.composed)
+        OmegaConf.save(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), run.composed)
         record = RunRecord("run", run_spec.identity_of(plain), config=Redaction.of(config).in_config(plain))
         return run, RunRecord.from_json(record.to_json()), plain
 
@@ -208,7 +210,7 @@ def test_a_saved_state_contains_no_secret_value(make_spec: MakeSpec) -> None:
     job.save_state(model_setup.compiled_model(job), [callback])
     assert holders(job.run.path, TOKEN) == []
     saved = checkpoint.read(job.run, job._stamp)
-    assert saved.callbacks == [{"epoch": 2, "count": 7}]
+    assert present(saved).callbacks == [{"epoch": 2, "count": 7}]
     with np.load(job.run.state, allow_pickle=False) as archive:
         assert "arr_0" in archive.files
 
@@ -228,7 +230,7 @@ def test_no_file_in_a_sweeps_folder_contains_the_value(command: Command, tmp_pat
     assert done.returncode == 1, done.stderr
     assert TOKEN not in done.stdout + done.stderr
     assert holders(tmp_path / "s", TOKEN) == []
-    good, bad = (run.read_record() for run in SweepDir(tmp_path / "s").run_dirs())
+    good, bad = (present(run.read_record()) for run in SweepDir(tmp_path / "s").run_dirs())
     assert (good.status, bad.status) == (Status.COMPLETED, Status.FAILED)
     assert bad.reason == "ValueError: no access for '<redacted>'"
     assert good.config["callbacks"]["leaky"]["token"] == good.config["data"]["path"] == "<redacted>"

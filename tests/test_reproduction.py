@@ -13,6 +13,7 @@ import sweeping
 from fixture_types import Command, Compose
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from optional import present
 from test_resume import contents
 
 from fashion_sweep import app
@@ -81,7 +82,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     choices, code = run_spec.group_choices(config.hydra), changes.code_of([plain])
     train([RunSpec(run.path, plain, choices, ["epochs=2"], run_spec.identity_of(plain), code=code)])
     run.composed.parent.mkdir()
-    OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), run.composed)
+    OmegaConf.save(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), run.composed)
     return run.path
 
 
@@ -182,7 +183,7 @@ class TestOneRun:
     def test_data_and_values_of_the_environment_that_have_changed(
         self, original: RunDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        record = original.read_record()
+        record = present(original.read_record())
         altered(original, data={"fingerprint": "f" * 64}, config=record.config | {"seed": "<redacted int>"})
         original.composed.write_text(original.composed.read_text().replace("\nseed: 0\n", "\nseed: ${oc.env:SEED}\n"))
         monkeypatch.setenv("SEED", "4321")
@@ -190,7 +191,7 @@ class TestOneRun:
         assert code == 0
         assert "data      another dataset: fingerprint then ffffffffff, now " in "\n".join(lines)
         assert any(line.startswith("config    not what was trained: an environment variable") for line in lines)
-        new = RunDir(Path("outputs/reproductions/old")).read_record()
+        new = present(RunDir(Path("outputs/reproductions/old")).read_record())
         assert (new.seed, new.config["seed"]) == (4321, "<redacted int>")
 
     def test_a_run_that_fails(self, original: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,4 +244,4 @@ def test_a_run_of_a_sweep_in_lanes_is_identical_to_the_last_digit(command: Comma
     old, new = run.read_history(), RunDir(tmp_path / "again").read_history()
     assert [{**row, "seconds": 0} for row in old] == [{**row, "seconds": 0} for row in new]
     assert len(new) == 3
-    assert RunDir(tmp_path / "again").read_record().device == run.read_record().device
+    assert present(RunDir(tmp_path / "again").read_record()).device == present(run.read_record()).device

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fixture_types import Command
+from optional import present
 
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -32,7 +33,7 @@ def contents(folder: Path) -> dict[str, str]:
 def records(sweep: Path) -> dict[int, tuple[str, int]]:
     """Seed -> status and attempt of every run."""
     read = [run.read_record() for run in SweepDir(sweep).run_dirs()]
-    return {record.seed: (record.status.value, record.attempt) for record in read if record}
+    return {present(record.seed): (record.status.value, record.attempt) for record in read if record}
 
 
 @pytest.fixture
@@ -82,13 +83,13 @@ def test_retry_chooses_what_is_trained_again(command: Command, tmp_path: Path) -
     first = command(*grid, "seed=0,1,2,3")
     assert first.returncode == 0, first.stderr
     for run in SweepDir(tmp_path / "s").run_dirs():
-        record = run.read_record()
-        record.status = (Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.INTERRUPTED)[record.seed]
+        record = present(run.read_record())
+        record.status = (Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.INTERRUPTED)[present(record.seed)]
         run.write_record(record)
     before = {run.path.name: contents(run.path) for run in SweepDir(tmp_path / "s").run_dirs()}
     to_train = {
         retry: [
-            int(re.search(r"seed=(\d)", line).group(1))
+            int(present(re.search(r"seed=(\d)", line)).group(1))
             for line in command(
                 *grid, "seed=0,1,2,3,4", f"retry={retry}", "plan=true", COLUMNS="300"
             ).stdout.splitlines()
@@ -152,10 +153,10 @@ def test_a_folder_that_cannot_be_resumed_is_named(command: Command, tmp_path: Pa
 def test_an_interrupted_single_run_is_resumed(command: Command, tmp_path: Path) -> None:
     done = command(*TINY, "epochs=1", "hydra.run.dir=one run")
     assert done.returncode == 0, done.stderr
-    record = RunDir(tmp_path / "one run").read_record()
+    record = present(RunDir(tmp_path / "one run").read_record())
     record.status = Status.RUNNING
     RunDir(tmp_path / "one run").write_record(record)
     again = command("resume=one run")
     assert again.returncode == 0, again.stderr
-    record = RunDir(tmp_path / "one run").read_record()
+    record = present(RunDir(tmp_path / "one run").read_record())
     assert (record.status, record.attempt, record.epochs_run) == (Status.COMPLETED, 2, 1)

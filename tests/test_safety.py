@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sweeping
+from optional import present
 
 from fashion_sweep.storage.run_dir import RunDir
 
@@ -91,6 +92,6 @@ def test_a_sweeps_folder_has_the_permissions_that_the_umask_leaves(tmp_path: Pat
 def test_a_runs_folder_has_them_too_and_keeps_overrides_as_they_were_typed(tmp_path: Path) -> None:
     command(tmp_path, 0o022, "seed=${oc.env:SEED}", "hydra.run.dir=r", SEED="4321")
     assert modes(tmp_path / "r") == {"folders": {0o755}, "files": {0o644}}
-    record = RunDir(tmp_path / "r").read_record()
+    record = present(RunDir(tmp_path / "r").read_record())
     assert (record.seed, record.config["seed"]) == (4321, "<redacted int>")
     assert "seed=${oc.env:SEED}" in record.overrides

@@ -101,7 +101,7 @@ def test_bidirectional_controls_are_removed() -> None:
 
 
 def test_deep_configs_are_cut() -> None:
-    deep = 1
+    deep: Any = 1
     for _ in range(900):
         deep = [deep]
     assert plain(deep) == "[" * 10 + "..." + "]" * 10

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from fixture_types import MakeSpec
+from optional import present
 
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.storage.record import RunRecord, Status
@@ -31,10 +32,10 @@ CASES = [
 ]
 
 
-def interrupted(specs: list[RunSpec]) -> list[RunRecord | None]:
+def interrupted(specs: list[RunSpec]) -> list[RunRecord]:
     with pytest.raises(KeyboardInterrupt):
         train(specs)
-    return [RunDir(spec.folder).read_record() for spec in specs]
+    return [present(RunDir(spec.folder).read_record()) for spec in specs]
 
 
 def never_interrupted(spec: RunSpec) -> RunSpec:
@@ -49,7 +50,8 @@ def history(spec: RunSpec) -> list[str]:
 
 
 def weights(spec: RunSpec, name: str = "last.keras") -> list[np.ndarray]:
-    return keras.models.load_model(spec.folder / name).get_weights()
+    saved: list[np.ndarray] = keras.models.load_model(spec.folder / name).get_weights()
+    return saved
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import faulty_trainer
 import pytest
 from fixture_types import MakeSpec
+from optional import present
 
 from fashion_sweep.data import loading
 from fashion_sweep.errors import ConfigError, DataError
@@ -101,14 +102,14 @@ def test_a_function_may_be_a_trainer(make_spec: MakeSpec) -> None:
     assert trainer.pack_key(spec.config) is None
     assert trainer.cost(spec.config) > 0
     [record] = train([spec])
-    assert (record.status, record.last["val_loss"]) == (Status.COMPLETED, 0.25)
+    assert (record.status, present(record.last)["val_loss"]) == (Status.COMPLETED, 0.25)
 
 
 def test_a_class_of_ones_own_may_be_a_trainer(make_spec: MakeSpec) -> None:
     spec = make_spec("~trainer", "+trainer={_target_: faulty_trainer.Nothing, loss: 0.125}", "save=none")
     assert isinstance(trainer_of(spec.config), faulty_trainer.Nothing)
     [record] = train([spec])
-    assert (record.status, record.last["loss"]) == (Status.COMPLETED, 0.125)
+    assert (record.status, present(record.last)["loss"]) == (Status.COMPLETED, 0.125)
 
 
 def test_a_trainer_that_cannot_be_made_costs_its_own_runs_alone(make_spec: MakeSpec) -> None:
@@ -117,7 +118,9 @@ def test_a_trainer_that_cannot_be_made_costs_its_own_runs_alone(make_spec: MakeS
     bad = replace(bad, config={**bad.config, "trainer": node})
     good = make_spec("trainer._target_=faulty_trainer.nothing", "save=none", folder="good")
     assert [record.status for record in train([bad, good])] == [Status.FAILED, Status.COMPLETED]
-    assert RunDir(bad.folder).read_record().reason.startswith("trainer faulty_trainer.Nothing cannot be made: ")
+    assert present(present(RunDir(bad.folder).read_record()).reason).startswith(
+        "trainer faulty_trainer.Nothing cannot be made: "
+    )
 
 
 LIGHT = """

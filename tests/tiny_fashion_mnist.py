@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.data.fashion_mnist import IdxFile, Sources
-from fashion_sweep.data.loading import Dataset
 
 SHAPES = {"train-images": (6, 4, 4), "train-labels": (6,), "t10k-images": (3, 4, 4), "t10k-labels": (3,)}
 CONTENTS = {
