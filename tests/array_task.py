@@ -32,7 +32,7 @@ class ArrayExecutor:
     events: list[str] = field(default_factory=list)
 
     def start(self, program: Program) -> None:
-        assert program.load_task()
+        assert callable(program.load_task())
         self.events.append("start")
 
     def run(self, packs: Sequence[Pack], program: Program, rules: Rules, on_lost: OnLost) -> dict[int, JobReturn]:

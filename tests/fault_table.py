@@ -71,7 +71,7 @@ class FaultTable:
         if name is None or (report.when != "call" and not report.failed and not report.skipped):
             return
         told = "; ".join(str(value) for key, value in report.user_properties if key == "seen")
-        self.rows[name].append(told if report.passed else f"**{report.outcome}** {told}".strip())
+        self.rows[str(name)].append(told if report.passed else f"**{report.outcome}** {told}".strip())
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(session.config, "workerinput"):  # one of xdist's workers: the table is the main process's

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from optional import present
 
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -76,7 +77,7 @@ class Fill(AtEpoch):
         threading.Thread(target=self._make_room, daemon=True).start()
 
     def _make_room(self) -> None:
-        while self.own.read_record().status is not Status.FAILED:
+        while present(self.own.read_record()).status is not Status.FAILED:
             time.sleep(0.02)
         Path("filler").unlink()
         Path("room").touch()

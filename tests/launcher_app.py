@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,13 @@ def sleep_deaf(_tries: int) -> None:
     time.sleep(60)
 
 
-deeds = {
+def remember(_tries: int) -> tuple[int, int]:
+    """The process, and how many jobs it has remembered."""
+    state.append(None)
+    return os.getpid(), len(state)
+
+
+deeds: dict[str, Callable[[int], Any]] = {
     "kill": kill_itself,
     "kill_once": kill_itself_once,
     "os_exit": lambda _: os._exit(7),
@@ -93,7 +99,7 @@ deeds = {
     "sleep": sleep_long,
     "deaf": sleep_deaf,
     "pid": lambda _: os.getpid(),
-    "remember": lambda _: state.append(None) or (os.getpid(), len(state)),
+    "remember": remember,
     "pinned": lambda _: (
         sorted(os.sched_getaffinity(0)),
         {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS", "CUDA_VISIBLE_DEVICES")},

@@ -26,7 +26,7 @@ class Launch:
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration(None, lines, RunMode.MULTIRUN)
         context = HydraContext(loader, Callbacks(config))
-        self.launcher = Plugins.instance().instantiate_launcher(context, task, config)
+        self.launcher: Any = Plugins.instance().instantiate_launcher(context, task, config)
 
     def __call__(self, *jobs: str, first: int = 0) -> list[JobReturn]:
         """One job a string of overrides, separated by blanks."""

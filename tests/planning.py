@@ -18,7 +18,7 @@ def make(*overrides: str, multirun: bool = True, extra_conf: str | None = None, 
     return planned(Request(list(lines), app.CONF, name, Path(extra_conf) if extra_conf else None, multirun))
 
 
-def planned(request: plan.Request) -> plan.Plan:
+def planned(request: Request) -> plan.Plan:
     """The plan of a request."""
     with opened(request.conf, request.extra_conf, app.NAME, request.started) as session:
         return plan.make_plan(session, request)

@@ -14,8 +14,10 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optional import present
 
 from fashion_sweep.storage.record import RunRecord
 from fashion_sweep.storage.run_dir import RunDir
@@ -73,7 +75,7 @@ def in_namespace(steps: str) -> list[str]:
 @contextmanager
 def started(folder: Path, *arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
     """A command that runs within the block; whatever is left of it is killed."""
-    given = {"cwd": folder, "env": environment(**more), "text": True}
+    given: dict[str, Any] = {"cwd": folder, "env": environment(**more), "text": True}
     with subprocess.Popen(words(*arguments), **given, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield process
@@ -115,7 +117,7 @@ def alive(pid: int) -> bool:
 def records(sweep: Path) -> dict[int, RunRecord]:
     """Seed -> record of the runs that have one."""
     read = [run.read_record() for run in SweepDir(sweep).run_dirs()]
-    return {record.seed: record for record in read if record is not None}
+    return {present(record.seed): record for record in read if record is not None}
 
 
 def epochs(sweep: Path) -> dict[str, int]:

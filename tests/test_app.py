@@ -9,8 +9,11 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fixture_types import Command
+from optional import present
 
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -27,7 +30,7 @@ def only(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("all_cores")
-def test_a_sweep_ends_in_a_table_and_curves(command, tmp_path):
+def test_a_sweep_ends_in_a_table_and_curves(command: Command, tmp_path: Path) -> None:
     done = command("-m", "optimizer=sgd,adam", "model.dropout=0,0.3", *TINY, "epochs=2", "data.limit=300")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -66,7 +69,9 @@ def test_a_sweep_ends_in_a_table_and_curves(command, tmp_path):
     ],
     ids=["a fixed group before a swept one", "a key of the swept choices alone, and a point twice"],
 )
-def test_runs_lie_where_the_plan_says_whatever_the_order_of_overrides(command, tmp_path, grid):
+def test_runs_lie_where_the_plan_says_whatever_the_order_of_overrides(
+    command: Command, tmp_path: Path, grid: list[str]
+) -> None:
     done = command("-m", *grid, "data.samples=320", "data.image_size=8", "epochs=1", "hydra.sweep.dir=s")
     assert done.returncode == 0, done.stderr
     sweep = SweepDir(tmp_path / "s")
@@ -76,11 +81,11 @@ def test_runs_lie_where_the_plan_says_whatever_the_order_of_overrides(command, t
 
 
 @pytest.mark.slow
-def test_one_run_and_a_folder_that_holds_another(command, tmp_path):
+def test_one_run_and_a_folder_that_holds_another(command: Command, tmp_path: Path) -> None:
     done = command(*TINY, "epochs=1", "hydra.run.dir=one run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "Folder: one run"
-    assert RunDir(tmp_path / "one run").read_record().status is Status.COMPLETED
+    assert present(RunDir(tmp_path / "one run").read_record()).status is Status.COMPLETED
     other = command(*TINY, "epochs=1", "seed=1", "hydra.run.dir=one run")
     assert (other.returncode, other.stderr) == (
         2,
@@ -89,11 +94,11 @@ def test_one_run_and_a_folder_that_holds_another(command, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command, tmp_path):
+def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command: Command, tmp_path: Path) -> None:
     done = command("-m", "optimizer=sgd", "optimizer.learning_rate=0.1,1e30", *TINY, "epochs=2", "hydra.sweep.dir=s")
     assert done.returncode == 1, done.stderr
     assert "diverged: loss became NaN or infinite in epoch 1" in done.stdout
-    assert [run.read_record().status for run in SweepDir(tmp_path / "s").run_dirs()] == [
+    assert [present(run.read_record()).status for run in SweepDir(tmp_path / "s").run_dirs()] == [
         Status.COMPLETED,
         Status.DIVERGED,
     ]
@@ -112,7 +117,9 @@ def test_a_sweep_in_which_runs_do_not_complete_ends_with_1_and_a_report(command,
         ),
     ],
 )
-def test_a_wrong_command_is_answered_at_once_and_leaves_nothing(command, tmp_path, arguments, text):
+def test_a_wrong_command_is_answered_at_once_and_leaves_nothing(
+    command: Command, tmp_path: Path, arguments: list[str], text: str
+) -> None:
     done = command(*arguments, *TINY)
     assert done.returncode == 2
     assert done.stderr.startswith(text)
@@ -122,27 +129,29 @@ def test_a_wrong_command_is_answered_at_once_and_leaves_nothing(command, tmp_pat
 
 
 @pytest.mark.parametrize(("flags", "key"), [(["-m"], "hydra.sweep.dir"), ([], "hydra.run.dir")])
-def test_a_folder_that_cannot_be_made_is_named(command, tmp_path, flags, key):
+def test_a_folder_that_cannot_be_made_is_named(
+    command: Command, tmp_path: Path, flags: list[Any] | list[str], key: str
+) -> None:
     (tmp_path / "file").write_text("")
     done = command(*flags, *TINY, f"{key}=file/x")
     assert done.returncode == 2
     assert done.stderr == f"fashion-sweep: file/x cannot be made (Not a directory); give another {key}\n"
 
 
-def test_nothing_before_the_first_run_imports_anything_heavy():
+def test_nothing_before_the_first_run_imports_anything_heavy() -> None:
     heavy = "{'tensorflow', 'keras', 'pandas', 'seaborn', 'matplotlib', 'sklearn'}"
     code = f"import sys, fashion_sweep.app; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_help_shows_the_commands_and_the_config(command):
+def test_help_shows_the_commands_and_the_config(command: Command) -> None:
     done = command("--help")
     assert done.returncode == 0
     assert "python -m fashion_sweep -m optimizer=sgd,adam,rmsprop model.dropout=0,0.3" in done.stdout
     assert "learning_rate: 0.001" in done.stdout
 
 
-def test_shell_completion_offers_the_choices(command):
+def test_shell_completion_offers_the_choices(command: Command) -> None:
     line = "fashion-sweep optimizer=ada"
     done = command("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
     assert done.returncode == 0, done.stderr
@@ -151,7 +160,7 @@ def test_shell_completion_offers_the_choices(command):
 
 
 @pytest.mark.slow
-def test_a_wheel_holds_the_config_and_runs_outside_the_checkout(tmp_path):
+def test_a_wheel_holds_the_config_and_runs_outside_the_checkout(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True, timeout=300)
     [wheel] = tmp_path.glob("*.whl")
@@ -172,4 +181,4 @@ def test_a_wheel_holds_the_config_and_runs_outside_the_checkout(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == str(site / "fashion_sweep" / "conf")
-    assert RunDir(only(tmp_path / "outputs" / "runs")).read_record().status is Status.COMPLETED
+    assert present(RunDir(only(tmp_path / "outputs" / "runs")).read_record()).status is Status.COMPLETED

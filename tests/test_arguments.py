@@ -38,7 +38,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "options", "values"), CASES)
-def test_a_step_with_arguments_is_the_step_with_their_numbers(name, options, values):
+def test_a_step_with_arguments_is_the_step_with_their_numbers(
+    name: str, options: dict[str, Any], values: dict[str, tuple[float, float]]
+) -> None:
     make = getattr(keras.optimizers, name)
     chance = np.random.default_rng(0)
     weights = chance.normal(size=(2, *WEIGHTS)).astype("float32")
@@ -54,7 +56,9 @@ def test_a_step_with_arguments_is_the_step_with_their_numbers(name, options, val
 
 
 @pytest.mark.parametrize(("name", "options", "values"), CASES)
-def test_a_sparse_gradient_is_as_good(name, options, values):
+def test_a_sparse_gradient_is_as_good(
+    name: str, options: dict[str, Any], values: dict[str, tuple[float, float]]
+) -> None:
     make = getattr(keras.optimizers, name)
     one, other = (make(0.1, **options, **{key: pair[1] for key, pair in values.items()}) for _ in range(2))
     names = hyperparameters.names(one)
@@ -70,7 +74,7 @@ def key(optimizer: str, **given: object) -> str | None:
     return packing.pack_key({"optimizer": node, "model": {}, "data": 1, "trainer": 2, "epochs": 3, "batch_size": 4})
 
 
-def test_what_is_an_input_does_not_separate_packs_and_the_rest_does():
+def test_what_is_an_input_does_not_separate_packs_and_the_rest_does() -> None:
     assert key("SGD", momentum=0.5, weight_decay=0.1) == key("SGD", momentum=0.9, weight_decay=0.2)
     assert key("SGD", momentum=0.5) != key("SGD", momentum=0.0) != key("SGD")
     assert key("SGD", weight_decay=0.5) != key("SGD", weight_decay=None)
@@ -82,8 +86,8 @@ def test_what_is_an_input_does_not_separate_packs_and_the_rest_does():
     assert key("SGD", clipnorm=1.0) is None
 
 
-def test_an_optimizer_that_is_not_keras_own_has_no_inputs():
-    class SGD(keras.optimizers.SGD):
+def test_an_optimizer_that_is_not_keras_own_has_no_inputs() -> None:
+    class SGD(keras.optimizers.SGD):  # type: ignore[misc]
         """Only its name is that of Keras' own."""
 
     assert hyperparameters.names(keras.optimizers.SGD(momentum=0.9)) == ["momentum"]

@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, RunMode
 from launching import errors, lines, values
+from optional import present
 
 from packed_jobs import LaneDiedError
 from packed_jobs.batch import BatchRunner
@@ -45,7 +46,7 @@ def test_packs_run_in_processes_that_know_them_from_a_file(run: Run, tmp_path: P
     returns = run("+do=x +group=g", "+do=payload", "+do=raise +group=g")
     assert values(returns)[:2] == [([0, 2], [], str(tmp_path / "0")), (["+do=payload"], 1)]
     assert str(errors(returns)[2]) == "job 2"
-    assert returns[0].hydra_cfg.hydra.runtime.output_dir == str(tmp_path / "0")
+    assert present(returns[0].hydra_cfg).hydra.runtime.output_dir == str(tmp_path / "0")
     assert lines(tmp_path, 0, "app.log")[-1].endswith("Job #0 ended")
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from fixture_types import MakeSpec
+from optional import present
 
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
@@ -21,6 +25,8 @@ from fashion_sweep.training.engines.tensorflow import stacking
 from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs, scales, thresholds
 from fashion_sweep.training.job import Job
 from fashion_sweep.training.train import train
+
+Nets = Callable[[str], tuple[str, str]]
 
 EPOCHS = 3
 BATCH = ("trainer=compiled", f"epochs={EPOCHS}", "batch_size=48")  # of 256 images: five whole batches and one of 16
@@ -98,7 +104,7 @@ CASES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=" ".join)
-def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec, case):
+def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec: MakeSpec, case: tuple[str, ...]) -> None:
     tolerance = TOLERANCE["rmsprop" if "rmsprop" in case[0] else "default"]
     has_dropout = any(word.startswith(("model.dropout", "model=cnn")) for word in case)
     varied = VARIED[case[0].partition("=")[2]] if case[0].startswith("optimizer=") else {}
@@ -114,7 +120,7 @@ def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec, ca
         spec("d", 3, 0.02, 0.3, 3), spec("e", 4, 0.004, 0.9, 4),
     ]  # fmt: skip
     assert [record.status for record in [*train([alone]), *train(pack)]] == [Status.COMPLETED] * 6
-    assert [RunDir(s.folder).read_record().pack for s in (alone, *pack)] == [1, 5, 5, 5, 5, 5]
+    assert [present(RunDir(s.folder).read_record()).pack for s in (alone, *pack)] == [1, 5, 5, 5, 5, 5]
     expected = plain_keras(spec("reference", 3, 0.004, 0.3))
     assert_close(alone, expected, tolerance)
     assert_close(pack[2], expected, tolerance)
@@ -122,7 +128,7 @@ def test_alone_and_in_a_pack_a_run_is_what_plain_keras_makes_of_it(make_spec, ca
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_without_dropout_model_fit_gives_the_same_numbers(make_spec, optimizer):
+def test_without_dropout_model_fit_gives_the_same_numbers(make_spec: MakeSpec, optimizer: str) -> None:
     words = ("epochs=4", "batch_size=48", f"optimizer={optimizer}", "seed=7")
     ours, keras_own = (
         make_spec(*words, "trainer=compiled", folder="ours"),
@@ -197,7 +203,7 @@ def own(num_classes):
 
 
 @pytest.fixture
-def nets(tmp_path, monkeypatch):
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nets]:
     (tmp_path / "own_nets.py").write_text(NETS)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield lambda name: ("~model", f"+model={{_target_: own_nets.{name}}}")
@@ -205,7 +211,7 @@ def nets(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_every_layer_with_a_stacking_rule_is_what_keras_makes_of_it(make_spec, nets):
+def test_every_layer_with_a_stacking_rule_is_what_keras_makes_of_it(make_spec: MakeSpec, nets: Nets) -> None:
     specs = [make_spec(*BATCH, *nets("layers"), f"seed={seed}", folder=str(seed)) for seed in (5, 6)]
     assert [record.pack for record in train(specs)] == [2, 2]
     assert_close(specs[1], plain_keras(make_spec(*BATCH, *nets("layers"), "seed=6", folder="reference")), 1e-4)
@@ -213,7 +219,7 @@ def test_every_layer_with_a_stacking_rule_is_what_keras_makes_of_it(make_spec, n
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
-def test_tables_of_a_pack_are_what_keras_makes_of_them(make_spec, nets, optimizer):
+def test_tables_of_a_pack_are_what_keras_makes_of_them(make_spec: MakeSpec, nets: Nets, optimizer: str) -> None:
     """The numbers of a pack have another shape for tables: so all that can differ does."""
     words = (*BATCH, *nets("table"), f"optimizer={optimizer}")
     varied = VARIED[optimizer]
@@ -238,7 +244,9 @@ def test_tables_of_a_pack_are_what_keras_makes_of_them(make_spec, nets, optimize
         ("own", "the model is a subclass of its own"),
     ],
 )
-def test_what_cannot_be_stacked_is_trained_alone_and_the_log_says_why(make_spec, nets, caplog, name, why):
+def test_what_cannot_be_stacked_is_trained_alone_and_the_log_says_why(
+    make_spec: MakeSpec, nets: Nets, caplog: pytest.LogCaptureFixture, name: str, why: str
+) -> None:
     caplog.set_level("INFO")
     specs = [make_spec(*BATCH, *nets(name), f"seed={seed}", folder=str(seed)) for seed in (5, 6)]
     records = train(specs)
@@ -251,7 +259,7 @@ def rows(spec: RunSpec) -> list[str]:
     return [line.rpartition(",")[0] for line in RunDir(spec.folder).history.read_text().splitlines()]
 
 
-def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec):
+def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec: MakeSpec) -> None:
     words = ("trainer=compiled", "model.hidden_units=[20]", "model.dropout=0.2", "epochs=12", "optimizer=nesterov")
     stopping = ("callbacks=checkpoint_early_stopping", "callbacks.early_stopping.patience=1")
 
@@ -267,7 +275,7 @@ def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec):
     assert [record.pack for record in early + full] == [3] * 6
     assert [record.status for record in early] == [Status.COMPLETED, Status.COMPLETED, Status.DIVERGED]
     assert early[1].epochs_run < 12 == full[1].epochs_run
-    assert early[1].best["epoch"] == early[1].epochs_run - 1
+    assert present(early[1].best)["epoch"] == early[1].epochs_run - 1
     first, second = (make_spec(*words, folder=f"{prefix}0") for prefix in ("early", "full"))
     assert rows(first) == rows(second)  # to the last digit
     assert (
@@ -279,10 +287,10 @@ def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec):
         np.testing.assert_array_equal(one, two)
     _, split = loading.load_split(make_spec(*words).config["data"])
     loss, _ = best.evaluate(data_split.scale(split.x_val), split.y_val, verbose=0)
-    assert loss == pytest.approx(early[1].best["val_loss"], rel=1e-5)
+    assert loss == pytest.approx(present(early[1].best)["val_loss"], rel=1e-5)
 
 
-def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec):
+def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec: MakeSpec) -> None:
     words = ("trainer=compiled", "model.hidden_units=[20]", "model.dropout=0.3")
     first, other, again = (
         make_spec(*words, f"seed={seed}", folder=name) for name, seed in zip("abc", (1, 2, 1), strict=True)
@@ -295,7 +303,7 @@ def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec)
     assert rows(first) == rows(again) == rows(anew) != rows(other)
 
 
-def test_a_model_with_random_numbers_of_its_own_does_not_inherit_them(make_spec, nets):
+def test_a_model_with_random_numbers_of_its_own_does_not_inherit_them(make_spec: MakeSpec, nets: Nets) -> None:
     def spec(rate: float, folder: str) -> RunSpec:
         model = f"+model={{_target_: own_nets.noisy, rate: {rate}}}"
         return make_spec("trainer=compiled", "~model", model, folder=folder)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import tensorflow as tf
+from fixture_types import MakeSpec
 
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training.train import train
 
 
-def test_keras_callbacks_work_at_epochs(make_spec, tmp_path):
+def test_keras_callbacks_work_at_epochs(make_spec: MakeSpec, tmp_path: Path) -> None:
     def node(target: str, **arguments: object) -> str:
         return (
             "{"
@@ -40,7 +43,7 @@ def test_keras_callbacks_work_at_epochs(make_spec, tmp_path):
     assert {"epoch_loss", "epoch_accuracy"} <= tags
 
 
-def test_a_callback_that_changes_the_learning_rate_changes_the_training(make_spec):
+def test_a_callback_that_changes_the_learning_rate_changes_the_training(make_spec: MakeSpec) -> None:
     stop = "{_target_: keras.callbacks.LearningRateScheduler, schedule: {_target_: hydra.utils.get_method, path: " \
         "test_compiled_callbacks.no_learning}}"  # fmt: skip
     spec = make_spec("trainer=compiled", "epochs=3", f"+callbacks.stop={stop}")
@@ -53,7 +56,9 @@ def no_learning(epoch: int, rate: float) -> float:
     return 1e-12
 
 
-def test_a_callback_on_batches_is_given_to_fit(make_spec, tmp_path, monkeypatch, caplog):
+def test_a_callback_on_batches_is_given_to_fit(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     (tmp_path / "batch_callbacks.py").write_text(
         "import keras\nclass Count(keras.callbacks.Callback):\n"
@@ -68,7 +73,9 @@ def test_a_callback_on_batches_is_given_to_fit(make_spec, tmp_path, monkeypatch,
     assert "run: trainer fit instead of compiled: callback Count works on batches" in caplog.messages
 
 
-def test_a_run_that_fails_in_a_pack_costs_itself_alone(make_spec, tmp_path, monkeypatch):
+def test_a_run_that_fails_in_a_pack_costs_itself_alone(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "bad_callbacks.py").write_text(
         "import keras\nclass Bad(keras.callbacks.Callback):\n"
         "    def on_epoch_end(self, epoch, logs=None):\n        raise RuntimeError('on purpose')\n"

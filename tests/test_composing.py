@@ -242,10 +242,14 @@ def test_a_lane_makes_of_configs_what_hydra_makes(
             run_job.speed_up_run_job()
         config.hydra.sweep.dir = str(tmp_path)
         mine = copy.deepcopy(config)
-        held = []
+        held: list[Any] = []
+
+        def look(job: DictConfig, held: list[Any] = held) -> None:
+            held.extend([everything(job), everything(HydraConfig.instance().cfg)])
+
         ran = utils.run_job(
-            lambda job, held=held: held.extend([everything(job), everything(HydraConfig.instance().cfg)]),
-            mine, "hydra.sweep.dir", "hydra.sweep.subdir", HydraContext(loader, Callbacks()), configure_logging=False,
+            look, mine, "hydra.sweep.dir", "hydra.sweep.subdir", HydraContext(loader, Callbacks()),
+            configure_logging=False,
         )  # fmt: skip
         files = {path.name: path.read_text() for path in (tmp_path / "run" / ".hydra").iterdir()}
         seen.append((files, everything(ran.cfg), everything(ran.hydra_cfg), everything(mine), held))
@@ -265,7 +269,7 @@ class Typed:
     colour: Colour = Colour.RED
     by_colour: dict[Colour, int] = field(default_factory=lambda: {Colour.RED: 2})
     none: dict[str, int] | None = None
-    missing: list[int] = MISSING  # type: ignore[assignment]
+    missing: list[int] = MISSING
 
 
 LONG = "a long line: with signs # and \u00e9, and words enough that it is folded, or not, wherever it is, twice"

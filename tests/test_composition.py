@@ -12,6 +12,7 @@ from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
+from optional import present
 
 from fashion_sweep import app
 from fashion_sweep.planning import plan, run_spec
@@ -118,6 +119,6 @@ def test_a_point_is_composed_resolved_and_hashed_once(monkeypatch: pytest.Monkey
         planned = plan.make_plan(hydra, request)
         task = Task(planned.specs, Code(), request.started)
         context = HydraContext(hydra.loader, Callbacks(planned.config))
-        jobs = compose.plan(context, planned.config, task.jobs(), 0, task)
+        jobs = compose.plan(context, planned.config, present(task.jobs()), 0, task)
     assert counts == dict.fromkeys(counts, 5)
     assert [job.pickled.load_payload().identity for job in jobs] == [spec.identity for spec in planned.specs]

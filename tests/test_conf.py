@@ -9,6 +9,8 @@ from pathlib import Path
 
 import keras
 import pytest
+from fixture_types import Compose
+from optional import present
 
 from fashion_sweep import app
 from fashion_sweep.config import schema, targets
@@ -23,7 +25,7 @@ NOTES = [
 """The experiments of the lecture notes."""
 
 
-def test_the_groups_have_the_documented_choices():
+def test_the_groups_have_the_documented_choices() -> None:
     groups = {group: sorted(name for g, name in CHOICES if g == group) for group, _ in CHOICES}
     assert groups == {
         "callbacks": ["checkpoint", "checkpoint_early_stopping", "early_stopping", "none"],
@@ -37,7 +39,7 @@ def test_the_groups_have_the_documented_choices():
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
-def test_every_choice_composes_and_passes_the_checks(composed, group, name, tmp_path):
+def test_every_choice_composes_and_passes_the_checks(composed: Compose, group: str, name: str, tmp_path: Path) -> None:
     extra = ["data=synthetic"] if group not in ("data", "experiment") else []
     extra += ["model=logistic"] if name == "cross_validation" else []
     if name == "npz":
@@ -51,14 +53,16 @@ def test_every_choice_composes_and_passes_the_checks(composed, group, name, tmp_
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
-def test_every_choice_is_named_in_the_help(group, name, composed):
+def test_every_choice_is_named_in_the_help(group: str, name: str, composed: Compose) -> None:
     template = composed().hydra.help.template
-    found = re.search(rf"^  {group} .*(?:\n    .*)*", template, re.MULTILINE)  # continuation lines are indented further
+    found = present(
+        re.search(rf"^  {group} .*(?:\n    .*)*", template, re.MULTILINE)
+    )  # continuation lines are indented further
     assert name in re.findall(r"\w+", found[0])
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_every_file_says_what_it_is_and_every_field_has_a_comment(path: Path):
+def test_every_file_says_what_it_is_and_every_field_has_a_comment(path: Path) -> None:
     text = (app.CONF / path).read_text()
     assert text.lstrip().startswith("# ")
     body = text.partition("\nhydra:")[0]
@@ -67,7 +71,7 @@ def test_every_file_says_what_it_is_and_every_field_has_a_comment(path: Path):
 
 
 @pytest.mark.parametrize("path", schema.SCHEMAS)
-def test_every_schema_field_has_a_comment_here_or_in_yaml(path: str):
+def test_every_schema_field_has_a_comment_here_or_in_yaml(path: str) -> None:
     """A comment beside the field in the dataclass, or in the YAML file that uses it."""
     text = (app.CONF / f"{path}.yaml").read_text()
     text += "".join(inspect.getsource(cls) for cls in schema.SCHEMAS[path].__mro__[:-1])
@@ -76,7 +80,7 @@ def test_every_schema_field_has_a_comment_here_or_in_yaml(path: str):
 
 
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "optimizer"])
-def test_optimizers_have_the_default_values_of_keras(composed, name):
+def test_optimizers_have_the_default_values_of_keras(composed: Compose, name: str) -> None:
     node = run_spec.resolved(composed(f"optimizer={name}", "data=synthetic"))["optimizer"]
     cls = getattr(keras.optimizers, node["_target_"].rpartition(".")[2])
     defaults = {key: p.default for key, p in inspect.signature(cls).parameters.items()}
@@ -89,12 +93,12 @@ def test_optimizers_have_the_default_values_of_keras(composed, name):
 
 
 @pytest.mark.parametrize("name", ["early_stopping", "checkpoint"])
-def test_callbacks_can_be_made(composed, name):
+def test_callbacks_can_be_made(composed: Compose, name: str) -> None:
     node = run_spec.resolved(composed(f"callbacks={name}", "data=synthetic"))["callbacks"][name]
     assert isinstance(targets.call(node), keras.callbacks.Callback)
 
 
-def test_the_default_run_is_the_documented_one(composed):
+def test_the_default_run_is_the_documented_one(composed: Compose) -> None:
     config = run_spec.resolved(composed())
     assert (config["epochs"], config["batch_size"], config["seed"], config["save"]) == (20, 32, 0, "model")
     assert config["model"]["hidden_units"] == [100]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fashion_sweep.data import fashion_mnist
+from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.errors import DataError, FolderError
 from fashion_sweep.evaluation import measure, saved_model
 from fashion_sweep.evaluation.saved_model import TrainedRun
@@ -223,7 +224,7 @@ def test_only_fashion_mnist_has_test_images(run: TrainedRun, tmp_path: Path, mon
     with pytest.raises(DataError, match="trained with data=synthetic, but only data=fashion_mnist has test images"):
         measure.test_images(run)
     known = measure.validation_images(run)
-    tests = fashion_mnist.Dataset(known.x[:7], known.y[:7], run.class_names)
+    tests = Dataset(known.x[:7], known.y[:7], run.class_names)
     monkeypatch.setattr(fashion_mnist, "load_test", {"here": tests}.__getitem__)
     run.record.config["data"] = {"_target_": "fashion_sweep.fashion_mnist.load", "dir": "here"}
     found = measure.evaluate(run, run.folder.last_model, measure.test_images(run))
@@ -254,7 +255,13 @@ def test_folders_that_are_not_runs(tmp_path: Path) -> None:
 
 def test_a_sweep_names_its_best_run(tmp_path: Path) -> None:
     for name, loss in (("a", 0.5), ("b", 0.4)):
-        best = {"epoch": 1, "loss": 0.1, "accuracy": 0.9, "val_loss": loss, "val_accuracy": 0.8}
+        best: dict[str, float | None] = {
+            "epoch": 1,
+            "loss": 0.1,
+            "accuracy": 0.9,
+            "val_loss": loss,
+            "val_accuracy": 0.8,
+        }
         record = RunRecord(name, "0" * 64, Status.COMPLETED, best=best, last=best, epochs_run=1)
         RunDir(tmp_path / "sweep" / name).write_record(record)
     with pytest.raises(FolderError, match=r"this is a sweep's folder; give one of its runs; the best is .*/sweep/b$"):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import pytest
+from fixture_types import Command
+from optional import present
 from planning import make
 
 from fashion_sweep.data import loading
@@ -46,7 +49,7 @@ def settings(name: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(("name", "runs"), NOTES.items())
-def test_every_experiment_passes_the_checks_as_it_is_and_on_other_data(name, runs):
+def test_every_experiment_passes_the_checks_as_it_is_and_on_other_data(name: str, runs: int) -> None:
     assert len(planned(name)) == runs
     quick = planned(name, *QUICK)
     assert len(quick) == {"loss_curves": 1}.get(name, runs)  # epochs=1 takes the place of its grid
@@ -54,7 +57,7 @@ def test_every_experiment_passes_the_checks_as_it_is_and_on_other_data(name, run
     assert all(point.config.get("epochs", 1) == 1 for point in quick)
 
 
-def test_the_seven_optimizers_have_the_rates_of_the_notes():
+def test_the_seven_optimizers_have_the_rates_of_the_notes() -> None:
     assert settings("optimizers") == [
         ("mlp", "sgd", 0.01, 0.0, 5),
         ("mlp", "sgd_high_rate", 0.1, 0.0, 5),
@@ -87,11 +90,11 @@ def test_the_seven_optimizers_have_the_rates_of_the_notes():
         ("early_stopping", [("mlp", "adam", 0.001, 0.3, 20)]),
     ],
 )
-def test_the_other_networks_are_those_of_the_notes(name, expected):
+def test_the_other_networks_are_those_of_the_notes(name: str, expected: list[tuple[Any, ...]]) -> None:
     assert settings(name) == expected
 
 
-def test_the_classifiers_are_those_of_the_notes():
+def test_the_classifiers_are_those_of_the_notes() -> None:
     nodes = [point.config["model"] for point in planned("logistic")]
     assert [node["max_iter"] for node in nodes] == [5, 9, 20]
     assert {(node["_target_"], node["loss"], node["random_state"]) for node in nodes} == {
@@ -110,19 +113,20 @@ def trained(folder: Path, name: str, *overrides: str) -> tuple[RunDir, Any]:
 
 def validated(model: keras.Model, run: RunDir) -> tuple[float, float]:
     """Loss and accuracy on the run's validation images."""
-    _, split = loading.load_split(run.read_record().config["data"])
+    _, split = loading.load_split(present(run.read_record()).config["data"])
     model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     loss, accuracy = model.evaluate(data_split.scale(split.x_val), split.y_val, verbose=0)
     return loss, accuracy
 
 
-def recorded(metrics: dict[str, float]) -> tuple[float, float]:
+def recorded(given: Mapping[str, float | None] | None) -> Any:
+    metrics = present(given)
     return pytest.approx((metrics["val_loss"], metrics["val_accuracy"]), rel=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # they are compiled anew, to be measured
 @pytest.mark.parametrize("optimizer", ["adam", "momentum"])
-def test_weights_the_whole_model_and_h5_give_the_recorded_numbers_again(tmp_path, optimizer):
+def test_weights_the_whole_model_and_h5_give_the_recorded_numbers_again(tmp_path: Path, optimizer: str) -> None:
     run, record = trained(tmp_path / "both", "saving", "epochs=2", f"optimizer={optimizer}")
     assert not (run.path / "best.keras").exists()
     whole = keras.models.load_model(run.last_model, safe_mode=True)
@@ -138,7 +142,7 @@ def test_weights_the_whole_model_and_h5_give_the_recorded_numbers_again(tmp_path
     assert validated(keras.models.load_model(other.last_h5, safe_mode=True), other) == recorded(record.last)
 
 
-def test_early_stopping_ends_with_the_best_weights_after_two_epochs_without_better_ones(tmp_path):
+def test_early_stopping_ends_with_the_best_weights_after_two_epochs_without_better_ones(tmp_path: Path) -> None:
     run, record = trained(tmp_path / "run", "early_stopping", "epochs=60", "optimizer.learning_rate=0.03")
     assert record.epochs_run == record.best["epoch"] + 2 < 60
     assert validated(keras.models.load_model(run.last_model), run) == recorded(record.best)
@@ -147,7 +151,7 @@ def test_early_stopping_ends_with_the_best_weights_after_two_epochs_without_bett
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "rows"), [("optimizers", 7), ("logistic", 3)])
-def test_a_grid_is_all_that_one_types(command, tmp_path, name, rows):
+def test_a_grid_is_all_that_one_types(command: Command, tmp_path: Path, name: str, rows: int) -> None:
     done = command("-m", f"experiment=notes_{name}", *QUICK, "hydra.sweep.dir=s")
     assert (done.returncode, done.stderr) == (0, "")
     with (SweepDir(tmp_path / "s").report / "summary.csv").open() as file:
@@ -156,7 +160,7 @@ def test_a_grid_is_all_that_one_types(command, tmp_path, name, rows):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("real_images")
-def test_a_summary_is_what_keras_prints_and_nothing_is_trained(command, tmp_path):
+def test_a_summary_is_what_keras_prints_and_nothing_is_trained(command: Command, tmp_path: Path) -> None:
     done = command("model=mlp", "summary=true")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith('Model: "sequential"\n')
@@ -166,7 +170,7 @@ def test_a_summary_is_what_keras_prints_and_nothing_is_trained(command, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("real_images")
-def test_with_m_there_is_a_summary_of_each_distinct_model(command, tmp_path):
+def test_with_m_there_is_a_summary_of_each_distinct_model(command: Command, tmp_path: Path) -> None:
     done = command("-m", "model=mlp,softmax,logistic", "optimizer=sgd,adam", "summary=true")
     assert (done.returncode, done.stderr) == (0, "")
     headings = [line for line in done.stdout.splitlines() if line.startswith("model=")]
@@ -181,6 +185,6 @@ def test_with_m_there_is_a_summary_of_each_distinct_model(command, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_summary_is_no_part_of_a_run():
+def test_summary_is_no_part_of_a_run() -> None:
     [plain], [shown] = planned("relu"), planned("relu", "summary=true")
     assert plain.identity == shown.identity

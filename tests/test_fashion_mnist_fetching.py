@@ -4,31 +4,36 @@ import logging
 import multiprocessing
 import re
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from tiny_fashion_mnist import CONTENTS, FILES, SHAPES, Home, is_right, nowhere, put
 
 from fashion_sweep.data import fashion_mnist
+from fashion_sweep.data.fashion_mnist import Sources
 from fashion_sweep.errors import DataError
 
 
 @pytest.fixture
-def sources(tmp_path):
+def sources(tmp_path: Path) -> Sources:
     return nowhere(tmp_path)
 
 
 @pytest.fixture
-def mirror():
+def mirror() -> Iterator[Home]:
     served = Home()
     yield served
     served.close()
 
 
 class TestDownload:
-    def test_is_cached_unpacked_and_used_from_then_on(self, sources, mirror, caplog):
+    def test_is_cached_unpacked_and_used_from_then_on(
+        self, sources: Sources, mirror: Home, caplog: pytest.LogCaptureFixture
+    ) -> None:
         online = replace(sources, mirrors=(mirror.url,))
         with caplog.at_level(logging.INFO):
             assert is_right(fashion_mnist.read(None, online))
@@ -37,7 +42,7 @@ class TestDownload:
         assert mirror.asked == {f"/{name}.gz": 1 for name in SHAPES}
         assert {path.name: path.read_bytes() for path in sources.cache.glob("*-*")} == CONTENTS
 
-    def test_a_damaged_file_in_the_cache_is_fetched_again_and_only_that(self, sources, mirror):
+    def test_a_damaged_file_in_the_cache_is_fetched_again_and_only_that(self, sources: Sources, mirror: Home) -> None:
         put(sources.cache, train_labels=b"wrong")
         assert is_right(fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,))))
         assert mirror.asked == {"/train-labels.gz": 1}
@@ -52,12 +57,12 @@ class TestDownload:
             "torn",
         ],  # gzip's output contains the time, and test ids must be the same in all workers
     )
-    def test_wrong_once_is_fetched_once_more(self, sources, mirror, wrong):
+    def test_wrong_once_is_fetched_once_more(self, sources: Sources, mirror: Home, wrong: bytes) -> None:
         mirror.answers["/train-labels.gz"].insert(0, wrong)
         assert is_right(fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,))))
         assert mirror.asked["/train-labels.gz"] == 2
 
-    def test_wrong_twice_is_refused(self, sources, mirror):
+    def test_wrong_twice_is_refused(self, sources: Sources, mirror: Home) -> None:
         mirror.answers["/train-labels.gz"] = [gzip.compress(b"wrong")]
         with pytest.raises(DataError) as caught:
             fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,)))
@@ -68,7 +73,7 @@ class TestDownload:
         assert mirror.asked["/train-labels.gz"] == 2
         assert not (sources.cache / "train-labels").exists()
 
-    def test_the_next_mirror_supplies_what_the_first_lacks(self, sources, mirror):
+    def test_the_next_mirror_supplies_what_the_first_lacks(self, sources: Sources, mirror: Home) -> None:
         other = Home()
         try:
             mirror.answers["/train-labels.gz"] = [None]
@@ -78,14 +83,14 @@ class TestDownload:
         assert mirror.asked == {"/train-images.gz": 1, "/train-labels.gz": 1}
         assert other.asked == {"/train-labels.gz": 1, "/t10k-images.gz": 1, "/t10k-labels.gz": 1}
 
-    def test_a_slow_mirror_is_abandoned(self, sources, mirror):
+    def test_a_slow_mirror_is_abandoned(self, sources: Sources, mirror: Home) -> None:
         mirror.seconds = 1.0
         start = time.monotonic()
         with pytest.raises(DataError, match=rf"{re.escape(mirror.url)}train-images\.gz: timed out\n"):
             fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,), silence_seconds=0.2))
         assert time.monotonic() - start < 3
 
-    def test_one_of_many_processes_fetches(self, sources, mirror):
+    def test_one_of_many_processes_fetches(self, sources: Sources, mirror: Home) -> None:
         mirror.seconds = 0.3
         online = replace(sources, mirrors=(mirror.url,))
         with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -94,7 +99,9 @@ class TestDownload:
         assert {dataset.images.tobytes() for dataset in read} == {CONTENTS["train-images"][16:]}
         assert mirror.asked == {f"/{name}.gz": 1 for name in SHAPES}
 
-    def test_a_cache_that_cannot_be_written(self, tmp_path, sources, mirror, caplog):
+    def test_a_cache_that_cannot_be_written(
+        self, tmp_path: Path, sources: Sources, mirror: Home, caplog: pytest.LogCaptureFixture
+    ) -> None:
         (tmp_path / "file").write_text("")
         online = replace(sources, cache=tmp_path / "file" / "cache", mirrors=(mirror.url,))
         assert is_right(fashion_mnist.read(None, online))
@@ -102,7 +109,7 @@ class TestDownload:
             r"Fashion-MNIST will not be cached: \S+/file/cache cannot be used \(.*Not a directory", caplog.text
         )
 
-    def test_a_full_disk(self, sources, mirror, caplog):
+    def test_a_full_disk(self, sources: Sources, mirror: Home, caplog: pytest.LogCaptureFixture) -> None:
         for name in SHAPES:
             (sources.cache / name).mkdir(parents=True)  # nothing can be moved onto a folder
         assert is_right(fashion_mnist.read(None, replace(sources, mirrors=(mirror.url,))))
@@ -110,7 +117,9 @@ class TestDownload:
 
 
 class TestNothingWorks:
-    def test_says_what_was_tried_and_what_to_do(self, tmp_path, sources, mirror, monkeypatch):
+    def test_says_what_was_tried_and_what_to_do(
+        self, tmp_path: Path, sources: Sources, mirror: Home, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
         mirror.answers = {}
         put(sources.folders[0], train_images=None)
@@ -128,7 +137,9 @@ class TestNothingWorks:
             f", or load them once with Keras, which puts them into {sources.folders[0]}.",
         ]
 
-    def test_a_lock_that_is_held_for_too_long(self, sources, mirror, caplog):
+    def test_a_lock_that_is_held_for_too_long(
+        self, sources: Sources, mirror: Home, caplog: pytest.LogCaptureFixture
+    ) -> None:
         sources.cache.mkdir()
         with FileLock(sources.cache / ".lock"):
             impatient = replace(sources, mirrors=(mirror.url,), lock_seconds=0.2)

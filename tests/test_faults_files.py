@@ -10,6 +10,8 @@ from pathlib import Path
 import keras
 import pytest
 from fault_table import fault
+from fixture_types import Seen
+from optional import present
 from sweeping import TINY, in_namespace, log_of, on_a_disk, run, script, statuses, table, words
 from sweeping import environment as surroundings
 
@@ -35,14 +37,14 @@ def assert_told_briefly(done: subprocess.CompletedProcess[str]) -> None:
 
 
 @fault("disk full while writing a history")
-def test_a_disk_that_is_full(tmp_path, seen):
+def test_a_disk_that_is_full(tmp_path: Path, seen: Seen) -> None:
     bad = f"+callbacks.bad={fill(0)},{{_target_: faulty.Wait, path: room}}"
     done = on_a_disk(tmp_path, "size=6m", "-m", bad, *TINY, "callbacks=none", "save=none", "epochs=4", IN_S,
                      "hydra.launcher.lanes=2")  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert_told_briefly(done)
     sweep = tmp_path / "kept" / "s"
-    failed, other = [each.read_record() for each in runs_of(sweep)]
+    failed, other = [present(each.read_record()) for each in runs_of(sweep)]
     assert (failed.status, failed.reason) == (Status.FAILED, "disk full")
     assert (other.status, other.epochs_run) == (Status.COMPLETED, 4)
     assert [row["epoch"] for row in runs_of(sweep)[0].read_history()] == [1]
@@ -53,13 +55,13 @@ def test_a_disk_that_is_full(tmp_path, seen):
 
 
 @fault("disk full while writing a checkpoint")
-def test_a_disk_that_is_full_at_a_checkpoint(tmp_path, seen):
+def test_a_disk_that_is_full_at_a_checkpoint(tmp_path: Path, seen: Seen) -> None:
     bad = f"+callbacks.bad={fill(24_000)},{{_target_: faulty.Wait, path: room}}"
     done = on_a_disk(tmp_path, "size=6m", "-m", bad, *TINY, "epochs=6", IN_S, "hydra.launcher.lanes=2")
     assert done.returncode == 1, done.stderr
     assert_told_briefly(done)
     sweep = tmp_path / "kept" / "s"
-    failed, other = [each.read_record() for each in runs_of(sweep)]
+    failed, other = [present(each.read_record()) for each in runs_of(sweep)]
     assert (failed.status, failed.reason, failed.epochs_run) == (Status.FAILED, "disk full", 2)
     assert other.status is Status.COMPLETED
     keras.saving.load_model(runs_of(sweep)[0].path / "best.keras", safe_mode=True)
@@ -67,12 +69,12 @@ def test_a_disk_that_is_full_at_a_checkpoint(tmp_path, seen):
 
 
 @fault("disk full while writing a checkpoint")
-def test_a_file_that_may_not_grow(tmp_path, seen):
+def test_a_file_that_may_not_grow(tmp_path: Path, seen: Seen) -> None:
     bad = "+callbacks.bad={_target_: faulty.LimitFiles, size: 40000}"
     done = run(tmp_path, "-m", bad, *TINY, "epochs=6", IN_S)
     assert done.returncode == 1, done.stderr
     [failed] = runs_of(tmp_path / "s")
-    assert (failed.read_record().status, failed.read_record().reason) == (Status.FAILED, "disk full")
+    assert (present(failed.read_record()).status, present(failed.read_record()).reason) == (Status.FAILED, "disk full")
     assert len(failed.read_history()) == 2
     keras.saving.load_model(failed.path / "best.keras", safe_mode=True)
     assert "File too large" in log_of(failed)
@@ -80,7 +82,7 @@ def test_a_file_that_may_not_grow(tmp_path, seen):
 
 
 @fault("disk full while writing a report")
-def test_a_disk_that_is_full_at_the_report(tmp_path, seen):
+def test_a_disk_that_is_full_at_the_report(tmp_path: Path, seen: Seen) -> None:
     done = on_a_disk(tmp_path, "size=6m", "-m", f"+callbacks.bad={fill(60_000, 'null')}", *TINY, "callbacks=none",
                      "save=none", "epochs=3", IN_S)  # fmt: skip
     assert done.returncode == 1, done.stderr
@@ -89,13 +91,13 @@ def test_a_disk_that_is_full_at_the_report(tmp_path, seen):
     assert told.startswith("fashion-sweep: the report failed (")
     assert "No space left on device" in told
     [only] = runs_of(tmp_path / "kept" / "s")
-    assert only.read_record().status is Status.COMPLETED
+    assert present(only.read_record()).status is Status.COMPLETED
     assert len(only.read_history()) == 3
     seen(f'exit {done.returncode}; "{told.removeprefix("fashion-sweep: ")}"')
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of four runs."""
     folder = tmp_path_factory.mktemp("trained")
     done = run(folder, "-m", "seed=0,1,2,3", *TINY, "epochs=3", IN_S)
@@ -104,7 +106,7 @@ def trained(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def sweep(trained, tmp_path) -> Path:
+def sweep(trained: Path, tmp_path: Path) -> Path:
     """A copy of it, to be damaged."""
     return Path(shutil.copytree(trained, tmp_path / "s"))
 
@@ -121,7 +123,7 @@ def reports(sweep: Path) -> tuple[subprocess.CompletedProcess[str], list[str]]:
 
 
 @fault("history.csv torn, empty or damaged")
-def test_damaged_histories(sweep, seen):
+def test_damaged_histories(sweep: Path, seen: Seen) -> None:
     torn, empty, damaged, whole = runs_of(sweep)
     torn.history.write_bytes(torn.history.read_bytes()[:-12])
     empty.history.write_bytes(b"")
@@ -140,7 +142,7 @@ def test_damaged_histories(sweep, seen):
 
 
 @fault("run.json truncated, not JSON, or missing")
-def test_damaged_records(sweep, seen):
+def test_damaged_records(sweep: Path, seen: Seen) -> None:
     truncated, other, missing, whole = runs_of(sweep)
     truncated.record.write_bytes(truncated.record.read_bytes()[:100])
     other.record.write_text("<html>no such page</html>")
@@ -154,7 +156,7 @@ def test_damaged_records(sweep, seen):
 
 
 @fault("best.keras damaged")
-def test_a_damaged_model(sweep, seen):
+def test_a_damaged_model(sweep: Path, seen: Seen) -> None:
     first = runs_of(sweep)[0]
     model = first.path / "best.keras"
     model.write_bytes(model.read_bytes()[:5000])
@@ -172,7 +174,7 @@ def test_a_damaged_model(sweep, seen):
 
 @fault("a sweep folder that cannot be written")
 @pytest.mark.parametrize("mode", ["run", "sweep"])
-def test_a_folder_that_cannot_be_written(tmp_path, seen, mode):
+def test_a_folder_that_cannot_be_written(tmp_path: Path, seen: Seen, mode: str) -> None:
     flags = ["-m"] if mode == "sweep" else []
     given = [*flags, *TINY, f"hydra.{mode}.dir={{}}"]
     steps = f'mount -t tmpfs -o ro tmpfs "{tmp_path}" && cd / && "$@"'
@@ -194,7 +196,7 @@ def hydra_quoted(text: object) -> str:
 
 
 @fault("a path with spaces, quotes, Unicode and 200 characters")
-def test_a_strange_path(tmp_path, seen):
+def test_a_strange_path(tmp_path: Path, seen: Seen) -> None:
     assert len(ODD) == 200
     folder = tmp_path / ODD
     folder.mkdir()
@@ -206,7 +208,7 @@ def test_a_strange_path(tmp_path, seen):
     runs_of(sweep)[1].record.unlink()
     resumed = run(folder, f"resume={hydra_quoted(sweep)}")
     assert resumed.returncode == 0, resumed.stderr
-    assert [each.read_record().status for each in runs_of(sweep)] == [Status.COMPLETED] * 2
+    assert [present(each.read_record()).status for each in runs_of(sweep)] == [Status.COMPLETED] * 2
     report = script(folder, "report", sweep)
     evaluated = script(folder, "evaluate", runs_of(sweep)[0].path)
     assert (report.returncode, evaluated.returncode) == (0, 0), report.stderr + evaluated.stderr
@@ -218,7 +220,7 @@ TEXTS = ("'a/b'", "'../..'", "'x=y'", "'p,q'", "'new\nline'", "[1,2]", "'/etc/pa
 
 
 @fault("overrides with /, .., newlines, =, commas, lists")
-def test_strange_overrides(tmp_path, seen):
+def test_strange_overrides(tmp_path: Path, seen: Seen) -> None:
     grid = ["+callbacks.note={_target_: faulty.Note, text: none}", f"callbacks.note.text={','.join(TEXTS)}"]
     done = run(tmp_path, "-m", *grid, *TINY, "epochs=1", "callbacks=none", "save=none", IN_S)
     assert done.returncode == 0, done.stderr
@@ -229,7 +231,7 @@ def test_strange_overrides(tmp_path, seen):
     assert made == sorted(planned)
     assert all(re.fullmatch(r"[A-Za-z0-9_.+-]{10,100}", name) for name in planned)
     assert [each.name for each in tmp_path.iterdir()] == ["s"]
-    texts = [each.read_record().config["callbacks"]["note"]["text"] for each in runs_of(sweep)]
+    texts = [present(each.read_record()).config["callbacks"]["note"]["text"] for each in runs_of(sweep)]
     assert texts == ["a/b", "../..", "x=y", "p,q", "new\nline", [1, 2], "/etc/passwd", "$(id) `id` ; é", ""]
-    told = ", ".join(re.search(r"text-(.*)_", name)[1] for name in planned if re.search(r"text-(.*)_", name))
+    told = ", ".join(present(re.search(r"text-(.*)_", name))[1] for name in planned if re.search(r"text-(.*)_", name))
     seen(f"{len(made)} folders, all in the sweep's, as planned: text-... {told}")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from fault_table import fault
+from fixture_types import Seen
+from optional import present
 from sweeping import (
     TINY,
     alive,
@@ -36,18 +40,18 @@ def failing(name: str) -> str:
 
 
 @fault("a lane killed with -9")
-def test_a_lane_that_is_killed(tmp_path, seen):
+def test_a_lane_that_is_killed(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", failing("Kill"), *TINY, "epochs=10", IN_S)
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.status.value for record in found] == ["failed", "completed"]
-    assert "killed by signal 9" in found[0].reason
+    assert "killed by signal 9" in present(found[0].reason)
     assert [(record.attempt, record.epochs_run) for record in found] == [(2, 1), (1, 10)]
     seen(f"exit {done.returncode}; {statuses(tmp_path / 's')}; attempt 2: {found[0].reason}")
 
 
 @fault("the command itself killed with -9")
-def test_a_command_that_is_killed(tmp_path, seen):
+def test_a_command_that_is_killed(tmp_path: Path, seen: Seen) -> None:
     grid = ["-m", "seed=0,1,2,3", *TINY, SLOW, "epochs=40", IN_S]
     with started(tmp_path, *grid) as process:
         until(lambda: any(r.status is Status.COMPLETED for r in records(tmp_path / "s").values()), "a finished run")
@@ -67,7 +71,7 @@ def test_a_command_that_is_killed(tmp_path, seen):
          f"{statuses(tmp_path / 's')}")  # fmt: skip
 
 
-def _interrupted(tmp_path, *signals: signal.Signals, pause: float = 0.0):
+def _interrupted(tmp_path: Path, *signals: signal.Signals, pause: float = 0.0) -> tuple[int, str, str, float]:
     grid = ["-m", "seed=0,1,2", *TINY, SLOW, "epochs=100000", IN_S]
     with started(tmp_path, *grid) as process:
         until(lambda: [n for n in epochs(tmp_path / "s").values() if n > 3] if (tmp_path / "s").exists() else [], "it")
@@ -81,7 +85,7 @@ def _interrupted(tmp_path, *signals: signal.Signals, pause: float = 0.0):
 
 
 @fault("Ctrl-C once")
-def test_ctrl_c(tmp_path, seen):
+def test_ctrl_c(tmp_path: Path, seen: Seen) -> None:
     code, out, err, seconds = _interrupted(tmp_path, signal.SIGINT)
     assert code == 130, err
     assert out.splitlines()[-1] == "Resume: python -m fashion_sweep resume=s"
@@ -99,7 +103,7 @@ def test_ctrl_c(tmp_path, seen):
 
 
 @fault("Ctrl-C twice")
-def test_ctrl_c_twice(tmp_path, seen):
+def test_ctrl_c_twice(tmp_path: Path, seen: Seen) -> None:
     code, _, err, seconds = _interrupted(tmp_path, signal.SIGINT, signal.SIGINT, pause=0.02)
     assert code == 130, err
     assert is_whole(tmp_path / "s")
@@ -109,7 +113,7 @@ def test_ctrl_c_twice(tmp_path, seen):
 
 @fault("SIGTERM")
 @pytest.mark.parametrize("launcher", [["hydra.launcher.lanes=2"], ["hydra/launcher=basic"]], ids=["packed", "basic"])
-def test_sigterm(tmp_path, seen, launcher):
+def test_sigterm(tmp_path: Path, seen: Seen, launcher: list[str]) -> None:
     grid = ["-m", "seed=0,1", *TINY, SLOW, "epochs=100000", IN_S, *launcher]
     with started(tmp_path, *grid) as process:
         until(lambda: list(tmp_path.glob("s/*/history.csv")), "an epoch")
@@ -127,7 +131,7 @@ def test_sigterm(tmp_path, seen, launcher):
 
 
 @fault("interrupted at ten random moments")
-def test_interrupted_again_and_again(tmp_path, seen):
+def test_interrupted_again_and_again(tmp_path: Path, seen: Seen) -> None:
     grid = ["-m", "seed=0,1", "model.dropout=0.3", "callbacks=checkpoint_early_stopping", *TINY, SLOW, "epochs=80",
             "callbacks.early_stopping.patience=80", ONE_LANE]  # fmt: skip
     whole = run(tmp_path, *grid, "hydra.sweep.dir=whole")
@@ -151,7 +155,7 @@ def test_interrupted_again_and_again(tmp_path, seen):
          "digit")  # fmt: skip
 
 
-def _goes_on(sweep, begun) -> bool:
+def _goes_on(sweep: Path, begun: Mapping[int, str | None]) -> bool:
     if not sweep.exists():
         return False
     now = records(sweep)
@@ -159,10 +163,10 @@ def _goes_on(sweep, begun) -> bool:
 
 
 @fault("a run raises")
-def test_runs_that_raise(tmp_path, seen):
+def test_runs_that_raise(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", failing("Raise"), "seed=0,1", *TINY, "epochs=3", IN_S, ONE_LANE)
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.status.value for record in found] == ["failed", "failed", "completed", "completed"]
     assert found[0].reason == "ValueError: this run fails in epoch 2"
     log = log_of(SweepDir(tmp_path / "s").run_dirs()[0])
@@ -176,10 +180,10 @@ def test_runs_that_raise(tmp_path, seen):
 
 @fault("a run calls sys.exit(3)")
 @pytest.mark.parametrize("launcher", ["packed", "basic"])
-def test_a_run_that_exits(tmp_path, seen, launcher):
+def test_a_run_that_exits(tmp_path: Path, seen: Seen, launcher: str) -> None:
     done = run(tmp_path, "-m", failing("Exit"), *TINY, "epochs=3", IN_S, f"hydra/launcher={launcher}")
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.status.value for record in found] == ["failed", "completed"]
     assert found[0].reason == "the run called sys.exit(3)"
     assert "SystemExit: 3" in log_of(SweepDir(tmp_path / "s").run_dirs()[0])
@@ -187,31 +191,31 @@ def test_a_run_that_exits(tmp_path, seen, launcher):
 
 
 @fault("fail_fast=true")
-def test_fail_fast(tmp_path, seen):
+def test_fail_fast(tmp_path: Path, seen: Seen) -> None:
     bad = "+callbacks.bad={_target_: faulty.Raise}"
     done = run(tmp_path, "-m", bad, "seed=0,1,2", *TINY, IN_S, "hydra.launcher.fail_fast=true",
                "hydra.launcher.lanes=1")  # fmt: skip
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    first, *others = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    first, *others = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert first.status is Status.FAILED
     assert others == [None, None]
     seen(f"exit {done.returncode}; the first failed, two not started")
 
 
 @fault("a run over run_timeout_min")
-def test_a_run_that_hangs(tmp_path, seen):
+def test_a_run_that_hangs(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", failing("Hang"), *TINY, "epochs=3", IN_S,
                "hydra.launcher.run_timeout_min=0.2")  # fmt: skip
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.status.value for record in found] == ["failed", "completed"]
-    assert "took longer than run_timeout_min=0.2" in found[0].reason
+    assert "took longer than run_timeout_min=0.2" in present(found[0].reason)
     seen(f'exit {done.returncode}; {statuses(tmp_path / "s")}: "{found[0].reason}"')
 
 
 @fault("two sweeps at once into one folder")
-def test_two_sweeps_in_one_folder(tmp_path, seen):
+def test_two_sweeps_in_one_folder(tmp_path: Path, seen: Seen) -> None:
     grid = ["-m", "seed=0", *TINY, SLOW, "epochs=100000", IN_S]
     with started(tmp_path, *grid) as process:
         until(lambda: list(tmp_path.glob("s/*/history.csv")), "an epoch")
@@ -225,7 +229,7 @@ def test_two_sweeps_in_one_folder(tmp_path, seen):
 
 
 @fault("two sweeps started in the same second")
-def test_two_sweeps_in_the_same_second(tmp_path, seen):
+def test_two_sweeps_in_the_same_second(tmp_path: Path, seen: Seen) -> None:
     grid = ["-m", "seed=0", *TINY, "epochs=1"]
     with started(tmp_path, *grid) as one, started(tmp_path, *grid) as other:
         for process in (one, other):

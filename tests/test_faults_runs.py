@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from fault_table import fault
+from fixture_types import Seen
 from html_page import Page
+from optional import present
 from sweeping import TINY, children, log_of, records, run, script, started, statuses, table, until
 
 from fashion_sweep.errors import ConfigError
@@ -24,11 +26,11 @@ PACKED = ("hydra.launcher.lanes=1", "hydra.launcher.pack_size=4")
 
 
 @fault("a loss that is NaN or infinite")
-def test_a_run_that_diverges_in_a_pack(tmp_path, seen):
+def test_a_run_that_diverges_in_a_pack(tmp_path: Path, seen: Seen) -> None:
     grid = [*TINY, "optimizer=sgd", "epochs=4", "hydra.launcher.lanes=1"]
     done = run(tmp_path, "-m", "optimizer.learning_rate=0.1,0.2,1e30,0.05", *grid, "hydra.launcher.pack_size=4", IN_S)
     assert done.returncode == 1, done.stderr
-    found = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    found = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
     assert [record.pack for record in found] == [4] * 4
     assert [record.status.value for record in found] == ["completed", "completed", "diverged", "completed"]
     assert found[2].reason == f"loss became NaN or infinite in epoch {found[2].epochs_run}"
@@ -59,12 +61,12 @@ TOO_LARGE = (
 
 
 @fault("out of memory in a pack")
-def test_a_pack_that_is_too_large(tmp_path, seen):
+def test_a_pack_that_is_too_large(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", *TOO_LARGE, "data=synthetic", "model=cnn", "callbacks=none", "save=none",
                "optimizer=sgd", "epochs=1", *PACKED, IN_S)  # fmt: skip
     assert done.returncode == 0, done.stderr
     runs = SweepDir(tmp_path / "s").run_dirs()
-    assert {each.read_record().status.value for each in runs} == {"completed"}
+    assert {present(each.read_record()).status.value for each in runs} == {"completed"}
     raised = set(re.findall(r"out of memory with \d runs together.*", log_of(runs[0])))
     crashed = set(re.findall(r"its lane (?:was killed by|ended).*", done.stdout))
     assert raised | crashed
@@ -91,7 +93,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (OSError(errno.EIO, "Input/output error"), "OSError: [Errno 5] Input/output error"),
     ],
 )  # fmt: skip
-def test_reasons(error, expected):
+def test_reasons(error: Exception, expected: str) -> None:
     assert failures.reason(error) == expected
 
 
@@ -114,7 +116,7 @@ PARAMETERS = 65 * 5 + 6 * 10
 
 
 @pytest.fixture
-def edit(tmp_path) -> Callable[[], None]:
+def edit(tmp_path: Path) -> Callable[[], None]:
     """What edits a model and its config, which are made in the folder of the test."""
     (tmp_path / "mine" / "model").mkdir(parents=True)
     nets, layers, config = (tmp_path / name for name in ("my_nets.py", "my_layers.py", "mine/model/wide.yaml"))
@@ -132,7 +134,7 @@ def edit(tmp_path) -> Callable[[], None]:
 
 @fault("a config or code file edited while the sweep runs")
 @pytest.mark.parametrize("launcher", ["packed", "basic"])
-def test_files_that_are_edited(tmp_path, seen, edit, launcher):
+def test_files_that_are_edited(tmp_path: Path, seen: Seen, edit: Callable[[], None], launcher: str) -> None:
     own = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), str(tmp_path)])}
     lanes = ["hydra.launcher.lanes=1"] if launcher == "packed" else ["hydra/launcher=basic"]
     grid = ["-m", "--config-dir", "mine", "model=wide", "seed=0,1,2", *TINY, "callbacks=none", "save=none", "epochs=2",
@@ -162,13 +164,13 @@ def test_files_that_are_edited(tmp_path, seen, edit, launcher):
 
 
 @fault("the clock set back")
-def test_a_clock_that_is_set_back(tmp_path, seen):
+def test_a_clock_that_is_set_back(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", "seed=0,1", "+callbacks.clock={_target_: faulty.ClockSetBack}", *TINY, "epochs=3", IN_S)
     assert done.returncode == 0, done.stderr
     sweep = SweepDir(tmp_path / "s")
-    first = sweep.run_dirs()[0].read_record()
-    assert first.ended < first.started
-    assert first.seconds > 0
+    first = present(sweep.run_dirs()[0].read_record())
+    assert present(first.ended) < present(first.started)
+    assert present(first.seconds) > 0
     (sweep.path / "owner.json").write_text(
         '{"host": "elsewhere", "pid": 1, "start": "1", "since": "2999-01-01T00:00:00+00:00", "token": "0"}'
     )
@@ -186,7 +188,7 @@ def test_a_clock_that_is_set_back(tmp_path, seen):
 
 
 @fault("2,000 runs")
-def test_thousands_of_runs(tmp_path, seen):
+def test_thousands_of_runs(tmp_path: Path, seen: Seen) -> None:
     few, _ = no_op_runs(tmp_path / "few", 100)  # by then the libraries of the report are imported
     many, out = no_op_runs(tmp_path / "many", 2000)
     growth_kb = (many - few) / 1900

@@ -152,9 +152,9 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("restored")
 def test_run_job_is_changed_in_versions_that_we_know(known: bool) -> None:
-    before = (utils.copy, vars(utils)["_save_config"], HydraConfig.set_config, vars(omegaconf.base)["parse"])
+    before = (vars(utils)["copy"], vars(utils)["_save_config"], HydraConfig.set_config, vars(omegaconf.base)["parse"])
     run_job.speed_up_run_job()
-    after = (utils.copy, vars(utils)["_save_config"], HydraConfig.set_config, vars(omegaconf.base)["parse"])
+    after = (vars(utils)["copy"], vars(utils)["_save_config"], HydraConfig.set_config, vars(omegaconf.base)["parse"])
     assert [new is not old for new, old in zip(after, before, strict=True)] == [known] * 4
 
 

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from fixture_types import MakeSpec
 
+from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import packing, packs
 from fashion_sweep.training.engines import default_engine
 from fashion_sweep.training.train import train
 
+OwnNets = Callable[[str, str, float], tuple[str, str]]
+
 TINY = ("trainer=compiled", "model.hidden_units=[20]", "epochs=1", "save=none", "callbacks=none")
 
 
-def first_loss(spec):
+def engine() -> Any:
+    """The engine of this process, which has more than other engines have to."""
+    return default_engine()
+
+
+def first_loss(spec: RunSpec) -> float:
     return RunDir(spec.folder).read_history()[0]["loss"]
 
 
-def test_a_grid_over_inputs_compiles_once(make_spec):
+def test_a_grid_over_inputs_compiles_once(make_spec: MakeSpec) -> None:
     default_engine().forget()
     grid = [(0.1, 0.1, 0.9, 1e-7), (0.01, 0.2, 0.9, 1e-3), (0.01, 0.9, 0.5, 1e-3)]
     names = ("optimizer.learning_rate", "model.dropout", "optimizer.beta_1", "optimizer.epsilon")
@@ -29,39 +41,41 @@ def test_a_grid_over_inputs_compiles_once(make_spec):
     ]
     for spec in specs:
         train([spec])
-    [program] = default_engine().programs.values()
+    [program] = engine().programs.values()
     assert program._epoch._function.experimental_get_tracing_count() == 1
     assert len({first_loss(spec) for spec in specs}) == 3
 
 
-def test_with_and_without_dropout_or_momentum_are_two_programs(make_spec):
+def test_with_and_without_dropout_or_momentum_are_two_programs(make_spec: MakeSpec) -> None:
     default_engine().forget()
     for number, rate in enumerate((0.3, 0)):
         train([make_spec(*TINY, f"model.dropout={rate}", folder=f"dropout{number}")])
     for number, momentum in enumerate((0, 0.5, 0.9)):
         train([make_spec(*TINY, "optimizer=sgd", f"optimizer.momentum={momentum}", folder=f"sgd{number}")])
-    assert len(default_engine().programs) == 4
+    assert len(engine().programs) == 4
 
 
 @pytest.mark.slow
-def test_tensorflow_does_not_take_many_programs_for_one_that_is_traced_again_and_again(make_spec, caplog):
+def test_tensorflow_does_not_take_many_programs_for_one_that_is_traced_again_and_again(
+    make_spec: MakeSpec, caplog: pytest.LogCaptureFixture
+) -> None:
     default_engine().forget()
     for units in range(10, 17):
         train([make_spec(*TINY, f"model.hidden_units=[{units}]", folder=str(units))])
-    assert len(default_engine().programs) == 7
+    assert len(engine().programs) == 7
     assert "retracing" not in caplog.text
 
 
-def test_one_validation_serves_all_optimizers_of_a_model(make_spec):
+def test_one_validation_serves_all_optimizers_of_a_model(make_spec: MakeSpec) -> None:
     default_engine().forget()
     specs = [make_spec(*TINY, f"optimizer={name}", folder=name) for name in ("sgd", "adam")]
     for spec in specs:
         train([spec])
-    assert len(default_engine().programs) == 2
-    assert len(default_engine().validations) == 1
+    assert len(engine().programs) == 2
+    assert len(engine().validations) == 1
 
 
-def test_a_schedule_and_a_constant_rate_never_share_a_program(make_spec):
+def test_a_schedule_and_a_constant_rate_never_share_a_program(make_spec: MakeSpec) -> None:
     """Keras keeps the learning rate in a variable in one case and not in the other."""
     default_engine().forget()
     names = ("constant", "cosine")
@@ -119,7 +133,7 @@ def rescaled(input_shape, num_classes, dropout):
 
 
 @pytest.fixture
-def own_nets(tmp_path, monkeypatch):
+def own_nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnNets]:
     (tmp_path / "kept_nets.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield lambda name, key, value: ("~model", f"+model={{_target_: kept_nets.{name}, {key}: {value}}}")
@@ -127,8 +141,10 @@ def own_nets(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["leak", "block", "nested"])
-def test_a_run_does_not_train_with_values_of_the_run_before_it(make_spec, own_nets, name):
-    def spec(value, folder):
+def test_a_run_does_not_train_with_values_of_the_run_before_it(
+    make_spec: MakeSpec, own_nets: OwnNets, name: str
+) -> None:
+    def spec(value: float, folder: str) -> RunSpec:
         return make_spec(*TINY[:1], *TINY[2:], *own_nets(name, "p", value), folder=folder)
 
     default_engine().forget()
@@ -141,7 +157,7 @@ def test_a_run_does_not_train_with_values_of_the_run_before_it(make_spec, own_ne
     assert first_loss(second) == first_loss(alone) != first_loss(first)
 
 
-def test_a_key_named_dropout_of_a_model_of_ones_own_is_no_dropout_rate(make_spec, own_nets):
+def test_a_key_named_dropout_of_a_model_of_ones_own_is_no_dropout_rate(make_spec: MakeSpec, own_nets: OwnNets) -> None:
     specs = [
         make_spec(*TINY[:1], *TINY[2:], *own_nets("rescaled", "dropout", value), folder=str(value))
         for value in (0.1, 0.9)
@@ -151,7 +167,9 @@ def test_a_key_named_dropout_of_a_model_of_ones_own_is_no_dropout_rate(make_spec
     assert losses[0] != losses[1]
 
 
-def test_every_member_of_a_pack_is_compared_not_the_first_alone(make_spec, own_nets, monkeypatch, caplog):
+def test_every_member_of_a_pack_is_compared_not_the_first_alone(
+    make_spec: MakeSpec, own_nets: OwnNets, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Whatever the plan takes for one architecture: what one program cannot train is not trained by one."""
     caplog.set_level("INFO")
     monkeypatch.setattr(packs, "pack_key", lambda _config: "all")

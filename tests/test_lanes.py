@@ -17,6 +17,7 @@ import pytest
 from hydra import initialize
 from launching import Launch, errors, lines, values
 from omegaconf import DictConfig
+from optional import present
 
 from packed_jobs import JobTimeoutError, LaneDiedError
 from packed_jobs.local import devices
@@ -88,7 +89,7 @@ def test_a_lane_that_dies_costs_its_job_one_try(launch: Callable[..., Launch]) -
     assert not (batch.folder / "0" / "lost").exists()  # it was tried again
     assert lines(batch.folder, 1, "lost") == [f"kill: {killed}"]
     assert returns[1].cfg == {"do": "kill"}
-    assert returns[1].hydra_cfg.hydra.runtime.output_dir == str(batch.folder / "1")
+    assert present(returns[1].hydra_cfg).hydra.runtime.output_dir == str(batch.folder / "1")
 
 
 def test_a_job_over_its_time_is_killed(launch: Callable[..., Launch]) -> None:

@@ -14,7 +14,7 @@ from fashion_sweep.training.engines.tensorflow.validation import CHUNK, Validati
 
 
 @given(st.integers(1, 200_000))
-def test_a_chunk_is_small_enough_and_no_smaller_than_it_must_be(count):
+def test_a_chunk_is_small_enough_and_no_smaller_than_it_must_be(count: int) -> None:
     size = chunk_size(count)
     fewest = -(-count // CHUNK)
     assert count / (2 * fewest) <= size <= min(count, CHUNK)
@@ -22,12 +22,12 @@ def test_a_chunk_is_small_enough_and_no_smaller_than_it_must_be(count):
 
 
 @pytest.mark.parametrize(("count", "size"), [(64, 64), (12_000, 2000), (2048, 2048), (2053, 2048)])
-def test_chunks_leave_no_rest_where_that_can_be(count, size):
+def test_chunks_leave_no_rest_where_that_can_be(count: int, size: int) -> None:
     assert chunk_size(count) == size
 
 
 @pytest.mark.parametrize("count", [5, 4096, 4099])
-def test_a_pack_measures_as_keras_does(count):
+def test_a_pack_measures_as_keras_does(count: int) -> None:
     def model() -> keras.Model:
         return keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(3, "softmax")])
 

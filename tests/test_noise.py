@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from fixture_types import MakeSpec
 from scipy import stats
 
 from fashion_sweep.storage.run_dir import RunDir
@@ -10,7 +11,7 @@ from fashion_sweep.training.engines.tensorflow.dropout import scales, thresholds
 from fashion_sweep.training.train import RunSpec, train
 
 
-def test_dropout_masks_are_even_independent_and_the_same_compiled_and_not():
+def test_dropout_masks_are_even_independent_and_the_same_compiled_and_not() -> None:
     seeds = tf.constant([0, 1, 2**31], tf.uint32)
     plain = unit_bits(seeds, tf.constant(7, tf.uint32), 0, 50_000)
     jitted = tf.function(lambda step: unit_bits(seeds, step, 0, 50_000), jit_compile=True)(tf.constant(7, tf.uint32))
@@ -36,7 +37,7 @@ RARE = 1e-3
 
 
 @pytest.mark.slow
-def test_replicates_of_fit_and_of_compiled_differ_by_chance_alone(make_spec):
+def test_replicates_of_fit_and_of_compiled_differ_by_chance_alone(make_spec: MakeSpec) -> None:
     """Replicates of one seed have the same first weights and batches, and masks of two kinds: so they are compared."""
     words = ("data.samples=1200", "batch_size=20", "epochs=4", "callbacks=none", "save=none", "model.hidden_units=[40]")
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from hypothesis.extra import numpy as hnp
 from fashion_sweep.data import loading, npz_file
 from fashion_sweep.errors import DataError
 
-SPLIT = {"validation_fraction": 0.2, "split_seed": 42, "limit": None}
+SPLIT: dict[str, Any] = {"validation_fraction": 0.2, "split_seed": 42, "limit": None}
 
 
-def save(path, **arrays):
+def save(path: Path, **arrays: Any) -> str:
     np.savez(path, **arrays)
     return str(path)
 
@@ -26,7 +27,7 @@ GOOD = {"images": np.zeros((4, 2, 2), np.uint8), "labels": np.array([0, 1, 2, 1]
 class TestNpz:
     @settings(deadline=None, max_examples=60)
     @given(st.data())
-    def test_gives_back_what_was_saved(self, tmp_path_factory, draw):
+    def test_gives_back_what_was_saved(self, tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -> None:
         shape = draw.draw(hnp.array_shapes(min_dims=2, max_dims=4, max_side=4))
         dtype = draw.draw(st.sampled_from(["u1", "<i4", ">i4", "<f4", ">f8", "f2", "?"]))
         finite = None if dtype == "?" else st.integers(0, 255) if "f" not in dtype else st.floats(-9, 9, width=16)
@@ -42,28 +43,28 @@ class TestNpz:
         assert len(made.class_names) == labels.max() + 1
 
     @pytest.mark.parametrize(("x", "y"), [("images", "labels"), ("x_train", "y_train"), ("x", "y")])
-    def test_finds_the_usual_names(self, tmp_path, x, y):
+    def test_finds_the_usual_names(self, tmp_path: Path, x: str, y: str) -> None:
         path = save(tmp_path / "a.npz", other=np.zeros(3), **{x: GOOD["images"], y: GOOD["labels"]})
         assert npz_file.npz(path=path).labels.tolist() == [0, 1, 2, 1]
 
-    def test_given_names_take_precedence(self, tmp_path):
+    def test_given_names_take_precedence(self, tmp_path: Path) -> None:
         path = save(tmp_path / "a.npz", **GOOD, truth=[3, 3, 3, 0])
         made = npz_file.npz(path=path, labels="truth", class_names=["a", "b", "c", "d", "e"])
         assert made.labels.tolist() == [3, 3, 3, 0]
         assert made.class_names == ("a", "b", "c", "d", "e")
 
-    def test_accepts_columns_and_whole_floats_and_compression(self, tmp_path):
+    def test_accepts_columns_and_whole_floats_and_compression(self, tmp_path: Path) -> None:
         np.savez_compressed(tmp_path / "a.npz", images=GOOD["images"], labels=np.array([[0.0], [1.0], [2.0], [1.0]]))
         made = npz_file.npz(path=str(tmp_path / "a.npz"))
         assert made.labels.tolist() == [0, 1, 2, 1]
         assert made.labels.dtype == np.int64
 
-    def test_home_folder(self, tmp_path, monkeypatch):
+    def test_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(tmp_path))
         save(tmp_path / "a.npz", **GOOD)
         assert npz_file.npz(path="~/a.npz").labels.tolist() == [0, 1, 2, 1]
 
-    def test_an_edited_file_is_read_again(self, tmp_path):
+    def test_an_edited_file_is_read_again(self, tmp_path: Path) -> None:
         config = {"_target_": "fashion_sweep.data.npz", "path": save(tmp_path / "a.npz", **GOOD), **SPLIT}
         first = loading.load(config)
         assert loading.load(config) is first
@@ -103,24 +104,24 @@ class TestNpz:
             ),
         ],
     )
-    def test_wrong_arrays(self, tmp_path, changed, message):
+    def test_wrong_arrays(self, tmp_path: Path, changed: dict[str, Any], message: str) -> None:
         path = save(tmp_path / "a.npz", **GOOD | changed)
         with pytest.raises(DataError, match=rf"a\.npz: array {message}") as caught:
             npz_file.npz(path=path)
         assert "\n" not in str(caught.value)
 
-    def test_more_labels_than_class_names(self, tmp_path):
+    def test_more_labels_than_class_names(self, tmp_path: Path) -> None:
         path = save(tmp_path / "a.npz", x=GOOD["images"], y=GOOD["labels"])
         message = r"a\.npz: array 'y' has labels 0\.\.2; expected 0\.\.1, as there are 2 class names$"
         with pytest.raises(DataError, match=message):
             npz_file.npz(path=path, class_names=["a", "b"])
 
-    def test_objects_are_not_unpickled(self, tmp_path):
+    def test_objects_are_not_unpickled(self, tmp_path: Path) -> None:
         path = save(tmp_path / "a.npz", **GOOD | {"labels": np.array([Bomb()], object)})
         with pytest.raises(DataError, match=r"a\.npz: cannot be read as an \.npz file of plain arrays \(Object arrays"):
             npz_file.npz(path=path)
 
-    def test_missing_arrays(self, tmp_path):
+    def test_missing_arrays(self, tmp_path: Path) -> None:
         path = save(tmp_path / "a.npz", images=GOOD["images"], truth=GOOD["labels"])
         message = r"a\.npz: has the arrays images, truth; expected images and labels or x_train and y_train or x and y$"
         with pytest.raises(DataError, match=message):
@@ -128,13 +129,13 @@ class TestNpz:
         with pytest.raises(DataError, match=r"a\.npz: has the arrays images, truth; expected images and target$"):
             npz_file.npz(path=path, images="images", labels="target")
 
-    def test_missing_file(self, tmp_path):
+    def test_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"no\.npz: no such file; data\.path must name an \.npz file of images"):
             npz_file.npz(path=str(tmp_path / "no.npz"))
         with pytest.raises(DataError, match=r"^~nobody-has-this-name/a\.npz: no such file"):
             npz_file.npz(path="~nobody-has-this-name/a.npz")
 
-    def test_files_that_are_not_npz(self, tmp_path):
+    def test_files_that_are_not_npz(self, tmp_path: Path) -> None:
         whole = Path(save(tmp_path / "whole.npz", **GOOD)).read_bytes()
         np.save(tmp_path / "array.npy", GOOD["images"])
         pickled = b"\x80\x04."
@@ -150,5 +151,5 @@ class TestNpz:
 
 
 class Bomb:
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return os._exit, (77,)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from optional import present
 
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage import lease
@@ -28,7 +29,7 @@ def holder(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_second_owner_gets_an_error_that_names_the_first(tmp_path):
+def test_a_second_owner_gets_an_error_that_names_the_first(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         owner = living_owner(tmp_path)
         assert owner is not None
@@ -41,17 +42,17 @@ def test_a_second_owner_gets_an_error_that_names_the_first(tmp_path):
     assert lines[1].endswith(f"delete {tmp_path / OWNER}")
 
 
-def test_the_folder_of_a_killed_owner_can_be_taken_over(tmp_path):
+def test_the_folder_of_a_killed_owner_can_be_taken_over(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         process.kill()
     assert (tmp_path / OWNER).exists()
     assert living_owner(tmp_path) is None
     with owned(tmp_path):
-        assert living_owner(tmp_path).pid == os.getpid()
+        assert present(living_owner(tmp_path)).pid == os.getpid()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_process_with_the_pid_of_a_dead_owner_is_not_the_owner(tmp_path):
+def test_another_process_with_the_pid_of_a_dead_owner_is_not_the_owner(tmp_path: Path) -> None:
     with owned(tmp_path):
         text = json.loads((tmp_path / OWNER).read_text())
     (tmp_path / OWNER).write_text(json.dumps(text | {"start": "1"}))
@@ -59,7 +60,9 @@ def test_another_process_with_the_pid_of_a_dead_owner_is_not_the_owner(tmp_path)
 
 
 @pytest.mark.parametrize(("silent_s", "lives"), [(DEAD_AFTER_S / 2, True), (DEAD_AFTER_S + 5, False)])
-def test_an_owner_on_another_machine_is_alive_while_its_heartbeats_are_recent(tmp_path, silent_s, lives):
+def test_an_owner_on_another_machine_is_alive_while_its_heartbeats_are_recent(
+    tmp_path: Path, silent_s: float, lives: bool
+) -> None:
     with owned(tmp_path):
         text = json.loads((tmp_path / OWNER).read_text())
     (tmp_path / OWNER).write_text(json.dumps(text | {"host": "elsewhere"}))
@@ -71,10 +74,10 @@ def test_an_owner_on_another_machine_is_alive_while_its_heartbeats_are_recent(tm
             pass
     else:
         with owned(tmp_path):
-            assert living_owner(tmp_path).host == platform.node()
+            assert present(living_owner(tmp_path)).host == platform.node()
 
 
-def test_an_owner_sends_heartbeats(tmp_path, monkeypatch):
+def test_an_owner_sends_heartbeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "HEARTBEAT_S", 0.05)
     with owned(tmp_path):
         os.utime(tmp_path / OWNER, (0, 0))
@@ -85,14 +88,14 @@ def test_an_owner_sends_heartbeats(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"host": "x"}'])
-def test_a_damaged_file_does_not_count_as_an_owner(tmp_path, text):
+def test_a_damaged_file_does_not_count_as_an_owner(tmp_path: Path, text: str) -> None:
     (tmp_path / OWNER).write_text(text)
     assert living_owner(tmp_path) is None
     with owned(tmp_path):
         pass
 
 
-def test_only_one_of_many_simultaneous_takeovers_succeeds(tmp_path):
+def test_only_one_of_many_simultaneous_takeovers_succeeds(tmp_path: Path) -> None:
     with owned(tmp_path):
         dead = json.loads((tmp_path / OWNER).read_text()) | {"start": "1"}
     got, refused, barrier = [], [], threading.Barrier(8)
@@ -108,7 +111,8 @@ def test_only_one_of_many_simultaneous_takeovers_succeeds(tmp_path):
 
     for _ in range(5):
         (tmp_path / OWNER).write_text(json.dumps(dead))
-        got.clear(), refused.clear()
+        got.clear()
+        refused.clear()
         threads = [threading.Thread(target=take, args=(number,)) for number in range(8)]
         for thread in threads:
             thread.start()

@@ -13,6 +13,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
 from launching import Launch, errors, lines, values
+from optional import present
 
 from packed_jobs import JobExitedError
 from packed_jobs.packs import form
@@ -76,9 +77,11 @@ def test_returns_come_in_input_order_with_all_that_hydra_promises(launch: Callab
     returns = batch("+do=a", "+do=b", "+do=c", first=5)
     assert values(returns) == ["a", "b", "c"]
     last = returns[2]
-    assert (last.overrides, last.cfg, last.task_name) == (["+do=c"], {"do": "c"}, "app")
-    assert (last.hydra_cfg.hydra.job.num, last.hydra_cfg.hydra.job.id) == (7, "7")
-    assert last.hydra_cfg.hydra.runtime.output_dir == str(batch.folder / "7")
+    assert (last.overrides, last.task_name) == (["+do=c"], "app")
+    assert last.cfg == {"do": "c"}
+    hydra = present(last.hydra_cfg).hydra
+    assert (hydra.job.num, hydra.job.id) == (7, "7")
+    assert hydra.runtime.output_dir == str(batch.folder / "7")
     assert sorted(path.name for path in (batch.folder / "7" / ".hydra").iterdir()) == [
         "config.yaml", "hydra.yaml", "overrides.yaml",
     ]  # fmt: skip
@@ -95,7 +98,7 @@ def test_a_job_that_fails_or_exits_costs_itself_alone(launch: Callable[..., Laun
     returns = batch("+do=raise", "+do=exit", "+do=fine", "+do=raise_oddly", "+do=lock")
     failure, exited, none, odd, lock = errors(returns)
     assert (type(failure), str(failure)) == (ValueError, "no such luck")
-    assert "in fail\n" in str(failure.__cause__)
+    assert "in fail\n" in str(present(failure).__cause__)
     assert (type(exited), str(exited)) == (JobExitedError, "the job called sys.exit(3)")
     assert (none, values(returns)[2]) == (None, "fine")
     assert str(odd) == "OddError: this and that"
@@ -112,8 +115,9 @@ def test_jobs_with_one_key_train_together(launch: Callable[..., Launch]) -> None
     assert last.return_value == ([0, 2, 4], ["warm"], str(batch.folder / "4"))
     assert (lone.return_value[0], other.return_value[0]) == ([1], [3])
     assert str(errors([failed])[0]) == "job 2"
-    assert (last.cfg, last.overrides) == ({"do": "z", "group": "g"}, ["+do=z", "+group=g"])
-    assert last.hydra_cfg.hydra.job.num == 4
+    assert last.cfg == {"do": "z", "group": "g"}
+    assert last.overrides == ["+do=z", "+group=g"]
+    assert present(last.hydra_cfg).hydra.job.num == 4
 
 
 def test_each_job_of_a_pack_has_a_log_of_its_own(launch: Callable[..., Launch]) -> None:
@@ -182,10 +186,8 @@ def test_a_job_that_cannot_be_prepared_fails_alone(launch: Callable[..., Launch]
     assert (type(unprepared), str(unprepared), fine) == (ValueError, "no such job", None)
     assert str(unpicklable) == "cannot pickle '_thread.lock' object"
     assert str(unhashable) == "unhashable type: 'list'"
-    assert (returns[0].cfg, returns[0].overrides) == (
-        {"do": "unprepared", "group": "g"},
-        ["+do=unprepared", "+group=g"],
-    )
+    assert returns[0].cfg == {"do": "unprepared", "group": "g"}
+    assert returns[0].overrides == ["+do=unprepared", "+group=g"]
     reason = "unprepared: the job could not be prepared: ValueError: no such job"
     assert (batch.folder / "0" / "lost").read_text().splitlines() == [reason]
     assert values(returns)[3][0] == [3]
@@ -208,8 +210,8 @@ def test_fail_fast_starts_nothing_after_a_job_that_cannot_be_prepared(launch: Ca
 def test_a_task_may_give_its_jobs_their_numbers(launch: Callable[..., Launch]) -> None:
     batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
     returns = batch("+do=x +group=g +n=7", "+do=y +group=g", "+do=payload +n=3", first=1)
-    assert [each.hydra_cfg.hydra.job.num for each in returns] == [7, 2, 3]
-    assert [each.hydra_cfg.hydra.job.id for each in returns] == ["7", "2", "3"]
+    assert [present(each.hydra_cfg).hydra.job.num for each in returns] == [7, 2, 3]
+    assert [present(each.hydra_cfg).hydra.job.id for each in returns] == ["7", "2", "3"]
     assert values(returns)[0][::2] == ([7, 2], str(batch.folder / "7"))
     assert values(returns)[2] == (["+do=payload", "+n=3"], 3)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from fashion_sweep.errors import UserError
 from fashion_sweep.planning import plan
 
 
-def error(*overrides: str, **options) -> str:
+def error(*overrides: str, **options: Any) -> str:
     with pytest.raises(UserError) as caught:
         make(*overrides, **options)
     return str(caught.value)
@@ -25,7 +27,7 @@ def names(planned: plan.Plan) -> list[str]:
     return [spec.name.rpartition("_")[0] for spec in planned.specs]
 
 
-def test_a_grid_is_in_the_order_of_its_overrides():
+def test_a_grid_is_in_the_order_of_its_overrides() -> None:
     planned = make("optimizer=sgd,adam", "model.dropout=0,0.3")
     assert names(planned) == [
         "optimizer-sgd_dropout-0.0",
@@ -40,7 +42,7 @@ def test_a_grid_is_in_the_order_of_its_overrides():
     assert len({spec.identity for spec in planned.specs}) == 4
 
 
-def test_of_a_repeated_key_the_last_counts():
+def test_of_a_repeated_key_the_last_counts() -> None:
     planned = make(
         "optimizer=sgd,adam,rmsprop", "model.dropout=0,0.3", "optimizer=adam", "optimizer.learning_rate=0.01,0.001"
     )
@@ -49,7 +51,7 @@ def test_of_a_repeated_key_the_last_counts():
     ]
 
 
-def test_a_fixed_value_may_belong_to_the_swept_choices_alone():
+def test_a_fixed_value_may_belong_to_the_swept_choices_alone() -> None:
     planned = make("optimizer=momentum,nesterov", "optimizer.momentum=0.8")
     assert [spec.config["optimizer"]["momentum"] for spec in planned.specs] == [0.8, 0.8]
     assert planned.config.hydra.overrides.task == [
@@ -57,7 +59,7 @@ def test_a_fixed_value_may_belong_to_the_swept_choices_alone():
     ]  # fmt: skip
 
 
-def test_an_experiment_brings_its_grid_and_the_command_line_overrides_it():
+def test_an_experiment_brings_its_grid_and_the_command_line_overrides_it() -> None:
     assert names(make("experiment=smoke")) == [
         f"optimizer-{optimizer}_dropout-{dropout}" for optimizer in ("sgd", "adam") for dropout in ("0.0", "0.3")
     ]
@@ -66,19 +68,19 @@ def test_an_experiment_brings_its_grid_and_the_command_line_overrides_it():
     ]
 
 
-def test_the_same_value_written_in_two_ways_is_one_run():
+def test_the_same_value_written_in_two_ways_is_one_run() -> None:
     first, second = make("model.dropout=0,0.0").specs
     assert first.folder == second.folder
 
 
-def test_identity_knows_the_data_and_not_its_place(tmp_path):
+def test_identity_knows_the_data_and_not_its_place(tmp_path: Path) -> None:
     for name, value in (("a", 1), ("b", 1), ("c", 2)):
         np.savez(tmp_path / f"{name}.npz", images=np.full((10, 4, 4), value, "uint8"), labels=np.arange(10) % 2)
     a, b, c = make("data=npz", f"data.path={tmp_path}/a.npz,{tmp_path}/b.npz,{tmp_path}/c.npz").specs
     assert a.identity == b.identity != c.identity
 
 
-def test_folders_are_given_or_new_each_time():
+def test_folders_are_given_or_new_each_time() -> None:
     given_folder = make("hydra.sweep.dir='/tmp/a b'").folder
     assert str(given_folder) == "/tmp/a b"
     first, second = make(), make()
@@ -89,7 +91,7 @@ def test_folders_are_given_or_new_each_time():
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
-def test_any_folder_name_reaches_hydra_as_it_is(text):
+def test_any_folder_name_reaches_hydra_as_it_is(text: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     from fashion_sweep.planning import hydra_errors
@@ -161,32 +163,32 @@ def test_any_folder_name_reaches_hydra_as_it_is(text):
         ("data.limit=1", "data.limit is 1, expected at least 2"),
     ],
 )
-def test_what_is_wrong_with_one_run_is_one_line(override, text):
+def test_what_is_wrong_with_one_run_is_one_line(override: str, text: str) -> None:
     assert error(override, multirun=False) == text
 
 
-def test_an_override_that_cannot_be_read_is_shown():
+def test_an_override_that_cannot_be_read_is_shown() -> None:
     text = error("epochs=[1", multirun=False)
     assert text.startswith("epochs=[1: cannot be read as KEY=VALUE (")
     assert "\n" not in text
 
 
-def test_everything_wrong_with_a_run_is_told_at_once():
+def test_everything_wrong_with_a_run_is_told_at_once() -> None:
     assert error("epochs=0", "batch_size=-1", multirun=False) == (
         "epochs is 0, expected at least 1; batch_size is -1, expected at least 1"
     )
 
 
-def test_a_rule_holds_for_the_trainer_that_has_the_key():
+def test_a_rule_holds_for_the_trainer_that_has_the_key() -> None:
     text = error("trainer=fit", "trainer.jit_compile=maybe", multirun=False)
     assert text == "trainer.jit_compile is maybe, expected true, false or auto"
 
 
-def test_too_few_images_for_a_split_are_told():
+def test_too_few_images_for_a_split_are_told() -> None:
     assert error("data.limit=3", "data.validation_fraction=0.9", multirun=False).startswith("3 images are too few")
 
 
-def test_every_bad_grid_point_is_named():
+def test_every_bad_grid_point_is_named() -> None:
     text = error("optimizer=sgd,sdg", "model.dropout=0,1.5")
     assert text.splitlines() == [
         "3 of 4 grid points are wrong, nothing was trained:",
@@ -196,19 +198,19 @@ def test_every_bad_grid_point_is_named():
     ]
 
 
-def test_what_is_wrong_with_the_whole_grid_is_told_once():
+def test_what_is_wrong_with_the_whole_grid_is_told_once() -> None:
     assert error("optimizer=sgd,adam", "epochs=0") == "epochs is 0, expected at least 1"
     assert error("optimizer=sgd,adam", "epoch=1") == "epoch=1: there is no key epoch; did you mean epochs?"
 
 
-def test_a_choice_without_the_swept_key_is_named():
+def test_a_choice_without_the_swept_key_is_named() -> None:
     text = error("model=softmax,mlp", "model.dropout=0,0.3")
     first, *lines = text.splitlines()
     assert first == "2 of 4 grid points are wrong, nothing was trained:"
     assert all("there is no key model.dropout" in line and "(at data=synthetic model=softmax" in line for line in lines)
 
 
-def test_a_config_folder_and_name_that_are_not_there():
+def test_a_config_folder_and_name_that_are_not_there() -> None:
     assert error(extra_conf="no/such") == "--config-dir no/such: there is no such folder"
     assert error(name="confg", multirun=False).startswith("there is no config 'confg'")
 
@@ -221,7 +223,9 @@ def test_a_config_folder_and_name_that_are_not_there():
         ({"pixels": np.zeros((4, 2, 2)), "labels": np.arange(4)}, "has the arrays pixels, labels; expected"),
     ],
 )
-def test_a_malformed_npz_is_refused_before_anything_is_trained(tmp_path, arrays, text):
+def test_a_malformed_npz_is_refused_before_anything_is_trained(
+    tmp_path: Path, arrays: dict[str, Any], text: str
+) -> None:
     path = tmp_path / "mine.npz"
     np.savez(path, **arrays)
     message = error("data=npz", f"data.path={path}", multirun=False)
@@ -230,7 +234,7 @@ def test_a_malformed_npz_is_refused_before_anything_is_trained(tmp_path, arrays,
     assert "\n" not in message
 
 
-def test_choices_of_your_own(tmp_path):
+def test_choices_of_your_own(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text(
         "_target_: fashion_sweep.models.mlp\nhidden_units: [7]\nactivation: relu\ndropout: 0\n"
@@ -262,7 +266,9 @@ def broken(input_shape):
 
 
 @pytest.mark.slow
-def test_a_model_of_your_own_is_built_before_anything_is_trained(tmp_path, monkeypatch):
+def test_a_model_of_your_own_is_built_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "my_nets.py").write_text(NETS)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))

@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import os
 import time
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -12,7 +14,7 @@ from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 
 
-def record(run: RunDir, status: Status, started: str = "t1", **fields) -> None:
+def record(run: RunDir, status: Status, started: str = "t1", **fields: Any) -> None:
     run.write_record(RunRecord(run=run.path.name, identity="", status=status, started=started, **fields))
 
 
@@ -21,7 +23,7 @@ def completed(run: RunDir) -> None:
     record(run, Status.COMPLETED, best=best, epochs_run=3, seconds=1.25)
 
 
-def test_elsewhere_than_at_a_terminal_every_run_is_one_plain_line(tmp_path):
+def test_elsewhere_than_at_a_terminal_every_run_is_one_plain_line(tmp_path: Path) -> None:
     runs = [RunDir(tmp_path / name) for name in ("[red]a", "b", "c")]
     out = io.StringIO()
     with progress.shown(dict.fromkeys(runs, 5), Console(file=out, width=40)):
@@ -34,7 +36,7 @@ def test_elsewhere_than_at_a_terminal_every_run_is_one_plain_line(tmp_path):
     ]
 
 
-def test_runs_of_before_are_counted_and_those_that_run_again_are_shown(tmp_path):
+def test_runs_of_before_are_counted_and_those_that_run_again_are_shown(tmp_path: Path) -> None:
     old, failed = RunDir(tmp_path / "old"), RunDir(tmp_path / "failed")
     completed(old)
     record(failed, Status.FAILED, reason="old story")
@@ -51,7 +53,7 @@ def test_runs_of_before_are_counted_and_those_that_run_again_are_shown(tmp_path)
     ]
 
 
-def test_at_a_terminal_there_is_a_live_line(tmp_path):
+def test_at_a_terminal_there_is_a_live_line(tmp_path: Path) -> None:
     run, other = RunDir(tmp_path / "run"), RunDir(tmp_path / "other")
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=120, color_system=None, legacy_windows=False)
@@ -66,7 +68,7 @@ def test_at_a_terminal_there_is_a_live_line(tmp_path):
     assert "run epoch 1/4 val_loss 0.1250" in out.getvalue()
 
 
-def test_only_folders_whose_time_is_new_are_read(tmp_path):
+def test_only_folders_whose_time_is_new_are_read(tmp_path: Path) -> None:
     runs = [RunDir(tmp_path / name) for name in ("a", "b", "pending")]
     watcher = progress._Watcher(dict.fromkeys(runs, 5), Console(file=io.StringIO()), Progress(disable=True), set())
     for run in runs[:2]:
@@ -79,7 +81,7 @@ def test_only_folders_whose_time_is_new_are_read(tmp_path):
     assert list(watcher._changed()) == [runs[1]]  # so young that a write since may not show
 
 
-def test_a_reason_cannot_write_to_the_terminal(tmp_path):
+def test_a_reason_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     run, out = RunDir(tmp_path / "run"), io.StringIO()
     with progress.shown({run: 5}, Console(file=out, width=40)):
         record(run, Status.FAILED, reason="\x1b]0;title\x07\nno")

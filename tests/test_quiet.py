@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,7 @@ os.write(2, b"after\\n")
 """
 
 
-def test_what_is_native_goes_to_the_file_and_what_is_pythons_to_the_terminal(tmp_path):
+def test_what_is_native_goes_to_the_file_and_what_is_pythons_to_the_terminal(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(tmp_path / "log")], capture_output=True, text=True, check=True
     )
@@ -34,7 +35,7 @@ def test_what_is_native_goes_to_the_file_and_what_is_pythons_to_the_terminal(tmp
     assert (tmp_path / "log").read_text() == "native\nnative again\n"
 
 
-def test_in_place_of_a_file_there_may_be_none():
+def test_in_place_of_a_file_there_may_be_none() -> None:
     importing = "import os\nfrom fashion_sweep.training.native_output import native_output_to\n"
     code = importing + "with native_output_to(None): os.write(2, b'x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -52,7 +53,7 @@ tf.get_logger().warning("of the run")
 
 
 @pytest.mark.slow
-def test_what_tensorflow_warns_of_stands_in_the_log_of_the_run_and_not_on_the_terminal(tmp_path):
+def test_what_tensorflow_warns_of_stands_in_the_log_of_the_run_and_not_on_the_terminal(tmp_path: Path) -> None:
     code = [sys.executable, "-c", TRAINER, str(tmp_path / "log")]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     done = subprocess.run(code, capture_output=True, text=True, check=True, env=environment)

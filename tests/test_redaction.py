@@ -10,10 +10,13 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from faulty import Raise
+from fixture_types import Command, Compose, MakeSpec
+from optional import present
 
 from fashion_sweep.config import recorded
 from fashion_sweep.config.redaction import Redaction, redacted_logs, restored
@@ -46,7 +49,7 @@ class Leaky(keras.callbacks.Callback):
 
 
 @pytest.fixture
-def environment(monkeypatch):
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", TOKEN)
     monkeypatch.setenv("RATE", "0.0125")
     monkeypatch.setenv("SEED", "4321")
@@ -71,7 +74,7 @@ def holders(folder: Path, text: str) -> list[str]:
 
 class TestConfig:
     @pytest.mark.usefixtures("environment")
-    def test_values_from_the_environment_are_found_however_they_are_referenced(self, composed):
+    def test_values_from_the_environment_are_found_however_they_are_referenced(self, composed: Compose) -> None:
         config = composed(
             "data=npz",
             "data.path=/x/${oc.env:TOKEN}/y.npz",
@@ -95,14 +98,14 @@ class TestConfig:
         assert shown["callbacks"]["b"] == {"_target_": "x.Y", "b": "<redacted>", "c": [1, "<redacted>"], "d": "plain"}
         assert shown["model"] == plain["model"]
 
-    def test_a_config_without_such_values_is_unchanged(self, composed):
+    def test_a_config_without_such_values_is_unchanged(self, composed: Compose) -> None:
         config = composed()
         hidden = Redaction.of(config)
         assert hidden == Redaction()
         assert hidden.in_config(run_spec.resolved(config)) == run_spec.resolved(config)
 
     @pytest.mark.usefixtures("environment")
-    def test_identities_use_the_real_values_and_names_are_redacted(self, composed, tmp_path):
+    def test_identities_use_the_real_values_and_names_are_redacted(self, composed: Compose, tmp_path: Path) -> None:
         real, typed = ["seed=4321"], ["seed=${oc.env:SEED}"]
         names = []
         for lines in (real, typed):
@@ -115,7 +118,7 @@ class TestConfig:
 
 
 class TestTexts:
-    def test_every_spelling_of_a_value_is_replaced(self):
+    def test_every_spelling_of_a_value_is_replaced(self) -> None:
         hidden = Redaction(values=frozenset({"it's\na\\b", "hunter2", "hunter2secret"}))
         text = "it's\na\\b " + repr("it's\na\\b") + json.dumps("it's\na\\b") + " hunter2secret hunter2"
         assert hidden.in_text(text) == '<redacted> "<redacted>""<redacted>" <redacted> <redacted>'
@@ -128,17 +131,19 @@ class TestTexts:
             ("rate=0.0125,", "rate=<redacted>,"),
         ],
     )
-    def test_a_number_is_not_matched_inside_others(self, text, shown):
+    def test_a_number_is_not_matched_inside_others(self, text: str, shown: str) -> None:
         assert Redaction(values=frozenset({"0.0125"})).in_text(text) == shown
 
-    def test_short_and_common_values_are_ignored_and_lines_of_long_ones_are_redacted(self, composed, monkeypatch):
+    def test_short_and_common_values_are_ignored_and_lines_of_long_ones_are_redacted(
+        self, composed: Compose, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for name, value in {"A": "abc", "B": "true", "C": "first\nlast line"}.items():
             monkeypatch.setenv(name, value)
         hidden = Redaction.of(composed("+callbacks.x={a: '${oc.env:A}', b: '${oc.env:B}', c: '${oc.env:C}'}"))
         assert hidden.values == {"first\nlast line", "first", "last line"}
         assert len(hidden.paths) == 3
 
-    def test_logs_and_their_tracebacks_are_redacted(self, caplog):
+    def test_logs_and_their_tracebacks_are_redacted(self, caplog: pytest.LogCaptureFixture) -> None:
         log = logging.getLogger("somewhere")
         with redacted_logs([Redaction(), Redaction(values=frozenset({TOKEN}))]):
             log.warning("with %s", TOKEN)
@@ -148,7 +153,7 @@ class TestTexts:
         assert "ValueError: <redacted>" in caplog.text
         assert caplog.text.count(TOKEN) == 1
 
-    def test_types_are_restored(self):
+    def test_types_are_restored(self) -> None:
         assert [restored(f"<redacted {kind}>", "1") for kind in ("int", "float", "bool")] == [1, 1.0, True]
         assert restored("<redacted>", "1") == "1"
         assert restored(0.5, 0.5) == 0.5
@@ -156,18 +161,18 @@ class TestTexts:
 
 @pytest.mark.usefixtures("environment")
 class TestRecordedConfig:
-    def recorded_run(self, composed, folder: Path, *lines: str) -> tuple[RunDir, RunRecord, dict]:
+    def recorded_run(self, composed: Compose, folder: Path, *lines: str) -> tuple[RunDir, RunRecord, dict[str, Any]]:
         """A run's folder as Hydra and a job leave it, its record, and the config it was trained with."""
         from omegaconf import OmegaConf
 
         config = composed("data=synthetic", "trainer=fit", *lines)
         run, plain = RunDir(folder), run_spec.resolved(config)
         run.composed.parent.mkdir()
-        OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), run.composed)
+        OmegaConf.save(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), run.composed)
         record = RunRecord("run", run_spec.identity_of(plain), config=Redaction.of(config).in_config(plain))
         return run, RunRecord.from_json(record.to_json()), plain
 
-    def test_values_are_read_from_the_environment_again_in_their_types(self, composed, tmp_path):
+    def test_values_are_read_from_the_environment_again_in_their_types(self, composed: Compose, tmp_path: Path) -> None:
         lines = ("optimizer.learning_rate=${oc.env:RATE}", "seed=${oc.env:SEED}", "optimizer.epsilon=1e-9")
         run, record, plain = self.recorded_run(composed, tmp_path, *lines)
         assert "4321" not in str(record)
@@ -175,14 +180,16 @@ class TestRecordedConfig:
         assert (config.values, config.warning) == (plain, "")
         assert config.hidden.paths == {("optimizer", "learning_rate"), ("seed",)}
 
-    def test_a_variable_that_is_gone_is_named(self, composed, tmp_path, monkeypatch):
+    def test_a_variable_that_is_gone_is_named(
+        self, composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         run, record, _ = self.recorded_run(composed, tmp_path, "seed=${oc.env:SEED}")
         monkeypatch.delenv("SEED")
         with pytest.raises(FolderError, match=r"Environment variable 'SEED' not found.*; run.json keeps no values"):
             recorded.read(run, record)
 
     @pytest.mark.parametrize("damage", ["", "a: [", "${x}", "model: ${nowhere}"])
-    def test_the_record_is_the_fallback_for_hydras_copy(self, composed, tmp_path, damage):
+    def test_the_record_is_the_fallback_for_hydras_copy(self, composed: Compose, tmp_path: Path, damage: str) -> None:
         run, record, plain = self.recorded_run(composed, tmp_path)
         if damage:
             run.composed.write_text(damage)
@@ -193,7 +200,7 @@ class TestRecordedConfig:
         assert config.warning.endswith("; using the config in run.json")
 
 
-def test_a_saved_state_contains_no_secret_value(make_spec):
+def test_a_saved_state_contains_no_secret_value(make_spec: MakeSpec) -> None:
     from fashion_sweep.training import checkpoint, model_setup
     from fashion_sweep.training.job import Job
 
@@ -203,13 +210,13 @@ def test_a_saved_state_contains_no_secret_value(make_spec):
     job.save_state(model_setup.compiled_model(job), [callback])
     assert holders(job.run.path, TOKEN) == []
     saved = checkpoint.read(job.run, job._stamp)
-    assert saved.callbacks == [{"epoch": 2, "count": 7}]
+    assert present(saved).callbacks == [{"epoch": 2, "count": 7}]
     with np.load(job.run.state, allow_pickle=False) as archive:
         assert "arr_0" in archive.files
 
 
 @pytest.mark.slow
-def test_no_file_in_a_sweeps_folder_contains_the_value(command, tmp_path):
+def test_no_file_in_a_sweeps_folder_contains_the_value(command: Command, tmp_path: Path) -> None:
     (tmp_path / "leaky.py").write_text(LEAKY_CALLBACK)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (320, 8, 8), np.uint8), np.arange(320) % 10
@@ -223,7 +230,7 @@ def test_no_file_in_a_sweeps_folder_contains_the_value(command, tmp_path):
     assert done.returncode == 1, done.stderr
     assert TOKEN not in done.stdout + done.stderr
     assert holders(tmp_path / "s", TOKEN) == []
-    good, bad = (run.read_record() for run in SweepDir(tmp_path / "s").run_dirs())
+    good, bad = (present(run.read_record()) for run in SweepDir(tmp_path / "s").run_dirs())
     assert (good.status, bad.status) == (Status.COMPLETED, Status.FAILED)
     assert bad.reason == "ValueError: no access for '<redacted>'"
     assert good.config["callbacks"]["leaky"]["token"] == good.config["data"]["path"] == "<redacted>"

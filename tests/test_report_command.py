@@ -11,7 +11,7 @@ from analysis_folders import grid, write_run, write_sweep
 from fashion_sweep.cli.report import main
 
 
-def report_command(*arguments, cwd):
+def report_command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     script = Path(__file__).parents[1] / "scripts" / "report.py"
     command = [sys.executable, "-X", "importtime", str(script), *map(str, arguments)]
     return subprocess.run(
@@ -19,7 +19,7 @@ def report_command(*arguments, cwd):
     )
 
 
-def test_the_script_reports_without_tensorflow(tmp_path):
+def test_the_script_reports_without_tensorflow(tmp_path: Path) -> None:
     write_sweep(tmp_path / "sweep", grid(optimizer=["sgd", "adam"], model__dropout=[0, 0.3]))
     result = report_command("sweep", cwd=tmp_path)
     assert result.returncode == 0
@@ -30,7 +30,7 @@ def test_the_script_reports_without_tensorflow(tmp_path):
     assert (tmp_path / "sweep" / "report" / "index.html").exists()
 
 
-def test_a_missing_folder_exits_with_2_and_writes_nothing(tmp_path, capsys):
+def test_a_missing_folder_exits_with_2_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_sweep(tmp_path / "sweep", [])
     with pytest.raises(SystemExit) as exited:
         main([str(tmp_path / "sweep"), str(tmp_path)[:-1] + "gone"])
@@ -43,7 +43,7 @@ def test_a_missing_folder_exits_with_2_and_writes_nothing(tmp_path, capsys):
     assert not (tmp_path / "sweep" / "report").exists()
 
 
-def test_strict_exits_with_1_on_a_warning(tmp_path):
+def test_strict_exits_with_1_on_a_warning(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", {}, [])
     main([str(tmp_path / "run"), "--strict"])
     folder.history.write_text("epoch\nfirst\n")
@@ -53,7 +53,7 @@ def test_strict_exits_with_1_on_a_warning(tmp_path):
     assert exited.value.code == 1
 
 
-def test_each_folder_gets_a_report_or_all_share_one(tmp_path, capsys):
+def test_each_folder_gets_a_report_or_all_share_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("first", "second"):
         write_sweep(tmp_path / name, [])
     main([str(tmp_path / "first"), str(tmp_path / "second")])

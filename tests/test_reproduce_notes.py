@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+
+from fashion_sweep.storage.sweep_dir import SweepDir
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -93,13 +96,15 @@ def test_commands_do_not_show_the_machines_paths(tmp_path: Path, monkeypatch: py
 
 def test_time_by_the_clock_counts_once() -> None:
     spans = [("00:00", "10:00"), ("05:00", "12:00"), ("06:00", "07:00"), ("20:00", "20:30")]
-    times = [{"started": f"2030-01-02T03:{a}+00:00", "ended": f"2030-01-02T03:{b}+00:00"} for a, b in spans]
+    times: list[dict[str, Any]] = [
+        {"started": f"2030-01-02T03:{a}+00:00", "ended": f"2030-01-02T03:{b}+00:00"} for a, b in spans
+    ]
     assert sweeps.seconds([RunRecord("a", "b", **time) for time in times]) == 12 * 60 + 30
 
 
 def test_runs_that_do_not_count(overfitting: sweeps.Sweep) -> None:
     assert (overfitting.planned, len(overfitting.runs), overfitting.missing) == (6, 6, [])
-    failed = run_folder(sweeps.SweepDir(overfitting.folder), {"optimizer": "adam", "seed": 2})
+    failed = run_folder(SweepDir(overfitting.folder), {"optimizer": "adam", "seed": 2})
     record = failed.read_record()
     assert record is not None
     record.status, record.reason = Status.FAILED, "disk full"
@@ -146,7 +151,8 @@ def test_the_page_and_its_figures(found: outcome.Outcome, tmp_path: Path) -> Non
 
 
 def test_every_row_has_an_experiment() -> None:
-    wanted = {each.experiment for each in (*rows.ROWS, *rows.CURVES, *rows.RESTORED)}
+    given: tuple[Any, ...] = (*rows.ROWS, *rows.CURVES, *rows.RESTORED)
+    wanted = {each.experiment for each in given}
     assert wanted == set(EXPERIMENTS)
     assert {path.stem for path in (CONF / "experiment").glob("notes_*.yaml")} == set(EXPERIMENTS)
     assert all(measure in rows.MEASURES for row in rows.ROWS for measure in row.reported)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import sweeping
+from fixture_types import Command, Compose
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from optional import present
 from test_resume import contents
 
 from fashion_sweep import app
@@ -32,25 +34,25 @@ def rows(*losses: float | None, **more: float) -> list[dict[str, float | None]]:
 
 
 class TestAgreement:
-    def test_the_largest_differences_and_their_epochs(self):
+    def test_the_largest_differences_and_their_epochs(self) -> None:
         [gap] = history_diff.differences(rows(4.0, 1.0, 0.5), rows(5.0, 1.0, 0.25))
         assert (gap.absolute, gap.absolute_epoch, gap.relative, gap.relative_epoch) == (1.0, 1, 0.5, 3)
         assert str(gap) == "loss: differs by up to 1 (epoch 1), relative difference up to 0.5 (epoch 3)"
 
-    def test_equal_numbers_and_equal_nans_are_identical(self):
+    def test_equal_numbers_and_equal_nans_are_identical(self) -> None:
         nan, infinite = float("nan"), float("inf")
         [gap] = history_diff.differences(rows(0.1, 0.0, nan, infinite), rows(0.1, -0.0, nan, infinite))
         assert str(gap) == "loss: identical to the last digit"
         [gap] = history_diff.differences(rows(0.1, None), rows(0.1, 0.5))
         assert (gap.absolute, gap.relative, gap.absolute_epoch) == (float("inf"), float("inf"), 2)
 
-    def test_learning_rates_are_compared_and_seconds_are_not(self):
+    def test_learning_rates_are_compared_and_seconds_are_not(self) -> None:
         found = history_diff.differences(
             rows(1.0, learning_rate=0.1, seconds=3.0), rows(1.0, learning_rate=0.2, seconds=4.0)
         )
         assert [(gap.metric, gap.absolute) for gap in found] == [("loss", 0.0), ("learning_rate", 0.1)]
 
-    def test_epochs_and_columns_missing_in_one_history(self):
+    def test_epochs_and_columns_missing_in_one_history(self) -> None:
         assert list(history_diff.missing(rows(1.0), rows(1.0, 1.0))) == ["epoch 2: missing in the original"]
         assert list(history_diff.missing(rows(1.0, 1.0, 1.0), rows(1.0))) == [
             "epochs 2 to 3: missing in the new history"
@@ -62,7 +64,7 @@ class TestAgreement:
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, empty. Restores what the command changes in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(THREADS, "1")
@@ -71,7 +73,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of two epochs, as Hydra and training leave it."""
     lines = ["trainer=fit", "data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2", "save=none"]
     with initialize_config_dir(str(app.CONF), version_base="1.3"):
@@ -80,12 +82,12 @@ def trained(tmp_path_factory) -> Path:
     choices, code = run_spec.group_choices(config.hydra), changes.code_of([plain])
     train([RunSpec(run.path, plain, choices, ["epochs=2"], run_spec.identity_of(plain), code=code)])
     run.composed.parent.mkdir()
-    OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), run.composed)
+    OmegaConf.save(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), run.composed)
     return run.path
 
 
 @pytest.fixture
-def original(trained, here) -> RunDir:
+def original(trained: Path, here: Path) -> RunDir:
     """A copy of that run in the current folder, ``old``."""
     shutil.copytree(trained, here / "old")
     return RunDir(Path("old"))
@@ -102,7 +104,7 @@ def one_digit_off(run: RunDir) -> None:
     run.write_history([{**row, "loss": row["loss"] * (1.0001 if row["epoch"] == 1 else 1)} for row in history])
 
 
-def reproduced(capsys, *arguments: str) -> tuple[int, list[str]]:
+def reproduced(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str]]:
     """Exit code and lines of the command."""
     try:
         reproduce.main(list(arguments))
@@ -112,7 +114,9 @@ def reproduced(capsys, *arguments: str) -> tuple[int, list[str]]:
 
 
 class TestOneRun:
-    def test_it_is_identical_and_can_be_reproduced_again(self, original, capsys):
+    def test_it_is_identical_and_can_be_reproduced_again(
+        self, original: RunDir, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         before = contents(original.path)
         code, lines = reproduced(capsys, "old")
         assert (code, lines[-1]) == (0, "result    reproduced, identical to the last digit")
@@ -124,7 +128,7 @@ class TestOneRun:
         assert again[1][:2] == ["run       outputs/reproductions/old (completed)",
                                 "new run   outputs/reproductions/old_2"]  # fmt: skip
 
-    def test_an_unexplained_difference(self, original, capsys):
+    def test_an_unexplained_difference(self, original: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
         one_digit_off(original)
         code, lines = reproduced(capsys, "old")
         assert (code, lines[-1]) == (1, "result    not reproduced, and no change explains it")
@@ -133,12 +137,16 @@ class TestOneRun:
         assert loss.endswith("(epoch 1), relative difference up to 0.0001 (epoch 1)")
 
     @pytest.mark.parametrize(("tolerance", "code"), [("1e-3", 0), ("1e-5", 1)])
-    def test_a_tolerance_applies_even_if_something_has_changed(self, original, capsys, tolerance, code):
+    def test_a_tolerance_applies_even_if_something_has_changed(
+        self, original: RunDir, capsys: pytest.CaptureFixture[str], tolerance: str, code: int
+    ) -> None:
         one_digit_off(original)
         altered(original, versions={"keras": "2.0"})
         assert reproduced(capsys, "old", "--tolerance", tolerance)[0] == code
 
-    def test_changes_are_listed_and_explain_a_difference(self, original, capsys):
+    def test_changes_are_listed_and_explain_a_difference(
+        self, original: RunDir, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         one_digit_off(original)
         device = {"kind": "TPU", "name": "v4", "host": "elsewhere", "threads": 1}
         altered(original, versions={"keras": "2.0"}, git={"commit": "0123456789abcdef", "dirty": False}, code="0" * 64,
@@ -156,7 +164,9 @@ class TestOneRun:
         assert "device    host: then elsewhere, now " in text
         assert "pack      then trained together with 2 others, now alone: sums round differently" in text
 
-    def test_an_interrupted_run_is_compared_up_to_its_last_epoch(self, original, capsys):
+    def test_an_interrupted_run_is_compared_up_to_its_last_epoch(
+        self, original: RunDir, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         original.write_history(original.read_history()[:1])
         altered(original, status="interrupted", reason="stopped after epoch 1")
         code, lines = reproduced(capsys, "old")
@@ -164,12 +174,16 @@ class TestOneRun:
         assert lines[-2:] == ["history   epoch 2: missing in the original",
                               "result    reproduced, identical to the last digit"]  # fmt: skip
 
-    def test_a_completed_run_with_too_few_epochs_is_not_reproduced(self, original, capsys):
+    def test_a_completed_run_with_too_few_epochs_is_not_reproduced(
+        self, original: RunDir, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         original.write_history(original.read_history()[:1])
         assert reproduced(capsys, "old")[0] == 1
 
-    def test_data_and_values_of_the_environment_that_have_changed(self, original, capsys, monkeypatch):
-        record = original.read_record()
+    def test_data_and_values_of_the_environment_that_have_changed(
+        self, original: RunDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        record = present(original.read_record())
         altered(original, data={"fingerprint": "f" * 64}, config=record.config | {"seed": "<redacted int>"})
         original.composed.write_text(original.composed.read_text().replace("\nseed: 0\n", "\nseed: ${oc.env:SEED}\n"))
         monkeypatch.setenv("SEED", "4321")
@@ -177,10 +191,10 @@ class TestOneRun:
         assert code == 0
         assert "data      another dataset: fingerprint then ffffffffff, now " in "\n".join(lines)
         assert any(line.startswith("config    not what was trained: an environment variable") for line in lines)
-        new = RunDir(Path("outputs/reproductions/old")).read_record()
+        new = present(RunDir(Path("outputs/reproductions/old")).read_record())
         assert (new.seed, new.config["seed"]) == (4321, "<redacted int>")
 
-    def test_a_run_that_fails(self, original, capsys):
+    def test_a_run_that_fails(self, original: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
         original.composed.write_text(original.composed.read_text().replace("activation: relu", "activation: nonsense"))
         code, lines = reproduced(capsys, "old")
         assert code == 1
@@ -200,7 +214,9 @@ class TestOneRun:
         ),
     ],
 )
-def test_errors_are_one_line(here, capsys, composed, arguments, text):
+def test_errors_are_one_line(
+    here: Path, capsys: pytest.CaptureFixture[str], composed: Compose, arguments: list[str], text: str
+) -> None:
     (here / "empty").mkdir()
     SweepDir(Path("sweep")).write_plan("", [PlannedRun("a_00000000", [], "0" * 64)])
     config = run_spec.resolved(composed("data=synthetic", "data.samples=320", "data.image_size=8"))
@@ -214,7 +230,7 @@ def test_errors_are_one_line(here, capsys, composed, arguments, text):
 
 
 @pytest.mark.slow
-def test_a_run_of_a_sweep_in_lanes_is_identical_to_the_last_digit(command, tmp_path):
+def test_a_run_of_a_sweep_in_lanes_is_identical_to_the_last_digit(command: Command, tmp_path: Path) -> None:
     tiny = ("data=synthetic", "data.samples=640", "data.image_size=8", "epochs=3", "model.dropout=0.3")
     swept = command("-m", "seed=0,1", *tiny, "hydra.sweep.dir=s")
     assert swept.returncode == 0, swept.stderr
@@ -228,4 +244,4 @@ def test_a_run_of_a_sweep_in_lanes_is_identical_to_the_last_digit(command, tmp_p
     old, new = run.read_history(), RunDir(tmp_path / "again").read_history()
     assert [{**row, "seconds": 0} for row in old] == [{**row, "seconds": 0} for row in new]
     assert len(new) == 3
-    assert RunDir(tmp_path / "again").read_record().device == run.read_record().device
+    assert present(RunDir(tmp_path / "again").read_record()).device == present(run.read_record()).device

@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from fixture_types import Command
+from optional import present
 
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -31,18 +33,18 @@ def contents(folder: Path) -> dict[str, str]:
 def records(sweep: Path) -> dict[int, tuple[str, int]]:
     """Seed -> status and attempt of every run."""
     read = [run.read_record() for run in SweepDir(sweep).run_dirs()]
-    return {record.seed: (record.status.value, record.attempt) for record in read if record}
+    return {present(record.seed): (record.status.value, record.attempt) for record in read if record}
 
 
 @pytest.fixture
-def sweep(command, tmp_path) -> Path:
+def sweep(command: Command, tmp_path: Path) -> Path:
     """A finished sweep of two runs."""
     done = command("-m", "seed=0,1", *TINY, "hydra.sweep.dir=s", ONE_LANE)
     assert done.returncode == 0, done.stderr
     return tmp_path / "s"
 
 
-def test_a_grid_that_grows_keeps_its_results_byte_for_byte(command, sweep):
+def test_a_grid_that_grows_keeps_its_results_byte_for_byte(command: Command, sweep: Path) -> None:
     before = {run.path.name: contents(run.path) for run in SweepDir(sweep).run_dirs()}
     grown = command(
         "-m", *TINY, "seed=2,1,0", "model.dropout=0", "hydra.sweep.dir=s", ONE_LANE
@@ -54,7 +56,9 @@ def test_a_grid_that_grows_keeps_its_results_byte_for_byte(command, sweep):
     assert {name: runs[name] for name in before} == before
 
 
-def test_resume_takes_the_grid_and_the_original_configs_from_the_folder(command, sweep, tmp_path):
+def test_resume_takes_the_grid_and_the_original_configs_from_the_folder(
+    command: Command, sweep: Path, tmp_path: Path
+) -> None:
     [first, second] = SweepDir(sweep).run_dirs()
     before = contents(first.path)
     shutil.rmtree(second.path)
@@ -74,18 +78,18 @@ def test_resume_takes_the_grid_and_the_original_configs_from_the_folder(command,
     assert one.stdout.splitlines()[-1] == f"Folder: s/{second.path.name}"
 
 
-def test_retry_chooses_what_is_trained_again(command, tmp_path):
+def test_retry_chooses_what_is_trained_again(command: Command, tmp_path: Path) -> None:
     grid = ["-m", *TINY, "epochs=1", "hydra.sweep.dir=s", ONE_LANE]
     first = command(*grid, "seed=0,1,2,3")
     assert first.returncode == 0, first.stderr
     for run in SweepDir(tmp_path / "s").run_dirs():
-        record = run.read_record()
-        record.status = (Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.INTERRUPTED)[record.seed]
+        record = present(run.read_record())
+        record.status = (Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.INTERRUPTED)[present(record.seed)]
         run.write_record(record)
     before = {run.path.name: contents(run.path) for run in SweepDir(tmp_path / "s").run_dirs()}
     to_train = {
         retry: [
-            int(re.search(r"seed=(\d)", line).group(1))
+            int(present(re.search(r"seed=(\d)", line)).group(1))
             for line in command(
                 *grid, "seed=0,1,2,3,4", f"retry={retry}", "plan=true", COLUMNS="300"
             ).stdout.splitlines()
@@ -102,7 +106,7 @@ def test_retry_chooses_what_is_trained_again(command, tmp_path):
     assert sum(after[name] == before[name] for name in before) == 2
 
 
-def test_other_code_is_reported(command, sweep):
+def test_other_code_is_reported(command: Command, sweep: Path) -> None:
     [first, _] = SweepDir(sweep).run_dirs()
     record = json.loads(first.record.read_text())
     first.record.write_text(json.dumps(record | {"code": "0" * 64, "git": {"commit": "abcdef0123456789"}}))
@@ -114,7 +118,7 @@ def test_other_code_is_reported(command, sweep):
     )
 
 
-def test_a_plan_shows_every_run_and_trains_nothing(command, tmp_path):
+def test_a_plan_shows_every_run_and_trains_nothing(command: Command, tmp_path: Path) -> None:
     shown = command("-m", "optimizer=sgd,adam", "optimizer.learning_rate=0.1,0.10", *TINY, "plan=true")
     assert shown.returncode == 0, shown.stderr
     assert list(tmp_path.iterdir()) == []
@@ -136,7 +140,7 @@ def test_a_plan_shows_every_run_and_trains_nothing(command, tmp_path):
         ),
     ],
 )
-def test_a_folder_that_cannot_be_resumed_is_named(command, tmp_path, folder, text):
+def test_a_folder_that_cannot_be_resumed_is_named(command: Command, tmp_path: Path, folder: str, text: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "sweep.json").write_text('{"command": "c", "runs": []}')
@@ -146,13 +150,13 @@ def test_a_folder_that_cannot_be_resumed_is_named(command, tmp_path, folder, tex
     assert "Traceback" not in done.stderr
 
 
-def test_an_interrupted_single_run_is_resumed(command, tmp_path):
+def test_an_interrupted_single_run_is_resumed(command: Command, tmp_path: Path) -> None:
     done = command(*TINY, "epochs=1", "hydra.run.dir=one run")
     assert done.returncode == 0, done.stderr
-    record = RunDir(tmp_path / "one run").read_record()
+    record = present(RunDir(tmp_path / "one run").read_record())
     record.status = Status.RUNNING
     RunDir(tmp_path / "one run").write_record(record)
     again = command("resume=one run")
     assert again.returncode == 0, again.stderr
-    record = RunDir(tmp_path / "one run").read_record()
+    record = present(RunDir(tmp_path / "one run").read_record())
     assert (record.status, record.attempt, record.epochs_run) == (Status.COMPLETED, 2, 1)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,9 @@ NUMBERS = st.floats(width=64)
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=5))
-def test_a_history_reads_back_to_the_last_digit(tmp_path_factory, values):
+def test_a_history_reads_back_to_the_last_digit(
+    tmp_path_factory: pytest.TempPathFactory, values: list[tuple[float, ...]]
+) -> None:
     run = RunDir(tmp_path_factory.mktemp("run"))
     names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
     rows = [{"epoch": i + 1, **dict(zip(names, row, strict=True))} for i, row in enumerate(values)]
@@ -28,7 +31,7 @@ def test_a_history_reads_back_to_the_last_digit(tmp_path_factory, values):
         assert all(back[key] == row[key] or (math.isnan(back[key]) and math.isnan(row[key])) for key in row)
 
 
-def test_the_columns_of_a_history_are_in_order(tmp_path):
+def test_the_columns_of_a_history_are_in_order(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     row = {"seconds": 0.25, "learning_rate": 0.1, "val_accuracy": 0.5, "val_loss": math.inf, "accuracy": 1.0}
     run.write_history([row | {"loss": 2.0, "epoch": 1}])
@@ -37,7 +40,7 @@ def test_the_columns_of_a_history_are_in_order(tmp_path):
     )
 
 
-def test_a_record_reads_back_and_numbers_that_json_lacks_are_null(tmp_path):
+def test_a_record_reads_back_and_numbers_that_json_lacks_are_null(tmp_path: Path) -> None:
     run = RunDir(tmp_path / "r")
     record = RunRecord(run="r", identity="ab", status=Status.DIVERGED, best=None, last={"val_loss": math.nan})
     run.write_record(record)
@@ -48,7 +51,7 @@ def test_a_record_reads_back_and_numbers_that_json_lacks_are_null(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"run": 1}', '{"run": "a", "identity": "b", "status": "sunny"}'])
-def test_a_damaged_record_is_named(tmp_path, text):
+def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     run = RunDir(tmp_path)
     run.record.write_text(text)
     with pytest.raises(FolderError, match=r"run\.json: cannot be read as a run's record"):
@@ -74,7 +77,9 @@ HEAD = "epoch,loss,accuracy,val_loss,val_accuracy\n"
         (HEAD + "nan,1,1,1,1\n", 0, "line 2 is damaged: its epoch is nan, expected 1"),
     ],
 )
-def test_a_damaged_history_is_named_and_epochs_before_the_damage_are_returned(tmp_path, text, epochs, fault):
+def test_a_damaged_history_is_named_and_epochs_before_the_damage_are_returned(
+    tmp_path: Path, text: str, epochs: int, fault: str
+) -> None:
     run = RunDir(tmp_path)
     run.history.write_text(text)
     assert run.salvage_history() == ([dict.fromkeys(HEAD.strip().split(","), 1.0)] * epochs, fault)
@@ -84,7 +89,9 @@ def test_a_damaged_history_is_named_and_epochs_before_the_damage_are_returned(tm
 
 
 @given(st.binary(max_size=60), st.integers(0, 120))
-def test_only_whole_epochs_are_read_from_a_damaged_history(tmp_path_factory, noise, place):
+def test_only_whole_epochs_are_read_from_a_damaged_history(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int
+) -> None:
     run = RunDir(tmp_path_factory.mktemp("run"))
     whole = (HEAD + "".join(f"{epoch},1.0,0.5,2.0,0.25\n" for epoch in (1, 2, 3))).encode()
     run.history.write_bytes(whole[:place] + noise)
@@ -98,12 +105,12 @@ def test_only_whole_epochs_are_read_from_a_damaged_history(tmp_path_factory, noi
     assert fault or run.history.read_bytes().endswith(b"\n")
 
 
-def test_a_new_run_has_neither_record_nor_history(tmp_path):
+def test_a_new_run_has_neither_record_nor_history(tmp_path: Path) -> None:
     assert RunDir(tmp_path).read_record() is None
     assert RunDir(tmp_path).read_history() == []
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "f.txt"
     atomic.write_text(path, "old")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sweeping
+from optional import present
 
 from fashion_sweep.storage.run_dir import RunDir
 
@@ -39,7 +40,7 @@ def calls() -> Iterator[tuple[str, str, dict[str, str]]]:
             yield file, ast.unparse(node.func), {str(each.arg): ast.unparse(each.value) for each in node.keywords}
 
 
-def test_models_are_loaded_in_safe_mode_and_arrays_without_objects():
+def test_models_are_loaded_in_safe_mode_and_arrays_without_objects() -> None:
     loads = [(name, given) for _, name, given in calls() if name.endswith("load_model")]
     assert loads
     assert all(given.get("safe_mode") == "True" for _, given in loads), loads
@@ -49,7 +50,7 @@ def test_models_are_loaded_in_safe_mode_and_arrays_without_objects():
     assert not [file for file, name, _ in calls() if name.endswith("enable_unsafe_deserialization")]
 
 
-def test_no_file_is_unpickled():
+def test_no_file_is_unpickled() -> None:
     found = {(file, name) for file, name, _ in calls() if name.partition(".")[0] in UNPICKLING and "load" in name}
     assert found == {(file, "pickle.loads") for file in PIPES}
     assert not {name.rpartition(".")[2] for _, name, _ in calls()} & {"Unpickler", "read_pickle", "eval", "exec"}
@@ -59,7 +60,7 @@ def test_no_file_is_unpickled():
     assert not [each for each in modules if each[1].partition(".")[0] in UNPICKLING and "load" in each[2]]
 
 
-def test_yaml_is_read_by_safe_loaders_alone():
+def test_yaml_is_read_by_safe_loaders_alone() -> None:
     """OmegaConf.load and Hydra's loader are safe ones."""
     found = {name for _, name, _ in calls() if name.startswith("yaml.")}
     assert not found & {"yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load", "yaml.Loader"}
@@ -82,15 +83,15 @@ def command(folder: Path, umask: int, *arguments: str, **environment: str) -> No
 
 
 @pytest.mark.slow
-def test_a_sweeps_folder_has_the_permissions_that_the_umask_leaves(tmp_path):
+def test_a_sweeps_folder_has_the_permissions_that_the_umask_leaves(tmp_path: Path) -> None:
     command(tmp_path, 0o077, "-m", "seed=0", "hydra.sweep.dir=s")
     assert modes(tmp_path / "s") == {"folders": {0o700}, "files": {0o600}}
 
 
 @pytest.mark.slow
-def test_a_runs_folder_has_them_too_and_keeps_overrides_as_they_were_typed(tmp_path):
+def test_a_runs_folder_has_them_too_and_keeps_overrides_as_they_were_typed(tmp_path: Path) -> None:
     command(tmp_path, 0o022, "seed=${oc.env:SEED}", "hydra.run.dir=r", SEED="4321")
     assert modes(tmp_path / "r") == {"folders": {0o755}, "files": {0o644}}
-    record = RunDir(tmp_path / "r").read_record()
+    record = present(RunDir(tmp_path / "r").read_record())
     assert (record.seed, record.config["seed"]) == (4321, "<redacted int>")
     assert "seed=${oc.env:SEED}" in record.overrides

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from fixture_types import MakeSpec
+from optional import present
 
-from fashion_sweep.storage.record import Status
+from fashion_sweep.config.run_spec import RunSpec
+from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import checkpoint
 from fashion_sweep.training.train import train
@@ -28,32 +32,35 @@ CASES = [
 ]
 
 
-def interrupted(specs):
+def interrupted(specs: list[RunSpec]) -> list[RunRecord]:
     with pytest.raises(KeyboardInterrupt):
         train(specs)
-    return [RunDir(spec.folder).read_record() for spec in specs]
+    return [present(RunDir(spec.folder).read_record()) for spec in specs]
 
 
-def never_interrupted(spec):
+def never_interrupted(spec: RunSpec) -> RunSpec:
     spec.folder.mkdir()
     (spec.folder / "x.interrupted").write_text("")
     return spec
 
 
-def history(spec) -> list[str]:
+def history(spec: RunSpec) -> list[str]:
     """Lines of history.csv without the seconds, the last column."""
     return [line.rpartition(",")[0] for line in RunDir(spec.folder).history.read_text().splitlines()]
 
 
-def weights(spec, name: str = "last.keras"):
-    return keras.models.load_model(spec.folder / name).get_weights()
+def weights(spec: RunSpec, name: str = "last.keras") -> list[np.ndarray]:
+    saved: list[np.ndarray] = keras.models.load_model(spec.folder / name).get_weights()
+    return saved
 
 
 @pytest.mark.parametrize(
     ("trainer", "overrides"),
     [*(("compiled", case) for case in CASES), *(("fit", case) for case in (CASES[0], CASES[-3]))],
 )
-def test_a_run_that_goes_on_equals_one_that_never_stopped(make_spec, trainer, overrides):
+def test_a_run_that_goes_on_equals_one_that_never_stopped(
+    make_spec: MakeSpec, trainer: str, overrides: list[str]
+) -> None:
     lines = [f"trainer={trainer}", "epochs=7", INTERRUPT, *overrides]
     whole, stopped = never_interrupted(make_spec(*lines, folder="whole")), make_spec(*lines, folder="stopped")
     train([whole])
@@ -69,7 +76,7 @@ def test_a_run_that_goes_on_equals_one_that_never_stopped(make_spec, trainer, ov
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_pack_goes_on_while_a_run_that_begins_is_trained_by_itself(make_spec):
+def test_a_pack_goes_on_while_a_run_that_begins_is_trained_by_itself(make_spec: MakeSpec) -> None:
     lines = ["trainer=compiled", "epochs=6", "model.dropout=0.3", INTERRUPT]
     alike = [never_interrupted(make_spec(*lines, f"seed={seed}", folder=f"whole{seed}")) for seed in range(4)]
     train(alike)
@@ -87,7 +94,7 @@ def test_a_pack_goes_on_while_a_run_that_begins_is_trained_by_itself(make_spec):
 
 
 @pytest.mark.parametrize("trainer", ["fit", "compiled"])
-def test_a_callback_whose_memory_cannot_be_kept_has_the_run_start_again(make_spec, trainer):
+def test_a_callback_whose_memory_cannot_be_kept_has_the_run_start_again(make_spec: MakeSpec, trainer: str) -> None:
     unkept = "+callbacks.own={_target_: interrupting.Unkept}"
     lines = [f"trainer={trainer}", "epochs=5", INTERRUPT, unkept]
     whole, stopped = never_interrupted(make_spec(*lines, folder="whole")), make_spec(*lines, folder="stopped")
@@ -99,7 +106,7 @@ def test_a_callback_whose_memory_cannot_be_kept_has_the_run_start_again(make_spe
     assert history(stopped) == history(whole)
 
 
-def test_keras_csv_logger_has_the_run_start_again(make_spec):
+def test_keras_csv_logger_has_the_run_start_again(make_spec: MakeSpec) -> None:
     logger = "+callbacks.csv={_target_: keras.callbacks.CSVLogger, filename: keras.csv}"
     spec = make_spec("trainer=compiled", "epochs=5", INTERRUPT, logger)
     interrupted([spec])
@@ -127,7 +134,9 @@ def _of_another_model(path: Path) -> None:
 
 @pytest.mark.parametrize("trainer", ["fit", "compiled"])
 @pytest.mark.parametrize("damage", [_torn, _of_other_versions, _of_another_model])
-def test_a_state_that_does_not_fit_has_the_run_start_again(make_spec, trainer, damage):
+def test_a_state_that_does_not_fit_has_the_run_start_again(
+    make_spec: MakeSpec, trainer: str, damage: Callable[[Path], None]
+) -> None:
     lines = [f"trainer={trainer}", "epochs=5", INTERRUPT]
     whole, stopped = never_interrupted(make_spec(*lines, folder="whole")), make_spec(*lines, folder="stopped")
     train([whole])
@@ -138,7 +147,7 @@ def test_a_state_that_does_not_fit_has_the_run_start_again(make_spec, trainer, d
     assert history(stopped) == history(whole)
 
 
-def test_a_history_that_lacks_epochs_of_the_state_has_the_run_start_again(make_spec):
+def test_a_history_that_lacks_epochs_of_the_state_has_the_run_start_again(make_spec: MakeSpec) -> None:
     spec = make_spec("trainer=compiled", "epochs=5", INTERRUPT)
     interrupted([spec])
     text = RunDir(spec.folder).history.read_text().splitlines(keepends=True)
@@ -147,14 +156,14 @@ def test_a_history_that_lacks_epochs_of_the_state_has_the_run_start_again(make_s
     assert [row["epoch"] for row in RunDir(spec.folder).read_history()] == [1, 2, 3, 4, 5]
 
 
-def test_sigterm_ends_a_run_like_ctrl_c(make_spec):
+def test_sigterm_ends_a_run_like_ctrl_c(make_spec: MakeSpec) -> None:
     before = signal.getsignal(signal.SIGTERM)
     spec = make_spec("epochs=5", INTERRUPT.replace("log_dir: x", f"log_dir: x, number: {int(signal.SIGTERM)}"))
     assert interrupted([spec])[0].epochs_run == 4
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_saving_never_takes_more_than_its_share():
+def test_saving_never_takes_more_than_its_share() -> None:
     now = [0.0]
     pace = checkpoint.SaveInterval(lambda: now[0])
     saves = []

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ JSON = st.recursive(
 )
 
 
-def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path):
+def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path: Path) -> None:
     sweep = SweepDir(tmp_path)
     assert sweep.read_plan() == ([], [])
     sweep.write_plan("python x", [PlannedRun("b", ["seed=1"], "11"), PlannedRun("a", ["seed=0"], "00")])
@@ -34,7 +36,7 @@ def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path):
 
 
 @given(config=st.dictionaries(st.text(string.ascii_lowercase, min_size=1), JSON, max_size=4), fingerprint=st.text())
-def test_identity_depends_on_the_values_and_not_on_their_order(config, fingerprint):
+def test_identity_depends_on_the_values_and_not_on_their_order(config: dict[str, Any], fingerprint: str) -> None:
     backwards = dict(reversed(list(config.items())))
     assert identity.identity(config, fingerprint) == identity.identity(backwards, fingerprint)
     assert len(identity.identity(config, fingerprint)) == 64
@@ -42,7 +44,7 @@ def test_identity_depends_on_the_values_and_not_on_their_order(config, fingerpri
     assert identity.identity(config, fingerprint) != identity.identity(config, fingerprint + "x")
 
 
-def test_identity_ignores_where_and_how_to_train():
+def test_identity_ignores_where_and_how_to_train() -> None:
     config = {"data": {"path": "a", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": True}}
     other = {"data": {"path": "b", "limit": 1}, "trainer": {"_target_": "fit", "jit_compile": False}}
     different = {"data": {"path": "a", "limit": 2}, "trainer": {"_target_": "fit", "jit_compile": True}}
@@ -50,14 +52,14 @@ def test_identity_ignores_where_and_how_to_train():
     assert identity.identity(config, "") != identity.identity(different, "")
 
 
-def test_a_run_name_is_readable():
+def test_a_run_name_is_readable() -> None:
     values = {"optimizer": "sgd", "model.dropout": 0.3, "model.hidden_units": [300, 100]}
     assert identity.run_name(values, "1a2b3c4d5e") == "optimizer-sgd_dropout-0.3_hidden_units-300-100_1a2b3c4d"
     assert identity.run_name({}, "1a2b3c4d5e") == "defaults_1a2b3c4d"
 
 
 @given(st.dictionaries(st.text(), st.text() | st.floats() | st.lists(st.text(), max_size=2), max_size=6))
-def test_a_run_name_stays_inside_its_folder(values):
+def test_a_run_name_stays_inside_its_folder(values: dict[str, float | str | list[str]]) -> None:
     name = identity.run_name(values, "0123456789abcdef")
     assert set(name) <= set(string.ascii_letters + string.digits + ".+-_")
     assert name.endswith("_01234567")

@@ -1,5 +1,6 @@
 import csv
 import io
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from fashion_sweep.analysis import escaping, summary
-from fashion_sweep.analysis.load import collect
+from fashion_sweep.analysis.load import Collected, collect
 from fashion_sweep.reporting import markdown, table, terminal
 from fashion_sweep.storage.record import Status
 
@@ -19,17 +20,17 @@ COLUMNS = (
 )
 
 
-def summarized(folder):
+def summarized(folder: Path) -> tuple[pd.DataFrame, Collected]:
     collected = collect([folder])
     return summary.summarize(collected.runs, collected.histories), collected
 
 
-def csv_of(folder):
+def csv_of(folder: Path) -> str:
     runs, collected = summarized(folder)
     return table.csv_text(runs[table.columns(collected.swept)])
 
 
-def test_a_row_of_the_csv_has_every_digit(tmp_path):
+def test_a_row_of_the_csv_has_every_digit(tmp_path: Path) -> None:
     rows = [{"epoch": 1, "loss": 0.1 + 0.2, "accuracy": 0.5, "val_loss": 1 / 3, "val_accuracy": 0.875}]
     write_run(tmp_path / "run", {"model.dropout": 0.3, "seed": 7}, rows, seconds=2.0)
     assert csv_of(tmp_path / "run") == (
@@ -39,14 +40,14 @@ def test_a_row_of_the_csv_has_every_digit(tmp_path):
     )
 
 
-def test_swept_overrides_come_between_seed_and_parameters(tmp_path):
+def test_swept_overrides_come_between_seed_and_parameters(tmp_path: Path) -> None:
     write_sweep(tmp_path, grid(model__hidden_units=[[100], [300, 100]]))
     lines = list(csv.reader(io.StringIO(csv_of(tmp_path))))
     assert lines[0][6:9] == ["seed", "model.hidden_units", "parameters"]
     assert [line[7] for line in lines[1:]] == ["[100]", "[300,100]"]
 
 
-def test_missing_and_non_finite_values_are_empty(tmp_path):
+def test_missing_and_non_finite_values_are_empty(tmp_path: Path) -> None:
     rows = [curve(epochs=1)[0] | {"val_loss": float("inf"), "loss": float("nan")}]
     write_run(tmp_path / "run", {}, rows, status=Status.DIVERGED, parameters=None, seconds=None)
     (row,) = csv.DictReader(io.StringIO(csv_of(tmp_path / "run")))
@@ -55,27 +56,27 @@ def test_missing_and_non_finite_values_are_empty(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\ta", "\uff1d1"])
-def test_text_that_a_spreadsheet_would_compute_is_escaped(text):
+def test_text_that_a_spreadsheet_would_compute_is_escaped(text: str) -> None:
     assert table.csv_text(pd.DataFrame({"a": [text]})) == f"a\n'{text}\n"
 
 
-def test_text_that_begins_with_a_carriage_return_is_escaped():
+def test_text_that_begins_with_a_carriage_return_is_escaped() -> None:
     assert escaping.escape_formula("\ra") == "'\ra"
 
 
-def test_numbers_are_not_escaped():
+def test_numbers_are_not_escaped() -> None:
     assert table.csv_text(pd.DataFrame({"a": [-1.5, -2.0]})) == "a\n-1.5\n-2.0\n"
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1))
-def test_no_cell_is_a_formula_and_no_text_is_lost(texts):
+def test_no_cell_is_a_formula_and_no_text_is_lost(texts: list[str]) -> None:
     (_, *rows) = csv.reader(io.StringIO(table.csv_text(pd.DataFrame({"name": texts}, dtype=object))))
     for text, (cell,) in zip(texts, rows, strict=True):
         assert not cell.lstrip().startswith(("=", "+", "-", "@"))
         assert cell in (text, f"'{text}")
 
 
-def test_metrics_are_shown_with_four_decimals():
+def test_metrics_are_shown_with_four_decimals() -> None:
     row = {"best_val_loss": 1 / 3, "last_loss": float("inf"), "best_epoch": 3, "seconds": 12.345, "dropout": None}
     assert {name: table.cell(name, value) for name, value in row.items()} == {
         "best_val_loss": "0.3333",
@@ -86,7 +87,7 @@ def test_metrics_are_shown_with_four_decimals():
     }
 
 
-def test_markdown_is_best_first_with_failures_below(tmp_path):
+def test_markdown_is_best_first_with_failures_below(tmp_path: Path) -> None:
     points = grid(optimizer=["sgd", "adam"])
     sweep = write_sweep(tmp_path / "sweep", points, epochs=2)
     other = {"optimizer": "rmsprop"}
@@ -112,14 +113,14 @@ def test_markdown_is_best_first_with_failures_below(tmp_path):
     assert lines[-1] == "- a warning"
 
 
-def printed(folder, width=200):
+def printed(folder: Path, width: int = 200) -> list[str]:
     console = Console(width=width, record=True, file=io.StringIO())
     runs, collected = summarized(folder)
     terminal.print_to(console, runs, collected.swept)
     return console.export_text().splitlines()
 
 
-def test_the_terminal_shows_the_best_thirty_and_every_failure(tmp_path):
+def test_the_terminal_shows_the_best_thirty_and_every_failure(tmp_path: Path) -> None:
     points = grid(seed=range(40))
     sweep = write_sweep(tmp_path, points, epochs=1)
     for point in points[:8]:
@@ -131,7 +132,7 @@ def test_the_terminal_shows_the_best_thirty_and_every_failure(tmp_path):
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
-def test_the_terminals_table_fits_and_keeps_the_best_metrics(tmp_path, width):
+def test_the_terminals_table_fits_and_keeps_the_best_metrics(tmp_path: Path, width: int) -> None:
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"], model__dropout=[0, 0.3]))
     lines = printed(tmp_path, width)
     assert max(map(len, lines)) <= width
@@ -142,13 +143,13 @@ def test_the_terminals_table_fits_and_keeps_the_best_metrics(tmp_path, width):
     assert ("optimizer-rmsprop" in row) == (width >= 200)
 
 
-def test_runs_with_equal_settings_keep_their_names(tmp_path):
+def test_runs_with_equal_settings_keep_their_names(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_run(tmp_path / name, {}, curve())
     assert any(line.startswith("one ") for line in printed(tmp_path, 60))
 
 
-def test_a_sweep_without_runs_is_summarized(tmp_path):
+def test_a_sweep_without_runs_is_summarized(tmp_path: Path) -> None:
     write_sweep(tmp_path, [])
     runs, collected = summarized(tmp_path)
     assert table.sentence(runs) == "0 runs."
@@ -156,7 +157,7 @@ def test_a_sweep_without_runs_is_summarized(tmp_path):
     assert csv_of(tmp_path) == COLUMNS + "\n"
 
 
-def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp_path):
+def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp_path: Path) -> None:
     points = grid(optimizer=["sgd", "adam"], seed=[0, 1])
     sweep = write_sweep(tmp_path, points, epochs=1)
     for point, loss in zip(points, (0.125, 0.875, 0.25, 0.5), strict=True):
@@ -180,7 +181,7 @@ def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp
     assert any(line.startswith("adam       0.001") and "0.3750 ± 0.1768" in line for line in printed(tmp_path))
 
 
-def test_a_partial_history_is_marked_in_the_table(tmp_path):
+def test_a_partial_history_is_marked_in_the_table(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", {}, curve(epochs=3))
     folder.history.write_text(folder.history.read_text()[:-3])
     runs, collected = summarized(tmp_path)
@@ -189,7 +190,7 @@ def test_a_partial_history_is_marked_in_the_table(tmp_path):
     assert csv_of(tmp_path).splitlines()[1].startswith("run,completed,")  # programs get the plain status
 
 
-def test_long_tables_are_cut_and_say_so(tmp_path, monkeypatch):
+def test_long_tables_are_cut_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(markdown, "SHOWN", 2)
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"]))
     text = markdown.markdown(*summarized(tmp_path), [], "now")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,7 @@ from fashion_sweep.config import targets
         "keras.optimizers.Adam.from_config",
     ],
 )
-def test_names_that_exist(name):
+def test_names_that_exist(name: str) -> None:
     assert targets.missing(name) is None
 
 
@@ -40,11 +42,11 @@ def test_names_that_exist(name):
         ("fashion_sweep.models.qqq", "there is no 'qqq' in fashion_sweep.models"),
     ],
 )
-def test_names_that_do_not_exist(name, why):
+def test_names_that_do_not_exist(name: str, why: str) -> None:
     assert targets.missing(name) == why
 
 
-def test_looking_a_name_up_runs_no_code(tmp_path, monkeypatch):
+def test_looking_a_name_up_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "explosive"
     package.mkdir()
     (package / "__init__.py").write_text("raise SystemExit('imported')")
@@ -68,16 +70,16 @@ def test_looking_a_name_up_runs_no_code(tmp_path, monkeypatch):
     assert not any(name.startswith("explosive") for name in sys.modules)
 
 
-def offered(*, shape, units=3):
+def offered(*, shape: Any, units: int = 3) -> tuple[Any, int]:
     return shape, units
 
 
-def test_call_passes_offered_arguments_that_are_accepted_and_not_configured():
+def test_call_passes_offered_arguments_that_are_accepted_and_not_configured() -> None:
     here = f"{__name__}.offered"
     assert targets.call({"_target_": here}, shape=(2, 2), other=1) == ((2, 2), 3)
     assert targets.call({"_target_": here, "shape": [5], "units": 7}, shape=(2, 2)) == ([5], 7)
 
 
-def test_call_raises_what_the_function_raises():
+def test_call_raises_what_the_function_raises() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
         targets.call({"_target_": f"{__name__}.offered", "shape": 1, "depth": 2})

@@ -9,6 +9,8 @@ from typing import Any
 
 import faulty_trainer
 import pytest
+from fixture_types import MakeSpec
+from optional import present
 
 from fashion_sweep.data import loading
 from fashion_sweep.errors import ConfigError, DataError
@@ -43,7 +45,9 @@ def check(config: Any) -> None:
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
-def test_equal_nodes_share_a_trainer_of_the_class_that_they_name(node, kind, unused):
+def test_equal_nodes_share_a_trainer_of_the_class_that_they_name(
+    node: dict[str, Any], kind: type[Trainer], unused: tuple[str, ...]
+) -> None:
     trainer = trainer_of({"trainer": node, "epochs": 1})
     assert isinstance(trainer, kind)
     assert trainer.unused_keys == unused
@@ -63,13 +67,13 @@ def test_equal_nodes_share_a_trainer_of_the_class_that_they_name(node, kind, unu
         ({"_target_": "no_such_package.f"}, "^trainer no_such_package.f cannot be imported: .*no_such_package"),
     ],
 )
-def test_a_wrong_node_is_a_config_error(node, problem):
+def test_a_wrong_node_is_a_config_error(node: Any, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         trainer_of({"trainer": node})
 
 
 @pytest.mark.parametrize("trainer", ["compiled", "fit"])
-def test_trainers_of_networks_refuse_classifiers_and_too_few_images(make_spec, trainer):
+def test_trainers_of_networks_refuse_classifiers_and_too_few_images(make_spec: MakeSpec, trainer: str) -> None:
     check(make_spec(f"trainer={trainer}").config)
     with pytest.raises(DataError, match="1 images are too few for a training and a validation set"):
         check({**(config := make_spec(f"trainer={trainer}").config), "data": {**config["data"], "limit": 1}})
@@ -81,7 +85,7 @@ def test_trainers_of_networks_refuse_classifiers_and_too_few_images(make_spec, t
 
 
 @pytest.mark.parametrize("words", [("trainer=fit",), ("trainer=compiled",), ("model=logistic",)], ids=" ".join)
-def test_the_summary_is_the_text_of_model_txt(make_spec, words):
+def test_the_summary_is_the_text_of_model_txt(make_spec: MakeSpec, words: tuple[str, ...]) -> None:
     words = ("trainer=cross_validation", "model.max_iter=1", *words) if words == ("model=logistic",) else words
     spec = make_spec(*words, "epochs=1")
     expected = trainer_of(spec.config).summary(spec.config, loading.load(spec.config["data"]))
@@ -90,7 +94,7 @@ def test_the_summary_is_the_text_of_model_txt(make_spec, words):
     assert not expected.endswith("\n")
 
 
-def test_a_function_may_be_a_trainer(make_spec):
+def test_a_function_may_be_a_trainer(make_spec: MakeSpec) -> None:
     spec = make_spec("trainer._target_=faulty_trainer.nothing", "seed=3", "save=none")
     trainer = trainer_of(spec.config)
     trainer.warm_up()
@@ -98,23 +102,25 @@ def test_a_function_may_be_a_trainer(make_spec):
     assert trainer.pack_key(spec.config) is None
     assert trainer.cost(spec.config) > 0
     [record] = train([spec])
-    assert (record.status, record.last["val_loss"]) == (Status.COMPLETED, 0.25)
+    assert (record.status, present(record.last)["val_loss"]) == (Status.COMPLETED, 0.25)
 
 
-def test_a_class_of_ones_own_may_be_a_trainer(make_spec):
+def test_a_class_of_ones_own_may_be_a_trainer(make_spec: MakeSpec) -> None:
     spec = make_spec("~trainer", "+trainer={_target_: faulty_trainer.Nothing, loss: 0.125}", "save=none")
     assert isinstance(trainer_of(spec.config), faulty_trainer.Nothing)
     [record] = train([spec])
-    assert (record.status, record.last["loss"]) == (Status.COMPLETED, 0.125)
+    assert (record.status, present(record.last)["loss"]) == (Status.COMPLETED, 0.125)
 
 
-def test_a_trainer_that_cannot_be_made_costs_its_own_runs_alone(make_spec):
+def test_a_trainer_that_cannot_be_made_costs_its_own_runs_alone(make_spec: MakeSpec) -> None:
     node = {"_target_": "faulty_trainer.Nothing", "los": 1}
     bad = make_spec("save=none", folder="bad")
     bad = replace(bad, config={**bad.config, "trainer": node})
     good = make_spec("trainer._target_=faulty_trainer.nothing", "save=none", folder="good")
     assert [record.status for record in train([bad, good])] == [Status.FAILED, Status.COMPLETED]
-    assert RunDir(bad.folder).read_record().reason.startswith("trainer faulty_trainer.Nothing cannot be made: ")
+    assert present(present(RunDir(bad.folder).read_record()).reason).startswith(
+        "trainer faulty_trainer.Nothing cannot be made: "
+    )
 
 
 LIGHT = """
@@ -137,7 +143,7 @@ print(sorted({"tensorflow", "keras", "sklearn", "jax", "pandas"} & set(sys.modul
 """
 
 
-def test_what_is_asked_before_any_run_imports_nothing_heavy():
+def test_what_is_asked_before_any_run_imports_nothing_heavy() -> None:
     code = f"COMPILED, FIT, CROSS_VALIDATION = {COMPILED}, {FIT}, {CROSS_VALIDATION}\n{LIGHT}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

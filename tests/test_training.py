@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from fixture_types import MakeSpec
+from optional import present
 
+from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
 from fashion_sweep.data import split as data_split
 from fashion_sweep.errors import DataError
@@ -18,12 +22,12 @@ from fashion_sweep.training import failures
 from fashion_sweep.training.train import train
 
 
-def rows(spec) -> list[str]:
+def rows(spec: RunSpec) -> list[str]:
     """history.csv without the seconds, the last column."""
     return [line.rpartition(",")[0] for line in RunDir(spec.folder).history.read_text().splitlines()]
 
 
-def test_a_run_leaves_everything_that_its_folder_promises(make_spec):
+def test_a_run_leaves_everything_that_its_folder_promises(make_spec: MakeSpec) -> None:
     spec = make_spec("save=both", "seed=3")
     [record] = train([spec])
     run = RunDir(spec.folder)
@@ -36,24 +40,25 @@ def test_a_run_leaves_everything_that_its_folder_promises(make_spec):
     assert record.data["validation_samples"] == 64
     assert record.device["kind"] in ("CPU", "GPU")
     assert record.versions["keras"] == keras.__version__
-    assert record.started < record.ended
+    assert present(record.started) < present(record.ended)
     history = run.read_history()
     assert [row["epoch"] for row in history] == [1, 2]
     best = min(history, key=lambda row: row["val_loss"])
     assert record.best == {key: best[key] for key in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")}
-    assert record.last["val_loss"] == history[-1]["val_loss"]
+    assert present(record.last)["val_loss"] == history[-1]["val_loss"]
     assert "Total params: 7,510" in run.model_summary.read_text()
     names = {path.name for path in spec.folder.iterdir()}
     assert {"run.json", "history.csv", "model.txt", "best.keras", "last.keras", "last.weights.h5"} <= names
     assert not [name for name in names if name.startswith(".")]
 
 
-def test_saved_models_give_the_recorded_numbers_again(make_spec):
+def test_saved_models_give_the_recorded_numbers_again(make_spec: MakeSpec) -> None:
     spec = make_spec("save=both", "epochs=4", "optimizer.learning_rate=0.05")
     [record] = train([spec])
     _, split = loading.load_split(spec.config["data"])
     run = RunDir(spec.folder)
-    for path, metrics in ((spec.folder / "best.keras", record.best), (run.last_model, record.last)):
+    for path, given in ((spec.folder / "best.keras", record.best), (run.last_model, record.last)):
+        metrics = present(given)
         model = keras.models.load_model(path, safe_mode=True)
         loss, accuracy = model.evaluate(data_split.scale(split.x_val), split.y_val, verbose=0)
         assert loss == pytest.approx(metrics["val_loss"], rel=1e-5)
@@ -63,7 +68,7 @@ def test_saved_models_give_the_recorded_numbers_again(make_spec):
 
 
 @pytest.mark.parametrize("what", ["none", "weights"])
-def test_save_keeps_what_it_says(make_spec, what):
+def test_save_keeps_what_it_says(make_spec: MakeSpec, what: str) -> None:
     spec = make_spec(f"save={what}", "callbacks=none")
     train([spec])
     kept = {path.name for path in spec.folder.iterdir()} & {"best.keras", "last.keras", "last.weights.h5"}
@@ -71,7 +76,7 @@ def test_save_keeps_what_it_says(make_spec, what):
 
 
 @pytest.mark.parametrize("overrides", [["model.dropout=0.3"], ["model=cnn", "optimizer=sgd"]], ids=" ".join)
-def test_the_same_seed_gives_the_same_history_to_the_last_digit(make_spec, overrides):
+def test_the_same_seed_gives_the_same_history_to_the_last_digit(make_spec: MakeSpec, overrides: list[str]) -> None:
     first = make_spec(*overrides, folder="first")
     between = make_spec("model=softmax", "seed=9", folder="between")
     again = make_spec(*overrides, folder="again")
@@ -81,7 +86,7 @@ def test_the_same_seed_gives_the_same_history_to_the_last_digit(make_spec, overr
     assert rows(first) != rows(other)
 
 
-def test_early_stopping_ends_a_run_with_its_best_weights(make_spec):
+def test_early_stopping_ends_a_run_with_its_best_weights(make_spec: MakeSpec) -> None:
     spec = make_spec(
         "epochs=30", "callbacks=checkpoint_early_stopping", "callbacks.early_stopping.patience=1", "optimizer=nesterov",
         "optimizer.learning_rate=0.5",
@@ -89,13 +94,13 @@ def test_early_stopping_ends_a_run_with_its_best_weights(make_spec):
     [record] = train([spec])
     assert record.status is Status.COMPLETED
     assert record.epochs_run < 30
-    assert record.best["epoch"] == record.epochs_run - 1
+    assert present(record.best)["epoch"] == record.epochs_run - 1
     best, last = (keras.models.load_model(spec.folder / name) for name in ("best.keras", "last.keras"))
     for one, two in zip(best.get_weights(), last.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
 
 
-def test_a_callback_of_your_own_writes_into_the_run_folder(make_spec):
+def test_a_callback_of_your_own_writes_into_the_run_folder(make_spec: MakeSpec) -> None:
     reduce = "{_target_: keras.callbacks.ReduceLROnPlateau, patience: 1, factor: 0.1, min_delta: 10}"
     csv = "{_target_: keras.callbacks.CSVLogger, filename: keras.csv}"
     spec = make_spec(f"+callbacks.reduce={reduce}", f"+callbacks.csv={csv}", "epochs=3")
@@ -105,25 +110,25 @@ def test_a_callback_of_your_own_writes_into_the_run_folder(make_spec):
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4])
 
 
-def test_a_schedule_is_seen_in_the_history(make_spec):
+def test_a_schedule_is_seen_in_the_history(make_spec: MakeSpec) -> None:
     spec = make_spec("schedule=cosine")
     train([spec])
     rates = [row["learning_rate"] for row in RunDir(spec.folder).read_history()]
     assert rates == pytest.approx([0.5e-3, 0], abs=1e-9)
 
 
-def test_a_partial_last_batch_counts(make_spec):
+def test_a_partial_last_batch_counts(make_spec: MakeSpec) -> None:
     spec = make_spec("batch_size=100", "epochs=1", "optimizer.learning_rate=1e-30", "optimizer=sgd")
     [record] = train([spec])
     _, split = loading.load_split(spec.config["data"])
     model = keras.models.load_model(spec.folder / "last.keras")
     loss, accuracy = model.evaluate(data_split.scale(split.x_train), split.y_train, verbose=0)
-    assert record.last["loss"] == pytest.approx(loss, rel=1e-5)  # nothing moved: the mean over all 256 images
-    assert record.last["accuracy"] == pytest.approx(accuracy)
+    assert present(record.last)["loss"] == pytest.approx(loss, rel=1e-5)  # nothing moved: the mean over all 256 images
+    assert present(record.last)["accuracy"] == pytest.approx(accuracy)
 
 
 @pytest.mark.parametrize("callbacks", ["none", "checkpoint_early_stopping"])
-def test_a_loss_that_is_not_finite_ends_a_run_as_diverged(make_spec, callbacks):
+def test_a_loss_that_is_not_finite_ends_a_run_as_diverged(make_spec: MakeSpec, callbacks: str) -> None:
     spec = make_spec("optimizer=sgd", "optimizer.learning_rate=1e30", f"callbacks={callbacks}", "epochs=5")
     [record] = train([spec])
     assert record.status is Status.DIVERGED
@@ -144,7 +149,15 @@ FAILING = "{_target_: tests_failing.Raises, error: %s}"
         ("SystemExit", "the run called sys.exit(on purpose)"),
     ],
 )
-def test_a_run_that_fails_costs_itself_alone(make_spec, monkeypatch, tmp_path, caplog, *, error, reason):
+def test_a_run_that_fails_costs_itself_alone(
+    make_spec: MakeSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    error: str,
+    reason: str,
+) -> None:
     (tmp_path / "tests_failing.py").write_text(
         "import builtins, keras\n"
         "class Raises(keras.callbacks.Callback):\n"
@@ -162,7 +175,9 @@ def test_a_run_that_fails_costs_itself_alone(make_spec, monkeypatch, tmp_path, c
     assert "Traceback" in caplog.text
 
 
-def test_interruption_is_recorded_and_passed_on(make_spec, monkeypatch, tmp_path):
+def test_interruption_is_recorded_and_passed_on(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "tests_interrupting.py").write_text(
         "import keras\n"
         "class Stop(keras.callbacks.Callback):\n"
@@ -173,11 +188,11 @@ def test_interruption_is_recorded_and_passed_on(make_spec, monkeypatch, tmp_path
     spec = make_spec("+callbacks.stop={_target_: tests_interrupting.Stop}")
     with pytest.raises(KeyboardInterrupt):
         train([spec])
-    record = RunDir(spec.folder).read_record()
+    record = present(RunDir(spec.folder).read_record())
     assert (record.status, record.epochs_run) == (Status.INTERRUPTED, 1)
 
 
-def test_what_is_finished_is_not_trained_again(make_spec):
+def test_what_is_finished_is_not_trained_again(make_spec: MakeSpec) -> None:
     spec = make_spec()
     train([spec])
     before = {path: path.read_bytes() for path in spec.folder.rglob("*") if path.is_file()}
@@ -189,7 +204,7 @@ def test_what_is_finished_is_not_trained_again(make_spec):
     assert record.status is Status.COMPLETED
 
 
-def test_reasons_for_people():
+def test_reasons_for_people() -> None:
     assert failures.reason(OSError(errno.ENOSPC, "No space left on device")) == "disk full"
     assert failures.reason(OSError(errno.EACCES, "Permission denied")).startswith("PermissionError: ")
     assert failures.reason(DataError("no such file")) == "no such file"

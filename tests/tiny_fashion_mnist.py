@@ -6,9 +6,11 @@ import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 
+from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.data.fashion_mnist import IdxFile, Sources
 
 SHAPES = {"train-images": (6, 4, 4), "train-labels": (6,), "t10k-images": (3, 4, 4), "t10k-labels": (3,)}
@@ -19,7 +21,7 @@ CONTENTS = {
 FILES = tuple(IdxFile(name, shape, hashlib.sha256(CONTENTS[name]).hexdigest()) for name, shape in SHAPES.items())
 
 
-def nowhere(folder):
+def nowhere(folder: Path) -> Sources:
     """Empty sources under this folder."""
     return Sources(
         cache=folder / "cache",
@@ -32,7 +34,7 @@ def nowhere(folder):
     )
 
 
-def put(folder, *, packed=False, **changed):
+def put(folder: Path, *, packed: bool = False, **changed: bytes | None) -> Path:
     """Write the four files; None leaves one out."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in (CONTENTS | {key.replace("_", "-"): value for key, value in changed.items()}).items():
@@ -46,14 +48,16 @@ def put(folder, *, packed=False, **changed):
 class Home:
     """A real web server on this machine that counts what it is asked for."""
 
-    def __init__(self):
-        self.asked = Counter()
-        self.answers = {f"/{name}.gz": [gzip.compress(content)] for name, content in CONTENTS.items()}
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.answers: dict[str, list[bytes | None]] = {
+            f"/{name}.gz": [gzip.compress(content)] for name, content in CONTENTS.items()
+        }
         self.seconds = 0.0
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
+            def do_GET(self) -> None:
                 time.sleep(mirror.seconds)
                 answers = mirror.answers.get(self.path, [None])
                 answer = answers[min(mirror.asked[self.path], len(answers) - 1)]
@@ -62,7 +66,7 @@ class Home:
                 self.end_headers()
                 self.wfile.write(answer or b"")
 
-            def log_message(self, *args):
+            def log_message(self, *args: object) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -70,13 +74,13 @@ class Home:
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
         self.thread.start()
 
-    def close(self):
+    def close(self) -> None:
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
 
 
-def is_right(dataset, *, test=False):
+def is_right(dataset: Dataset, *, test: bool = False) -> bool:
     images, labels = ("t10k-images", "t10k-labels") if test else ("train-images", "train-labels")
     return (
         dataset.images.tobytes() == CONTENTS[images][16:]

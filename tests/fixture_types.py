@@ -1,0 +1,16 @@
+"""Names for the types of the shared fixtures, so that the signatures of tests stay short."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import TypeAlias
+
+from omegaconf import DictConfig
+
+from fashion_sweep.training.train import RunSpec
+
+Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
+Compose: TypeAlias = Callable[..., DictConfig]
+MakeSpec: TypeAlias = Callable[..., RunSpec]
+Seen: TypeAlias = Callable[[object], None]
