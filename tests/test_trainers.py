@@ -20,7 +20,8 @@ from fashion_sweep.training.compiled import Compiled
 from fashion_sweep.training.cross_validation import CrossValidation
 from fashion_sweep.training.fit import Fit
 from fashion_sweep.training.train import train
-from fashion_sweep.training.trainer import Trainer, trainer_of
+from fashion_sweep.training.trainer import trainer_of
+from fashion_sweep.training.trainer_base import Trainer
 
 COMPILED = {"_target_": "fashion_sweep.training.compiled.compiled"}
 FIT = {"_target_": "fashion_sweep.training.fit.fit", "steps_per_execution": 5, "jit_compile": "auto"}
