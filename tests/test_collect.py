@@ -279,7 +279,7 @@ def test_any_value_in_a_record_is_read_or_warned_about(tmp_path: Path, field: st
     folder = write_run(tmp_path / "run", {}, [])
     folder.record.write_text(json.dumps(json.loads(folder.record.read_text()) | {field: value}), "utf-8")
     collected = collect([tmp_path])
-    if field == "epochs_run" and collected.warnings:  # a number of epochs that the history has not is shown and warned of
+    if field == "epochs_run" and collected.warnings:  # shown, and warned of: the history has fewer
         assert len(collected.warnings) == 1
         return
     assert len(collected.runs) + len(collected.warnings) == 1
