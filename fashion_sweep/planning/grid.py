@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fashion_sweep.config import constraints
 from fashion_sweep.config.run_spec import RunSpec
-from fashion_sweep.errors import ConfigError, UserError
+from fashion_sweep.errors import ConfigError, FolderError, UserError
 from fashion_sweep.planning import hydra_errors
 from fashion_sweep.planning.request import Request
 from fashion_sweep.planning.run_spec import Settled, SweepFolders, settle, spec_of
@@ -90,7 +91,7 @@ class Grid:
         _check_launcher(config)
         settled = self._settled(config, self.lines, is_sweep=False)
         spec = spec_of(settled, Path(settled.place), config)
-        _check_free(spec)
+        _check_free(spec, Path(settled.place), "hydra.run.dir")
         config.hydra.run.dir = settled.place
         return spec, config
 
@@ -143,7 +144,6 @@ class Grid:
         settled = self._settled(config, lines, is_sweep=True)
         name = folders.name(settled)
         spec = spec_of(settled, folders.folder / name, config)
-        _check_free(spec)
         place = f"hydra.sweep.subdir={hydra_errors.quoted(name)}"
         config.hydra.sweep.subdir = name
         config.hydra.overrides.hydra.append(place)
@@ -223,11 +223,13 @@ def _check_launcher(config: DictConfig) -> None:
         raise ConfigError("; ".join(wrong))
 
 
-def _check_free(spec: RunSpec) -> None:
-    """Raise ConfigError where the folder of a run is another run's."""
-    record = RunDir(spec.folder).read_record() if spec.folder.is_dir() else None
+def _check_free(spec: RunSpec, folder: Path, key: str) -> None:
+    """Raise ConfigError where the folder of a run is another run's. A damaged record belongs to nobody."""
+    record = None
+    with suppress(FolderError):
+        record = RunDir(spec.folder).read_record()
     if record is not None and record.identity != spec.identity:
-        raise ConfigError(f"{spec.folder} holds another run; give another folder (hydra.run.dir, hydra.sweep.dir)")
+        raise ConfigError(f"{folder} holds another run; give another {key}")
 
 
 def _lines(overrides: Sequence[Override]) -> list[str]:
