@@ -197,8 +197,8 @@ def test_fail_fast(tmp_path: Path, seen: Seen) -> None:
                "hydra.launcher.lanes=1")  # fmt: skip
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    first, *others = [present(each.read_record()) for each in SweepDir(tmp_path / "s").run_dirs()]
-    assert first.status is Status.FAILED
+    first, *others = [each.read_record() for each in SweepDir(tmp_path / "s").run_dirs()]
+    assert present(first).status is Status.FAILED
     assert others == [None, None]
     seen(f"exit {done.returncode}; the first failed, two not started")
 
