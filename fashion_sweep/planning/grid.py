@@ -147,8 +147,7 @@ class Grid:
         place = f"hydra.sweep.subdir={hydra_errors.quoted(name)}"
         config.hydra.sweep.subdir = name
         config.hydra.overrides.hydra.append(place)
-        for asked in (lines, [*lines, place]):  # by other sweepers, and by ours
-            self.session.loader.plan(asked, config)
+        self.session.loader.plan(config, lines, [*lines, place])  # as other sweepers ask for it, and as ours does
         return spec
 
     def _check_hydra_node(self, config: DictConfig, master: DictConfig, lines: Sequence[str]) -> None:

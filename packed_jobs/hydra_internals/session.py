@@ -148,9 +148,10 @@ class PlannedConfigLoader(FastConfigLoader):
         """What goes to other processes: neither jobs, which they get one by one, nor caches."""
         return {**vars(self), "_planned": {}, "_parsed": {}, "_groups": {}, "_bases": {}}
 
-    def plan(self, lines: Sequence[str], config: DictConfig) -> None:
-        """Keep the config of a job that will be asked for with these overrides."""
-        self._planned[tuple(lines)] = pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
+    def plan(self, config: DictConfig, *spellings: Sequence[str]) -> None:
+        """Keep the config of a job that will be asked for with any of these overrides."""
+        pickled = pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
+        self._planned |= {tuple(lines): pickled for lines in spellings}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The planned config of these overrides, else a new one. Raises what Hydra raises."""
