@@ -123,7 +123,7 @@ def test_a_plan_shows_every_run_and_trains_nothing(command: Command, tmp_path: P
     assert shown.returncode == 0, shown.stderr
     assert list(tmp_path.iterdir()) == []
     assert "2 runs, 2 to train, 2 grid points given twice, trained once" in shown.stdout
-    assert "no finished run of this kind lies near" in shown.stdout
+    assert "there is no finished run of this kind in or near the folder, so no estimate" in shown.stdout
     wrong = command("-m", "optimizer.learning_rate=0.1,-1", *TINY, "plan=true")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "1 of 2 grid points are wrong" in wrong.stderr
