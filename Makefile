@@ -27,7 +27,9 @@ check: lint ## lint, types and the fast tests, before each commit
 
 matrix: ## the fast tests on every Python of the range that is at hand (python3.10 to python3.13)
 	@for version in 3.10 3.11 3.12 3.13; do \
-	  python=$$(command -v python$$version) || { echo "Python $$version: not here"; continue; }; \
+	  python=python$$version; \
+	  $$python -c "" 2> /dev/null || { echo "Python $$version: not here"; continue; }; \
+	  echo "Python $$version:"; \
 	  $(MAKE) --no-print-directory PYTHON=$$python VENV=.venv/matrix/$$version .venv/matrix/$$version/ready-dev \
 	    && .venv/matrix/$$version/bin/python -m pytest --quiet --numprocesses=auto --dist=worksteal \
 	      -m "not slow and not medium" $(ARGS) || exit 1; \
