@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +21,7 @@ from rich.console import Console
 
 from fashion_sweep.cli import model_summary, preview, progress, signals
 from fashion_sweep.cli.conclude import conclude, import_report
-from fashion_sweep.cli.logs import log_on_stderr, say_error
+from fashion_sweep.cli.logs import keep_traceback, log_on_stderr, say_error
 from fashion_sweep.config import schema
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import ConfigError, UserError
@@ -73,7 +74,7 @@ def _show(arguments: argparse.Namespace) -> int:
     """What Hydra offers besides running. Returns the exit code; raises ConfigError where it cannot."""
     if arguments.config_path:
         arguments.config_path = str(Path(arguments.config_path).absolute())  # Hydra would begin at this file
-    task = Task(None, Code(), Request.typed(argparse.Namespace(**{**vars(arguments), "overrides": []}), CONF).started)
+    task = Task(None, Code(), datetime.now())
     try:
         hydra.show(arguments, task, CONF, "config")
     except SystemExit as stopped:  # with 1 where the config cannot be composed
@@ -129,7 +130,7 @@ def _train_owned(session: Session, request: Request, planned: Plan) -> int:
 def _task(request: Request, planned: Plan, due: list[RunSpec], code: Code) -> Task:
     """What Hydra is to call for the runs that are missing."""
     specs = due if planned.is_sweep else [dataclasses.replace(spec, request=request.to_json()) for spec in due]
-    nodes = {str(spec.config["trainer"]): spec.config["trainer"] for spec in due}
+    nodes = {str(spec.config["trainer"]): spec.config["trainer"] for spec in due} or {"": planned.trainer}
     path = [str(SweepDir(planned.folder).code.absolute())] if planned.is_sweep else []
     return Task(specs if planned.specs else None, code, request.started, path, list(nodes.values()))
 
@@ -140,8 +141,8 @@ def _run(session: Session, request: Request, planned: Plan, task: Task) -> int:
     try:
         start(planned.config, request.config_name, task)
     except (Exception, SystemExit) as error:
-        if not isinstance(error, CompactHydraException):
-            logging.getLogger(__name__).exception("The sweep failed")
-        say_error(f"{type(error).__name__}: {hydra_errors.first_line(error)}")
+        is_logged = isinstance(error, CompactHydraException)  # a run's failure, in the run's log
+        where = "" if is_logged else keep_traceback(SweepDir(planned.folder).launch_error)
+        say_error(f"{type(error).__name__}: {hydra_errors.first_line(error)}{where}")
         return 1
     return 0

@@ -16,15 +16,15 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fashion_sweep.config.run_spec import RunSpec
-from fashion_sweep.planning import hydra_errors, run_spec
+from fashion_sweep.planning import run_spec
 from fashion_sweep.storage.provenance import Code
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.training.trainer import trainer_of
 from packed_jobs import Job, Prepared
-from packed_jobs.hydra_internals.session import pin_now
+from packed_jobs.hydra_internals.session import pin_now, task_overrides
 
 
 class RunFailedError(CompactHydraException):
@@ -47,10 +47,11 @@ class Task:
     def __post_init__(self) -> None:
         run_spec.register_resolvers()
         self._planned = {tuple(spec.overrides): spec for spec in self.specs or ()}
+        self._folders: run_spec.SweepFolders | None = None  # of a sweep whose runs are chosen as it goes
 
     def __getstate__(self) -> dict[str, Any]:
         """What goes to other processes: they get their specs run by run, or make them."""
-        return {**vars(self), "specs": None, "_planned": {}}
+        return {**vars(self), "specs": None, "_planned": {}, "_folders": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -60,11 +61,11 @@ class Task:
         """The overrides of the runs to train, each with its folder; None where a sweeper chooses them."""
         if self.specs is None:
             return None
-        return [[*spec.overrides, f"hydra.sweep.subdir={hydra_errors.quoted(spec.name)}"] for spec in self.specs]
+        return [[*spec.overrides, run_spec.subdir_override(spec.name)] for spec in self.specs]
 
     def number_of(self, overrides: Sequence[str]) -> int | None:
         """The place of a run in its grid; None for one that was not planned."""
-        lines = [line for line in overrides if not line.startswith("hydra.sweep.subdir=")]
+        lines = [line for line in overrides if not line.startswith(f"{run_spec.SUBDIR}=")]
         planned = self._planned.get(tuple(lines))
         return planned.number if planned is not None else None
 
@@ -86,7 +87,7 @@ class Task:
 
     def prepare(self, config: DictConfig, number: int) -> Prepared:  # noqa: ARG002 - the launcher's protocol
         """The spec of a job, and how it may be packed. config: with its hydra node, HydraConfig set to it."""
-        spec = self._planned.get(tuple(_overrides(config.hydra)))
+        spec = self._planned.get(tuple(task_overrides(config.hydra)))
         if spec is None:
             spec = self._settled(config)
         trainer = trainer_of(spec.config)
@@ -114,21 +115,16 @@ class Task:
     def _spec(self, config: DictConfig, hydra: DictConfig) -> RunSpec:
         """The planned spec of a job; one made of its config where it was not planned, or was in another process."""
         pin_now(self.now)
-        planned = self._planned.get(tuple(_overrides(hydra)))
+        planned = self._planned.get(tuple(task_overrides(hydra)))
         return replace(planned or run_spec.spec_in_job(config, hydra), code=self.code)
 
     def _settled(self, config: DictConfig) -> RunSpec:
         """The spec of a job that a sweeper has just chosen; its folder is written into the config."""
         settled = run_spec.settle(config)
-        folders = run_spec.SweepFolders(Path(str(config.hydra.sweep.dir)))
-        config.hydra.sweep.subdir = folders.name(settled)
-        return run_spec.spec_of(settled, folders.folder / config.hydra.sweep.subdir, config)
-
-
-def _overrides(hydra: DictConfig) -> list[str]:
-    """The overrides of a job as typed: interpolations in them stay."""
-    found = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-    return [str(line) for line in found] if isinstance(found, list) else []
+        if self._folders is None:  # reads the sweep's folder
+            self._folders = run_spec.SweepFolders(Path(str(config.hydra.sweep.dir)))
+        config.hydra.sweep.subdir = self._folders.name(settled)
+        return run_spec.spec_of(settled, self._folders.folder / config.hydra.sweep.subdir, config)
 
 
 def _stops_the_sweep(record: RunRecord, hydra: DictConfig) -> bool:

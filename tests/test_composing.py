@@ -211,7 +211,7 @@ def test_compose_is_fast_where_it_is_asked_to_be(loader: ConfigLoaderImpl) -> No
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
     expected = compose("config", ["seed=5"], return_hydra_config=True)
-    config_loader.speed_up_compose()
+    hydra.config_loader = config_loader.fast_loader(hydra.config_loader)
     try:
         assert isinstance(GlobalHydra.instance().config_loader(), config_loader.FastConfigLoader)
         assert everything(compose("config", ["seed=5"], return_hydra_config=True)) == everything(expected)

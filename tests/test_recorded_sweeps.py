@@ -14,6 +14,7 @@ from fashion_sweep import app
 from fashion_sweep.planning import resume
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.planning.request import Request
+from fashion_sweep.training.train import record_of
 
 RECORDED = Path(__file__).parent / "recorded"
 """Made by commit c1b46de: two sweeps, one with the configs that it kept, and a run. Models and logs are left out."""
@@ -32,7 +33,7 @@ def resumed(*overrides: str) -> Plan:
 
 
 def to_train(planned: Plan) -> list[str]:
-    return [spec.name for spec in planned.runs if resume.is_due(spec, resume.record_of(spec))]
+    return [spec.name for spec in planned.runs if resume.is_due(spec, record_of(spec))]
 
 
 @pytest.mark.parametrize(("name", "runs"), [("sweep", 4), ("logistic", 2), ("run", 1)])

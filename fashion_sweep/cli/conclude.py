@@ -5,18 +5,16 @@ from __future__ import annotations
 import importlib
 import shlex
 import threading
-import traceback
 from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from fashion_sweep.cli import signals
-from fashion_sweep.cli.logs import say_error
+from fashion_sweep.cli.logs import keep_traceback, say_error
 from fashion_sweep.errors import UserError
 from fashion_sweep.planning import hydra_errors
 from fashion_sweep.planning.plan import Plan
-from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
@@ -56,7 +54,8 @@ def _report(folder: Path, console: Console) -> int:
         say_error(f"there was no time for the report; write it with: fashion-sweep-report {folder}")
         return 1
     except Exception as error:
-        say_error(f"the report failed ({_described(error)}); the runs are whole{_keep_traceback(folder)}")
+        where = keep_traceback(SweepDir(folder).report_error)
+        say_error(f"the report failed ({_described(error)}); the runs are whole{where}")
         return 1
     report.print_table(written, console)
     return 0 if (written.table["status"] == Status.COMPLETED.value).all() else 1
@@ -64,16 +63,6 @@ def _report(folder: Path, console: Console) -> int:
 
 def _described(error: Exception) -> str:
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-
-
-def _keep_traceback(folder: Path) -> str:
-    """Keep the traceback of what is being handled in a sweep's folder, and say where; nothing on a full disk."""
-    log = SweepDir(folder).report_error
-    try:
-        write_text(log, traceback.format_exc())
-    except OSError:
-        return ""
-    return f", the traceback is in {log}"
 
 
 def short(path: Path) -> Path:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from fashion_sweep.storage.atomic import write_text
 
 
 @contextmanager
 def log_on_stderr() -> Iterator[None]:
     """Within the block, what our modules log (a dataset being fetched) is seen on the terminal."""
-    logger, handler = logging.getLogger("fashion_sweep"), logging.StreamHandler()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
+    with _added(logging.getLogger("fashion_sweep"), logging.StreamHandler()):
         yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
 
 
 def say_error(text: str) -> None:
@@ -31,14 +27,30 @@ def say_error(text: str) -> None:
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Within the block, a run's log is written, as Hydra does it."""
-    handler, root = logging.FileHandler(path), logging.getLogger()
+    handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    with _added(logging.getLogger(), handler):
+        yield
+
+
+@contextmanager
+def _added(logger: logging.Logger, handler: logging.Handler) -> Iterator[None]:
+    """Within the block the handler gets what the logger logs, from INFO on."""
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
+        logger.removeHandler(handler)
+        logger.setLevel(level)
         handler.close()
+
+
+def keep_traceback(path: Path) -> str:
+    """Write the traceback of the current exception to a file. Returns a clause that names it; nothing on a full disk."""
+    try:
+        write_text(path, traceback.format_exc())
+    except OSError:
+        return ""
+    return f", the traceback is in {path}"

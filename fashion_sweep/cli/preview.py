@@ -17,6 +17,7 @@ from fashion_sweep.planning.request import lasting
 from fashion_sweep.storage.lease import living_owner
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training.train import record_of
 from fashion_sweep.training.trainer import trainer_of
 from packed_jobs import Preview, preview
 
@@ -25,7 +26,7 @@ MINUTE_S, HOUR_S = 60, 3600
 
 def show(planned: Plan, console: Console) -> None:
     """Print every run of a plan, what is done, how the rest is spread over lanes, and an estimate."""
-    records = {spec.identity: resume.record_of(spec) for spec in planned.runs}
+    records = {spec.identity: record_of(spec) for spec in planned.runs}
     due = [spec for spec in planned.runs if resume.is_due(spec, records[spec.identity])]
     console.print(_table(planned, records))
     for line in (_counts(planned, records, due), _owner(planned), *_how(planned, due)):

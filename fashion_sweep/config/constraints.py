@@ -87,11 +87,6 @@ OF_TARGETS: Mapping[str, Sequence[Constraint]] = {
         Constraint("classes", *_at_least(2)),
         Constraint("noise", "in [0, 100]", lambda value: 0 <= value <= 100),  # noqa: PLR2004
     ),
-    "fashion_sweep.training.fit.fit": (
-        Constraint("steps_per_execution", *_at_least(1)),
-        Constraint("jit_compile", "true, false or auto", lambda value: value in (True, False, "auto")),
-    ),
-    "fashion_sweep.baseline.cross_validation": (Constraint("folds", *_at_least(2)),),
 }
 """Constraints of the keys beside a ``_target_``; a name that ends with a dot stands for all that is in a module."""
 

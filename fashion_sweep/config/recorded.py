@@ -15,7 +15,7 @@ from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_sweep.config.redaction import Redaction, restored
+from fashion_sweep.config.redaction import Redaction, resolve, restored
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.record import RunRecord
 from fashion_sweep.storage.run_dir import RunDir
@@ -37,8 +37,8 @@ def read(run: RunDir, record: RunRecord) -> RecordedConfig:
     """
     try:
         config = _loaded(run, record)
-        plain = OmegaConf.to_container(config, resolve=True)
-        return RecordedConfig(_as_recorded(record.config, plain), Redaction.of(config))
+        plain, hidden = resolve(config)
+        return RecordedConfig(_as_recorded(record.config, plain), hidden)
     except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if "<redacted" in str(record.config):

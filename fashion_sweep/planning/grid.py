@@ -18,7 +18,7 @@ from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import ConfigError, FolderError, UserError
 from fashion_sweep.planning import hydra_errors
 from fashion_sweep.planning.request import Request
-from fashion_sweep.planning.run_spec import Settled, SweepFolders, settle, spec_of
+from fashion_sweep.planning.run_spec import Settled, SweepFolders, settle, spec_of, subdir_override
 from fashion_sweep.storage.run_dir import RunDir
 from packed_jobs.hydra_internals.session import Session, grid
 
@@ -144,7 +144,7 @@ class Grid:
         settled = self._settled(config, lines, is_sweep=True)
         name = folders.name(settled)
         spec = spec_of(settled, folders.folder / name, config)
-        place = f"hydra.sweep.subdir={hydra_errors.quoted(name)}"
+        place = subdir_override(name)
         config.hydra.sweep.subdir = name
         config.hydra.overrides.hydra.append(place)
         self.session.loader.plan(config, lines, [*lines, place])  # as other sweepers ask for it, and as ours does

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from fashion_sweep.data import loading
+from fashion_sweep.data.dataset import one_line
 from fashion_sweep.errors import UserError
 from fashion_sweep.training.trainer import trainer_of
 
@@ -69,6 +70,8 @@ def _problem(node: Mapping[str, Any]) -> str | None:
         trainer_of(node).summary(node, loading.load(node["data"]))
     except UserError as error:
         return str(error)
+    except Exception as error:  # whatever a summary may raise of a model that could be built
+        return f"model {node['model']['_target_']} cannot be described: {one_line(error)}"
     return None
 
 

@@ -38,9 +38,12 @@ class Plan:
     @property
     def launcher(self) -> dict[str, Any]:
         """Hydra's launcher node."""
-        found = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
-        assert isinstance(found, dict)
-        return {str(key): value for key, value in found.items()}
+        return self._plain(self.config.hydra.launcher)
+
+    @property
+    def trainer(self) -> dict[str, Any]:
+        """The trainer node: of the runs, where a sweeper chooses them as it goes, most likely this."""
+        return self._plain(self.config.trainer)
 
     @property
     def has_lanes(self) -> bool:
@@ -63,6 +66,12 @@ class Plan:
             first.setdefault(spec.identity, spec)
         return list(first.values())
 
+    @staticmethod
+    def _plain(node: DictConfig) -> dict[str, Any]:
+        found = OmegaConf.to_container(node, resolve=True)
+        assert isinstance(found, dict)
+        return {str(key): value for key, value in found.items()}
+
     def planned(self) -> list[PlannedRun]:
         """The runs as sweep.json lists them."""
         return [PlannedRun(spec.name, spec.overrides, spec.identity) for spec in self.runs]
@@ -73,8 +82,8 @@ def make_plan(session: Session, request: Request) -> Plan:
 
     session: Hydra with the config sources of the request.
     """
-    main = Grid(session, request, request.overrides)
     try:
+        main = Grid(session, request, request.overrides)
         if not main.is_sweep:
             spec, config = main.single_run()
             validation.check_models([spec.config])

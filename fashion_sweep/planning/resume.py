@@ -8,12 +8,10 @@ from contextlib import suppress
 from rich.console import Console
 
 from fashion_sweep.config.run_spec import RunSpec
-from fashion_sweep.errors import UserError
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.storage.provenance import Code
 from fashion_sweep.storage.record import PROCESS_DIED, RunRecord, Status
-from fashion_sweep.storage.run_dir import RunDir
-from fashion_sweep.training.train import lost
+from fashion_sweep.training.train import lost, record_of
 
 
 def take_over(planned: Plan, code: Code, console: Console) -> list[RunSpec]:
@@ -33,11 +31,6 @@ def mark_lost(planned: Plan) -> None:
                 lost(spec, Status.INTERRUPTED, PROCESS_DIED)
 
 
-def record_of(spec: RunSpec) -> RunRecord | None:
-    """The record that a run has; None where there is none, or one that cannot be read or is of another run."""
-    return _read(RunDir(spec.folder), spec.identity)
-
-
 def is_due(spec: RunSpec, record: RunRecord | None) -> bool:
     """Whether a run is to be trained."""
     return record is None or not record.is_kept(spec.identity, spec.config["retry"])
@@ -46,14 +39,6 @@ def is_due(spec: RunSpec, record: RunRecord | None) -> bool:
 def is_finished(record: RunRecord) -> bool:
     """Whether a run ended by itself."""
     return record.status in (Status.COMPLETED, Status.DIVERGED)
-
-
-def _read(run: RunDir, identity: str) -> RunRecord | None:
-    try:
-        record = run.read_record()
-    except UserError:
-        return None
-    return record if record is not None and record.identity == identity else None
 
 
 def _report_other_code(kept: Sequence[RunRecord], code: Code, console: Console) -> None:

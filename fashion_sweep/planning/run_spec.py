@@ -16,12 +16,14 @@ from fashion_sweep.config.redaction import Redaction, resolve
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.planning import validation
+from fashion_sweep.planning import hydra_errors, validation
 from fashion_sweep.storage.identity import NOT_IN_IDENTITY, identity, run_name
 from fashion_sweep.storage.sweep_dir import SweepDir
 from fashion_sweep.training.trainer import trainer_of
-from packed_jobs.hydra_internals.session import as_job
+from packed_jobs.hydra_internals.session import as_job, task_overrides
 
+SUBDIR = "hydra.sweep.subdir"
+"""The key of the name of a run's folder in its sweep."""
 RUN_FOLDER = "<run folder>"
 """Stands for the run's folder in values until its identity is known, which the folder's name depends on."""
 RUN_NAME = "<run name>"
@@ -65,7 +67,7 @@ def settle(config: DictConfig, *, is_sweep: bool = True) -> Settled:
         dataset = loading.load(used["data"])
         trainer.check(used, dataset)
     choices = {key: value for key, value in group_choices(config.hydra).items() if key not in trainer.unused_keys}
-    return Settled(used, hidden, choices, _overrides(config), identity(used, dataset.fingerprint), place)
+    return Settled(used, hidden, choices, task_overrides(config.hydra), identity(used, dataset.fingerprint), place)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -103,7 +105,7 @@ class SweepFolders:
         """The name of a run's folder. Raises ConfigError for one that leads elsewhere or that another run has."""
         known = self.existing.get(settled.identity)
         name = known or settled.place.replace(RUN_NAME, _name(settled, self.swept))
-        if name in ("", ".", "..", "code", "report") or name.startswith(".") or "/" in name or "\0" in name:
+        if not SweepDir.is_run_name(name):
             raise ConfigError(f"hydra.sweep.subdir is {name!r}, expected a plain name for a new folder in the sweep's")
         if self._taken.setdefault(name, settled.identity) != settled.identity:
             raise ConfigError(
@@ -111,6 +113,11 @@ class SweepFolders:
                 f"give a hydra.sweep.subdir that differs from run to run, or another hydra.sweep.dir"
             )
         return name
+
+
+def subdir_override(name: str) -> str:
+    """The override that gives a job of a sweep its folder."""
+    return f"{SUBDIR}={hydra_errors.quoted(name)}"
 
 
 def spec_of(settled: Settled, folder: Path, config: DictConfig) -> RunSpec:
@@ -135,12 +142,6 @@ def spec_in_job(config: DictConfig, hydra: DictConfig) -> RunSpec:
         whole.hydra = hydra.copy()
     OmegaConf.set_readonly(whole.hydra, False)
     return spec_of(settle(whole), Path(str(hydra.runtime.output_dir)), whole)
-
-
-def _overrides(config: DictConfig) -> list[str]:
-    """The overrides of the task as typed: interpolations in them stay."""
-    found = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    return [str(line) for line in found] if isinstance(found, list) else []
 
 
 def _name(settled: Settled, swept: Sequence[str]) -> str:

@@ -43,6 +43,11 @@ class SweepDir:
         return self.path / "report_error.txt"
 
     @property
+    def launch_error(self) -> Path:
+        """The traceback of an error outside any run, such as one of a launcher."""
+        return self.path / "launch_error.txt"
+
+    @property
     def code(self) -> Path:
         """The source files that the runs are trained with."""
         return self.path / "code"
@@ -61,6 +66,21 @@ class SweepDir:
     def samples(self) -> Path:
         """Ten images of the dataset for the report: arrays ``images``, ``labels``, ``class_names``."""
         return self.path / "samples.npz"
+
+    @staticmethod
+    def is_run_name(name: str) -> bool:
+        """Whether a run's folder may have this name: a plain one, and none that the sweep itself uses."""
+        sweep = SweepDir(Path())
+        own = (
+            sweep.plan,
+            sweep.report,
+            sweep.report_error,
+            sweep.launch_error,
+            sweep.code,
+            sweep.samples,
+            Path("multirun.yaml"),
+        )
+        return Path(name).name == name and not name.startswith(".") and "\0" not in name and Path(name) not in own
 
     def read_plan(self) -> tuple[list[str], list[PlannedRun]]:
         """The commands that trained into the folder and the planned runs; both empty where there is no plan.

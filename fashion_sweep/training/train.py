@@ -55,7 +55,7 @@ def _give_up(jobs: Iterable[Job]) -> None:
 
 def lost(spec: RunSpec, status: Status, reason: str) -> None:
     """Record a run whose process died before it could do so itself. reason: one line for people."""
-    record = _record(spec)
+    record = record_of(spec)
     if record is None or record.status is not Status.COMPLETED:
         recorder = Job(spec).recorder
         recorder.take_over()
@@ -63,7 +63,7 @@ def lost(spec: RunSpec, status: Status, reason: str) -> None:
 
 
 def _kept(spec: RunSpec) -> RunRecord | None:
-    record = _record(spec)
+    record = record_of(spec)
     return record if record is not None and record.is_kept(spec.identity, spec.config["retry"]) else None
 
 
@@ -77,7 +77,7 @@ def _refused(spec: RunSpec) -> RunRecord | None:
     return None
 
 
-def _record(spec: RunSpec) -> RunRecord | None:
+def record_of(spec: RunSpec) -> RunRecord | None:
     """The run's record in its folder; None if there is none, or one of another run."""
     try:
         record = RunDir(spec.folder).read_record()

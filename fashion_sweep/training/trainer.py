@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.training import native_output
-from fashion_sweep.training.network_trainer import FunctionTrainer
+from fashion_sweep.training.network_trainer import FunctionTrainer, importing
 from fashion_sweep.training.trainer_base import Trainer
 
 
@@ -43,7 +42,7 @@ def _find(target: str) -> Callable[..., Any]:
     from hydra.utils import get_method
 
     try:
-        with native_output.importing(None):  # a module of the user's may import TensorFlow
+        with importing(None):  # a module of the user's may import TensorFlow
             return get_method(target)
     except Exception as error:
         raise ConfigError(f"trainer {target} cannot be imported: {' '.join(str(error).split())}") from error

@@ -21,7 +21,6 @@ from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import RunMode
@@ -50,16 +49,6 @@ def fast_loader(loader: ConfigLoader) -> ConfigLoader:
 def plain_loader(loader: ConfigLoader) -> ConfigLoader:
     """Hydra's own loader in the place of a fast one, whose memory would go to other processes with it."""
     return ConfigLoaderImpl(loader.get_search_path()) if isinstance(loader, FastConfigLoader) else loader
-
-
-def speed_up_compose() -> None:
-    """Make ``hydra.compose`` fast until Hydra is initialized anew. Call it where ``hydra.compose`` could be called.
-
-    The YAML files are then read once: later changes to them have no effect.
-    """
-    hydra = GlobalHydra.instance().hydra
-    assert hydra is not None
-    hydra.config_loader = fast_loader(hydra.config_loader)
 
 
 class FastConfigLoader(ConfigLoaderImpl):
@@ -94,7 +83,7 @@ class FastConfigLoader(ConfigLoaderImpl):
         overrides = [self._parse(line) for line in lines]
         if any(override.is_sweep_override() or _is_strange(override) for override in overrides):
             return None
-        is_group = self._group_test(config_name, overrides)
+        is_group = self.group_test(config_name, overrides)
         late = [_is_late(o, overrides) and _is_value(o, is_group) for o in overrides]
         config = self._base(config_name, [o for o, is_late in zip(overrides, late, strict=True) if not is_late])
         self._apply_overrides_to_config(list(compress(overrides, late)), config)
@@ -107,7 +96,7 @@ class FastConfigLoader(ConfigLoaderImpl):
             [self._parsed[line]] = OverridesParser.create().parse_overrides([line])
         return self._parsed[line]
 
-    def _group_test(self, config_name: str | None, overrides: Sequence[Override]) -> Callable[[str], bool]:
+    def group_test(self, config_name: str | None, overrides: Sequence[Override]) -> Callable[[str], bool]:
         """Whether a key names a config group, asked as Hydra asks."""
         search = [str(o.input_line) for o in overrides if o.get_key_element() == "hydra.searchpath"]
         key = (config_name, *search)

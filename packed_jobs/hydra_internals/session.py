@@ -21,7 +21,6 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import _run_hydra, create_config_search_path, get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
@@ -32,6 +31,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from packed_jobs.hydra_internals.config_loader import FastConfigLoader
+from packed_jobs.hydra_internals.hydra_config import as_hydra_config
 
 VERSION_BASE = "1.3"
 
@@ -69,9 +69,7 @@ class Session:
 
     def group_test(self, config_name: str, overrides: Sequence[Override]) -> Callable[[str], bool]:
         """A function that tells keys of config groups from keys of values, where these overrides are given."""
-        search = [str(each.input_line) for each in overrides if each.get_key_element() == "hydra.searchpath"]
-        _, repository = self.loader._parse_overrides_and_create_caching_repo(config_name, search)
-        return repository.group_exists
+        return self.loader.group_test(config_name, overrides)
 
     def compose(self, config_name: str, lines: Sequence[str], mode: RunMode) -> DictConfig:
         """A config with its hydra node. With MULTIRUN values that are swept are left out. Raises what Hydra raises."""
@@ -86,8 +84,7 @@ class Session:
 
     def run(self, config: DictConfig, config_name: str, task: TaskFunction) -> JobReturn:
         """Run a composed config, as Hydra does without ``--multirun``. Raises what the task raises."""
-        configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-        callbacks = Callbacks(config)
+        callbacks = _callbacks(config)
         callbacks.on_run_start(config=config, config_name=config_name)
         context = HydraContext(self.loader, callbacks)
         returned = run_job(task, config, "hydra.run.dir", None, context)
@@ -97,14 +94,19 @@ class Session:
 
     def multirun(self, config: DictConfig, config_name: str, task: TaskFunction) -> Any:
         """Sweep with a composed config, as Hydra does with ``--multirun``. Raises what the first failed job raised."""
-        configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-        callbacks = Callbacks(config)
+        callbacks = _callbacks(config)
         callbacks.on_multirun_start(config=config, config_name=config_name)
         context = HydraContext(self.loader, callbacks)
         sweeper = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)
-        found = sweeper.sweep([str(line) for line in _raw(config.hydra.overrides.task)])
+        found = sweeper.sweep(task_overrides(config.hydra))
         callbacks.on_multirun_end(config=config, config_name=config_name)
         return found
+
+
+def _callbacks(config: DictConfig) -> Callbacks:
+    """Hydra's own logging as the config has it, and the config's callbacks."""
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    return Callbacks(config)
 
 
 @contextmanager
@@ -168,15 +170,10 @@ def as_job(config: DictConfig, output_dir: str) -> Iterator[None]:
 
     output_dir: what ``hydra.runtime.output_dir`` is.
     """
-    instance: Any = HydraConfig.instance()
-    before, instance.cfg = instance.cfg, config
     with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
         config.hydra.runtime.output_dir = output_dir
-    try:
-        with env_override(dict(config.hydra.job.env_set)):
-            yield
-    finally:
-        instance.cfg = before
+    with as_hydra_config(config), env_override(dict(config.hydra.job.env_set)):
+        yield
 
 
 def is_listed(config: DictConfig) -> bool:
@@ -196,8 +193,7 @@ def grid(overrides: Sequence[Override]) -> list[list[str]]:
     return batches[0]
 
 
-def _raw(node: Any) -> Sequence[Any]:
-    """A list of the config without resolving anything in it."""
-    found = OmegaConf.to_container(node, resolve=False)
-    assert isinstance(found, list)
-    return found
+def task_overrides(hydra: DictConfig) -> list[str]:
+    """The overrides of the task in a hydra node, as typed: interpolations in them stay."""
+    found = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return [str(line) for line in found] if isinstance(found, list) else []
