@@ -48,7 +48,7 @@ def _added(logger: logging.Logger, handler: logging.Handler) -> Iterator[None]:
 
 
 def keep_traceback(path: Path) -> str:
-    """Write the traceback of the current exception to a file. Returns a clause that names it; nothing on a full disk."""
+    """Write the current exception's traceback to a file. Returns a clause that names it; nothing on a full disk."""
     try:
         write_text(path, traceback.format_exc())
     except OSError:
