@@ -22,3 +22,7 @@ class DataError(UserError):
 
 class FolderError(UserError):
     """A folder or file that should hold runs does not."""
+
+
+class UnreadableError(FolderError):
+    """A file that is there cannot be read, so nobody knows what it holds: it must not be treated as absent."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_sweep.errors import FolderError
+from fashion_sweep.errors import FolderError, UnreadableError
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.record import METRICS, RunRecord
 
@@ -75,12 +75,17 @@ class RunDir:
             path.unlink(missing_ok=True)
 
     def read_record(self) -> RunRecord | None:
-        """The run's record; None if there is none yet. Raises FolderError for one that cannot be read."""
+        """The run's record; None if there is none yet.
+
+        Raises FolderError for one that is damaged, UnreadableError where the file cannot be read.
+        """
         try:
             return RunRecord.from_json(self.record.read_text("utf-8"))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, RecursionError, OSError) as error:
+        except OSError as error:
+            raise UnreadableError(f"{self.record}: cannot be read ({error.strerror or error})") from error
+        except (ValueError, TypeError, RecursionError) as error:
             raise FolderError(f"{self.record}: cannot be read as a run's record ({error})") from error
 
     def write_record(self, record: RunRecord) -> None:

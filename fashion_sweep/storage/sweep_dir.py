@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashion_sweep.errors import FolderError
+from fashion_sweep.errors import FolderError, UnreadableError
 from fashion_sweep.storage.atomic import as_json, write_text
 from fashion_sweep.storage.run_dir import RunDir
 
@@ -85,7 +85,7 @@ class SweepDir:
     def read_plan(self) -> tuple[list[str], list[PlannedRun]]:
         """The commands that trained into the folder and the planned runs; both empty where there is no plan.
 
-        Raises FolderError for a plan that cannot be read.
+        Raises FolderError for a plan that is damaged, UnreadableError where the file cannot be read.
         """
         try:
             raw = json.loads(self.plan.read_text("utf-8"))
@@ -93,7 +93,9 @@ class SweepDir:
             return [str(command) for command in commands], [PlannedRun(**run) for run in raw["runs"]]
         except FileNotFoundError:
             return [], []
-        except (ValueError, TypeError, KeyError, RecursionError, OSError) as error:
+        except OSError as error:
+            raise UnreadableError(f"{self.plan}: cannot be read ({error.strerror or error})") from error
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise FolderError(f"{self.plan}: cannot be read as a sweep's plan ({error})") from error
 
     def write_plan(self, command: str, runs: Sequence[PlannedRun], requests: Sequence[Mapping[str, Any]] = ()) -> None:
