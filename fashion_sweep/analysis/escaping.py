@@ -3,24 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
-
-def clean(text: str) -> str:
-    """One line of text that is safe in any terminal, file and font: control characters become blanks.
-
-    So do bidirectional controls, which can make one text look like another.
-    """
-    if text.isprintable():
-        return text.strip()
-    encodable = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(" " if _is_control(char) else char for char in encodable).strip()
-
-
-def _is_control(char: str) -> bool:
-    bidi_controls = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-    return unicodedata.category(char) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(char) in bidi_controls
-
+from fashion_sweep.storage.plain_text import clean as clean  # noqa: PLC0414 - part of what this module offers
 
 FORMULAS = tuple(
     "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"

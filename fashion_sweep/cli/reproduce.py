@@ -99,6 +99,7 @@ def reproduce(path: Path, output: Path | None, tolerance: float | None) -> int:
     if config.warning:
         _print_line("warning", config.warning)
     else:
+        new.composed.parent.mkdir()
         write_text(new.composed, run.composed.read_text("utf-8"))  # so that the new run can be reproduced, too
     _print_changes(before)
     repeated = _trained(new, original, config)
