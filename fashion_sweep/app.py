@@ -28,7 +28,7 @@ from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.planning import hydra_errors, resume, run_spec
 from fashion_sweep.planning.plan import Plan, make_plan
 from fashion_sweep.planning.request import Request
-from fashion_sweep.planning.sweep_folder import keep, make_folder
+from fashion_sweep.planning.sweep_folder import check_folder, keep, make_folder, sources
 from fashion_sweep.storage import code_snapshot
 from fashion_sweep.storage.lease import Lease, owned, written_into
 from fashion_sweep.storage.provenance import Code, git_state
@@ -92,11 +92,12 @@ def _train(arguments: argparse.Namespace) -> int:
     with hydra.opened(request.conf, request.extra_conf, NAME, request.started) as session:
         with log_on_stderr():
             planned = make_plan(session, request)
-        if planned.only_shows:
-            preview.show(planned, Console())
-            return 0
         if planned.only_summarizes:
             model_summary.show(planned)
+            return 0
+        check_folder(planned)
+        if planned.only_shows:
+            preview.show(planned, Console())
             return 0
         make_folder(planned)
         with owned(planned.folder) as lease:
@@ -113,11 +114,11 @@ def _train_owned(session: Session, request: Request, planned: Plan, lease: Lease
     Raises LostError, and writes nothing more, where the folder is lost meanwhile.
     """
     console, code, deadline = Console(), 0, None
-    sources = code_snapshot.source_files(spec.config for spec in planned.runs)
-    trained_with = Code(git_state(), code_snapshot.fingerprint(sources))
+    files = sources(planned)
+    trained_with = Code(git_state(), code_snapshot.fingerprint(files))
     if planned.is_sweep:
         with written_into(planned.folder):
-            kept = keep(request, planned, sources)
+            kept = keep(request, planned, files)
         session.compose_from(kept.conf, kept.extra_conf)
     due = resume.take_over(planned, trained_with, console)
     task = _task(request, planned, due, trained_with)
