@@ -145,7 +145,7 @@ class TestTexts:
 
     def test_logs_and_their_tracebacks_are_redacted(self, caplog: pytest.LogCaptureFixture) -> None:
         log = logging.getLogger("somewhere")
-        with redacted_logs([Redaction(), Redaction(values=frozenset({TOKEN}))]):
+        with redacted_logs(Redaction.all([Redaction(), Redaction(values=frozenset({TOKEN}))])):
             log.warning("with %s", TOKEN)
             log.error("failed", exc_info=ValueError(TOKEN))
         log.warning("with %s", TOKEN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,10 +47,13 @@ def _added(logger: logging.Logger, handler: logging.Handler) -> Iterator[None]:
         handler.close()
 
 
-def keep_traceback(path: Path) -> str:
-    """Write the current exception's traceback to a file. Returns a clause that names it; nothing on a full disk."""
+def keep_traceback(path: Path, hide: Callable[[str], str] = str) -> str:
+    """Write the current exception's traceback to a file. Returns a clause that names it; nothing on a full disk.
+
+    hide: removes from a text what must not be written.
+    """
     try:
-        write_text(path, traceback.format_exc())
+        write_text(path, hide(traceback.format_exc()))
     except OSError:
         return ""
     return f", the traceback is in {path}"

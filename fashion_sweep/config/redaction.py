@@ -56,6 +56,11 @@ class Redaction:
         """Find the values of a composed config that ``oc.env`` has a part in: see ``resolve``."""
         return resolve(config)[1]
 
+    @classmethod
+    def all(cls, redactions: Iterable[Redaction]) -> Redaction:
+        """The values of several configs, to be found in texts."""
+        return cls(values=frozenset[str]().union(*(each.values for each in redactions)))
+
     def in_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A resolved config with placeholders for values: ``<redacted>``, or with a type, ``<redacted float>``."""
         return {key: self._shown(value, (key,)) for key, value in config.items()}
@@ -109,12 +114,11 @@ def restored(shown: Any, value: Any) -> Any:
 
 
 @contextmanager
-def redacted_logs(redactions: Iterable[Redaction]) -> Iterator[None]:
+def redacted_logs(hidden: Redaction) -> Iterator[None]:
     """Within the block, redact the values in everything that this process logs, tracebacks included."""
-    everything = Redaction(values=frozenset[str]().union(*(each.values for each in redactions)))
     make = logging.getLogRecordFactory()
-    if everything.values:
-        logging.setLogRecordFactory(lambda *args, **kwargs: _redacted(make(*args, **kwargs), everything))
+    if hidden.values:
+        logging.setLogRecordFactory(lambda *args, **kwargs: _redacted(make(*args, **kwargs), hidden))
     try:
         yield
     finally:

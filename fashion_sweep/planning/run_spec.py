@@ -53,6 +53,7 @@ class Settled:
     choices: dict[str, str]
     overrides: list[str]
     identity: str
+    data: str  # the dataset's fingerprint
     place: str  # the run's folder, with RUN_NAME where its name depends on the identity
 
 
@@ -67,7 +68,8 @@ def settle(config: DictConfig, *, is_sweep: bool = True) -> Settled:
         dataset = loading.load(used["data"])
         trainer.check(used, dataset)
     choices = {key: value for key, value in group_choices(config.hydra).items() if key not in trainer.unused_keys}
-    return Settled(used, hidden, choices, task_overrides(config.hydra), identity(used, dataset.fingerprint), place)
+    data = dataset.fingerprint
+    return Settled(used, hidden, choices, task_overrides(config.hydra), identity(used, data), data, place)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def spec_of(settled: Settled, folder: Path, config: DictConfig) -> RunSpec:
     marks = {RUN_FOLDER: str(absolute), RUN_NAME: absolute.name}
     return RunSpec(
         absolute, _filled(settled.config, marks), settled.choices, settled.overrides, settled.identity,
-        hidden=settled.hidden, number=int(OmegaConf.select(config, "hydra.job.num", default=0)),
+        hidden=settled.hidden, data=settled.data, number=int(OmegaConf.select(config, "hydra.job.num", default=0)),
         cwd=Path(str(config.hydra.runtime.cwd)),
     )  # fmt: skip
 
