@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fashion_sweep.analysis.escaping import clean
+from fashion_sweep.cli.logs import say_error
+from fashion_sweep.config import recorded
 from fashion_sweep.errors import UserError
 from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_run
 from fashion_sweep.storage.atomic import write_text
@@ -35,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         with native_output_to(None):
             _run(arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(str(error), "error")
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -72,7 +75,8 @@ def _run(arguments: argparse.Namespace) -> None:
         raise UserError("--output is for what --predict or --confusion writes; give one of them")
     run = open_run(arguments.run)
     file = choose(run, last=arguments.last, name=arguments.file)
-    print(f"model     {file}")
+    recorded.check(run.folder, run.record.config)
+    print(f"model     {clean(str(file))}")
     (_predict if arguments.predict else _evaluate)(run, file, arguments)
 
 
@@ -105,7 +109,7 @@ def _draw(found: Any, run: TrainedRun, picture: Path) -> None:
     from fashion_sweep.reporting.figure_style import save
 
     save(confusion.figure(found, run.class_names), picture)
-    print(f"confusion {picture}")
+    print(f"confusion {clean(str(picture))}")
 
 
 def _predict(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None:
@@ -116,8 +120,8 @@ def _predict(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None
     images = measure.read_images(source, run.input_shape)
     rows = measure.probabilities(run, file, load(run, file), images)
     write_text(output, measure.predictions_csv(rows, run.class_names))
-    print(f"images    {len(images):,} of {source}")
-    print(f"classes   {output}")
+    print(f"images    {len(images):,} of {clean(str(source))}")
+    print(f"classes   {clean(str(output))}")
 
 
 def _output(given: Path | None, default: Path) -> Path:

@@ -13,9 +13,10 @@ from pathlib import Path
 from rich.console import Console
 
 from fashion_sweep.analysis import history_diff
+from fashion_sweep.analysis.escaping import clean_lines
 from fashion_sweep.analysis.history_diff import MetricDifference, Row
 from fashion_sweep.cli import progress
-from fashion_sweep.cli.logs import log_to
+from fashion_sweep.cli.logs import log_to, say_error
 from fashion_sweep.config import recorded
 from fashion_sweep.config.recorded import RecordedConfig
 from fashion_sweep.errors import FolderError, UserError
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         code = reproduce(arguments.run, arguments.output, arguments.tolerance)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(str(error), "error")
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -90,7 +91,8 @@ def reproduce(path: Path, output: Path | None, tolerance: float | None) -> int:
     """
     run, original = _opened(path)
     config = recorded.read(run, original)
-    if "threads" in original.device:
+    recorded.check(run, config.values)
+    if isinstance(original.device.get("threads"), int):
         os.environ[THREADS] = str(original.device["threads"])  # read when TensorFlow is imported
     before = changes.before(run, original, config.values)
     new = RunDir(_new_folder(output, original.run))
@@ -190,4 +192,4 @@ def _verdict(gaps: Sequence[MetricDifference], is_whole: bool, causes: Sequence[
 
 
 def _print_line(what: str, text: str) -> None:
-    print(f"{what:<10}{text}", flush=True)
+    print(f"{what:<10}{clean_lines(text)}", flush=True)
