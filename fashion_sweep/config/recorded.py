@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from fashion_sweep.config.redaction import Redaction, resolve, restored
 from fashion_sweep.errors import FolderError
@@ -28,7 +27,6 @@ MOST_BYTES = reading.MIB
 SECTIONS = ("data", "model", "trainer")
 """Keys that the config of every run has."""
 
-_DAMAGED = (yaml.YAMLError, OmegaConfBaseException)
 _SURROGATE = re.compile(r"\\[uU](0000)?[dD][89a-fA-F]")
 
 
@@ -50,7 +48,7 @@ def read(run: RunDir, record: RunRecord) -> RecordedConfig:
         config = _loaded(run, record)
         plain, hidden = resolve(config)
         return RecordedConfig(_as_recorded(record.config, plain), hidden)
-    except (OSError, ValueError, TypeError, LookupError, RecursionError, FolderError, *_DAMAGED) as error:
+    except Exception as error:  # PyYAML and OmegaConf raise many kinds for what is no config
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if "<redacted" in str(record.config):
             raise FolderError(f"{run.composed}: {why}; run.json keeps no values of environment variables") from error

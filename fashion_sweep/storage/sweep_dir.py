@@ -144,7 +144,8 @@ class SweepDir:
         """What the grids of the sweep were composed from, the last one last. Raises FolderError for a plan without."""
         try:
             raw = reading.read_json(self.plan)
-            return [checked_request(each) for each in raw.get("requests") or [raw["request"]]]
+            older = [raw["request"]] if "request" in raw else []  # the key of a single grid
+            return [checked_request(each) for each in [*older, *raw.get("requests", [])]] or [raw["request"]]
         except (ValueError, TypeError, KeyError, AttributeError, FileNotFoundError) as error:
             raise FolderError(
                 f"{self.path}: sweep.json does not record the command that started the sweep "
