@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fashion_sweep.analysis.escaping import clean
+from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import say_error
 from fashion_sweep.config import recorded
 from fashion_sweep.errors import UserError
 from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_run
 from fashion_sweep.storage.atomic import write_text
-from fashion_sweep.training.native_output import native_output_to
+from fashion_sweep.training import keras_settings
+from fashion_sweep.training.network_trainer import importing
 
 DESCRIPTION = """\
 Load the best model of a run and measure it: loss and accuracy on the validation images that training held out.
@@ -35,7 +37,9 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line; raises SystemExit if it fails."""
     arguments = _parser().parse_args(argv)
     try:
-        with native_output_to(None):
+        check_names(argv)
+        keras_settings.check()
+        with importing(None):
             _run(arguments)
     except UserError as error:
         say_error(str(error), "error")
