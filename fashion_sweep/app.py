@@ -21,6 +21,7 @@ from rich.console import Console
 
 from fashion_sweep.cli import model_summary, preview, progress, signals
 from fashion_sweep.cli.conclude import conclude, import_report
+from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import keep_traceback, log_on_stderr, say_error
 from fashion_sweep.config import schema
 from fashion_sweep.config.redaction import Redaction, redacted_logs
@@ -57,6 +58,7 @@ def main() -> NoReturn:
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no news for the terminal
     arguments = hydra.parse_arguments()
     try:
+        check_names()
         sys.exit(_show(arguments) if _only_shows(arguments) else _train(arguments))
     except UserError as error:
         say_error(str(error))

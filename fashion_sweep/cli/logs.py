@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fashion_sweep.analysis.escaping import clean_lines
 from fashion_sweep.storage.atomic import write_text
 
 
@@ -19,9 +20,9 @@ def log_on_stderr() -> Iterator[None]:
         yield
 
 
-def say_error(text: str) -> None:
-    """Print an error on stderr, under the name of the command."""
-    print(f"fashion-sweep: {text}", file=sys.stderr)
+def say_error(text: str, before: str = "fashion-sweep") -> None:
+    """Print an error on stderr, under the name of the command. It may quote files, so it is made safe for terminals."""
+    print(f"{before}: {clean_lines(text)}", file=sys.stderr)
 
 
 @contextmanager

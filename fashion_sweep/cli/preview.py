@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.planning import resume
 from fashion_sweep.planning.estimate import Estimate, estimate, makespan, past_runs
@@ -31,7 +32,7 @@ def show(planned: Plan, console: Console) -> None:
     console.print(_table(planned, records))
     for line in (_counts(planned, records, due), _owner(planned), *_how(planned, due)):
         if line:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(clean(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(planned: Plan, records: Mapping[str, RunRecord | None]) -> Table:

@@ -7,7 +7,6 @@ seed, a learning rate that has a column in the history, and arguments of a model
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import traceback
@@ -15,11 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, Node, OmegaConf
 from omegaconf.resolvers import oc
+
+from fashion_sweep.config import spellings
 
 Path = tuple[Any, ...]
 """The keys and list indices that lead to a value."""
@@ -67,7 +68,7 @@ class Redaction:
 
     def in_text(self, text: str) -> str:
         """A text with a placeholder for each value."""
-        return self._pattern.sub(REDACTED, text) if self.values else text
+        return _pattern(self.values).sub(REDACTED, text) if self.values else text
 
     def without(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The entries whose text contains none of the values."""
@@ -86,10 +87,12 @@ class Redaction:
             return [self._shown(item, (*path, number)) for number, item in enumerate(value)]
         return value
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        spellings = {each for value in self.values for each in (value, repr(value)[1:-1], json.dumps(value)[1:-1])}
-        return re.compile("|".join(map(_expression, sorted(spellings, key=len, reverse=True))))
+
+@lru_cache(maxsize=16)
+def _pattern(values: frozenset[str]) -> re.Pattern[str]:
+    """Matches the values in every spelling. Cached: the runs of a sweep mostly hide the same ones."""
+    longest_first = sorted(values, key=len, reverse=True)
+    return re.compile("|".join(each for value in longest_first for each in spellings.expressions(value)))
 
 
 def resolve(config: DictConfig) -> tuple[dict[str, Any], Redaction]:
@@ -174,12 +177,3 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(item)
     else:
         yield value
-
-
-def _expression(value: str) -> str:
-    """The regular expression that matches a value; a number is not matched inside longer numbers."""
-    try:
-        float(value)
-    except ValueError:
-        return re.escape(value)
-    return rf"(?<!\d)(?<!\d\.){re.escape(value)}(?!\d|\.\d)"
