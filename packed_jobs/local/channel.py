@@ -61,7 +61,7 @@ class Channel:
         """Send a message and wait until all of it is sent. Raises OSError where the other end is gone."""
         self.send(message)
         while self._outgoing:
-            select.select([], [self._socket], [])
+            self._wait(select.POLLOUT)
             self.pump()
 
     def received(self) -> Iterator[Any]:
@@ -85,10 +85,15 @@ class Channel:
         while True:
             for message in self.received():
                 return message  # what follows it stays where it is
-            select.select([self._socket], [], [])
+            self._wait(select.POLLIN)
 
     def close(self) -> None:
         self._socket.close()
+
+    def _wait(self, event: int) -> None:
+        poll = select.poll()
+        poll.register(self._socket, event)
+        poll.poll()
 
     def _read(self) -> bool:
         """Read what has come. Returns whether more can come."""

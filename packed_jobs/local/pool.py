@@ -199,7 +199,7 @@ class Lanes:
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until a lane has sent a message, for at most timeout_s seconds; send what could not be sent before."""
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:  # takes no file descriptor
             for lane in self.running:
                 events = selectors.EVENT_READ | (selectors.EVENT_WRITE if lane.channel.has_unsent else 0)
                 selector.register(lane.channel, events, lane)
