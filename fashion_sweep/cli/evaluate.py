@@ -11,6 +11,7 @@ from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import say_error
 from fashion_sweep.config import recorded
+from fashion_sweep.config.redaction import redacted_errors
 from fashion_sweep.errors import UserError
 from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_run
 from fashion_sweep.storage.atomic import write_text
@@ -78,10 +79,11 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.output and not (arguments.predict or arguments.confusion):
         raise UserError("--output is for what --predict or --confusion writes; give one of them")
     run = open_run(arguments.run)
-    file = choose(run, last=arguments.last, name=arguments.file)
-    recorded.check(run.folder, run.record.config)
-    print(f"model     {clean(str(file))}")
-    (_predict if arguments.predict else _evaluate)(run, file, arguments)
+    with redacted_errors(run.hidden):
+        file = choose(run, last=arguments.last, name=arguments.file)
+        recorded.check(run.folder, run.record.config)
+        print(f"model     {clean(str(file))}")
+        (_predict if arguments.predict else _evaluate)(run, file, arguments)
 
 
 def _evaluate(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import log_to, say_error
 from fashion_sweep.config import recorded
 from fashion_sweep.config.recorded import RecordedConfig
+from fashion_sweep.config.redaction import redacted_errors
 from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.planning import changes
 from fashion_sweep.planning.changes import Change
@@ -96,6 +97,13 @@ def reproduce(path: Path, output: Path | None, tolerance: float | None) -> int:
     """
     run, original = _opened(path)
     config = recorded.read(run, original)
+    with redacted_errors(config.hidden):
+        return _reproduce(run, original, config, output, tolerance)
+
+
+def _reproduce(
+    run: RunDir, original: RunRecord, config: RecordedConfig, output: Path | None, tolerance: float | None
+) -> int:
     recorded.check(run, config.values)
     if isinstance(trainer_of(config.values), NetworkTrainer):
         keras_settings.check()
@@ -128,7 +136,8 @@ def _opened(path: Path) -> tuple[RunDir, RunRecord]:
         return run, record
     if SweepDir(path).plan.exists():
         names = [each.path.name for each in SweepDir(path).run_dirs()]
-        raise FolderError(f"{path}: this is a sweep's folder; give one of its runs, such as {path / names[0]}")
+        example = f", such as {path / names[0]}" if names else ""
+        raise FolderError(f"{path}: this is a sweep's folder; give one of its runs{example}")
     what = "no run.json in it; expected the folder of a run" if path.is_dir() else "no such folder"
     raise FolderError(f"{path}: {what}")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from functools import lru_cache
 from typing import Any
 
 from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, Node, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
 
 from fashion_sweep.config import spellings
+from fashion_sweep.errors import UserError
 
 Path = tuple[Any, ...]
 """The keys and list indices that lead to a value."""
@@ -103,11 +106,26 @@ def resolve(config: DictConfig) -> tuple[dict[str, Any], Redaction]:
     """
     found: dict[Path, Any] = {}
     with _environment_read() as read:
-        plain = {str(key): _resolved(config, key, (key,), read, found) for key in config if key != "hydra"}
-    values = {str(value) for value in (*read, *(leaf for each in found.values() for leaf in _leaves(each)))}
-    lines = {line for value in values for line in (value, *value.splitlines())}
-    hidden = frozenset(line for line in lines if len(line) >= SHORTEST and line.lower() not in COMMON)
-    return plain, Redaction(frozenset(found), hidden)
+        try:
+            plain = {str(key): _resolved(config, key, (key,), read, found) for key in config if key != "hydra"}
+        except OmegaConfBaseException as error:
+            _redact(error, Redaction(values=_hidden(read)))
+            raise
+    values = [*read, *(leaf for each in found.values() for leaf in _leaves(each))]
+    return plain, Redaction(frozenset(found), _hidden(values))
+
+
+def _hidden(values: Iterable[Any]) -> frozenset[str]:
+    """What to search for in texts: the values, and each line of them."""
+    lines = {line for value in map(str, values) for line in (value, *value.splitlines())}
+    return frozenset(line for line in lines if len(line) >= SHORTEST and line.lower() not in COMMON)
+
+
+def _redact(error: OmegaConfBaseException, hidden: Redaction) -> None:
+    """Redact values in an error's message, which OmegaConf keeps in two places, and drop those that led to it."""
+    error.msg = hidden.in_text(str(error.msg))
+    error.args = tuple(hidden.in_text(str(each)) for each in error.args)
+    error.__cause__ = None
 
 
 def restored(shown: Any, value: Any) -> Any:
@@ -118,14 +136,31 @@ def restored(shown: Any, value: Any) -> Any:
 
 @contextmanager
 def redacted_logs(hidden: Redaction) -> Iterator[None]:
-    """Within the block, redact the values in everything that this process logs, tracebacks included."""
-    make = logging.getLogRecordFactory()
-    if hidden.values:
-        logging.setLogRecordFactory(lambda *args, **kwargs: _redacted(make(*args, **kwargs), hidden))
+    """Within the block, redact the values in all that this process logs or warns of, tracebacks included."""
+    if not hidden.values:
+        yield
+        return
+    make, shown = logging.getLogRecordFactory(), warnings.formatwarning
+    logging.setLogRecordFactory(lambda *args, **kwargs: _redacted(make(*args, **kwargs), hidden))
+    warnings.formatwarning = lambda *args, **kwargs: hidden.in_text(shown(*args, **kwargs))
     try:
         yield
     finally:
         logging.setLogRecordFactory(make)
+        warnings.formatwarning = shown
+
+
+@contextmanager
+def redacted_errors(hidden: Redaction) -> Iterator[None]:
+    """Within the block, redact the values in errors for the user as well, besides what ``redacted_logs`` does."""
+    try:
+        with redacted_logs(hidden):
+            yield
+    except UserError as error:
+        text = hidden.in_text(str(error))
+        if text == str(error):
+            raise
+        raise type(error)(text) from None  # whose traceback would have the value
 
 
 def _redacted(record: logging.LogRecord, redaction: Redaction) -> logging.LogRecord:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fashion_sweep.config import recorded
+from fashion_sweep.config.redaction import Redaction
 from fashion_sweep.data.dataset import one_line
 from fashion_sweep.errors import FolderError
 from fashion_sweep.models import build
@@ -34,6 +35,7 @@ class TrainedRun:
 
     folder: RunDir
     record: RunRecord
+    hidden: Redaction = field(default_factory=Redaction)  # values of the config that must not be written
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -72,10 +74,8 @@ def open_run(path: Path) -> TrainedRun:
     record = RunDir(path).read_record()
     if record is None:
         raise FolderError(f"{path}: {_explain_missing_record(path)}")
-    values = recorded.read(
-        RunDir(path), record
-    ).values  # including those of environment variables, which run.json lacks
-    return TrainedRun(RunDir(path), replace(record, config=values))
+    found = recorded.read(RunDir(path), record)  # with values of environment variables, which run.json lacks
+    return TrainedRun(RunDir(path), replace(record, config=found.values), found.hidden)
 
 
 def choose(run: TrainedRun, *, last: bool = False, name: str | None = None) -> Path:

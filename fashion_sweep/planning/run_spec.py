@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fashion_sweep.config import constraints
-from fashion_sweep.config.redaction import Redaction, resolve
+from fashion_sweep.config.redaction import Redaction, redacted_errors, resolve
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
 from fashion_sweep.errors import ConfigError
@@ -61,12 +61,13 @@ def settle(config: DictConfig, *, is_sweep: bool = True) -> Settled:
     """Resolve and check a composed config, hydra node included. Raises ConfigError or DataError for what is wrong."""
     with as_job(config, RUN_FOLDER), _marks():
         values, hidden = resolve(config)
-        validation.check(config, values)
-        trainer = trainer_of(values)
-        used = {key: value for key, value in values.items() if key not in trainer.unused_keys}
         place = str(config.hydra.sweep.subdir if is_sweep else config.hydra.run.dir)
-        dataset = loading.load(used["data"])
-        trainer.check(used, dataset)
+        with redacted_errors(hidden):
+            validation.check(config, values)
+            trainer = trainer_of(values)
+            used = {key: value for key, value in values.items() if key not in trainer.unused_keys}
+            dataset = loading.load(used["data"])
+            trainer.check(used, dataset)
     choices = {key: value for key, value in group_choices(config.hydra).items() if key not in trainer.unused_keys}
     data = dataset.fingerprint
     return Settled(used, hidden, choices, task_overrides(config.hydra), identity(used, data), data, place)

@@ -180,7 +180,7 @@ class Recorder:
 
 
 def _seconds(rows: Sequence[Mapping[str, float]]) -> float:
-    return sum(row["seconds"] for row in rows)
+    return sum(row.get("seconds", 0.0) for row in rows)
 
 
 def _summary(row: Mapping[str, float]) -> dict[str, float | None]:
