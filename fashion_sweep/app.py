@@ -30,9 +30,9 @@ from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.planning import hydra_errors, resume, run_spec
 from fashion_sweep.planning.plan import Plan, make_plan
 from fashion_sweep.planning.request import Request
-from fashion_sweep.planning.sweep_folder import keep, make_folder
+from fashion_sweep.planning.sweep_folder import check_folder, keep, make_folder, sources
 from fashion_sweep.storage import code_snapshot
-from fashion_sweep.storage.lease import owned, written_into
+from fashion_sweep.storage.lease import Lease, owned, written_into
 from fashion_sweep.storage.provenance import Code, git_state
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
@@ -51,8 +51,8 @@ run_spec.register_resolvers()
 
 
 def main() -> NoReturn:
-    """Run the command line of this process and exit: 0 every run completed, 1 some run did not, 2 nothing was trained
-    because the command or the config is wrong, 130 and 143 interrupted by SIGINT and SIGTERM.
+    """Run the command line of this process and exit: 0 every run completed, 1 some run did not or the folder was
+    lost, 2 nothing was trained as the command or the config is wrong, 130 and 143 interrupted by SIGINT and SIGTERM.
     """
     signal.signal(signal.SIGTERM, signals.terminate)
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no news for the terminal
@@ -95,25 +95,33 @@ def _train(arguments: argparse.Namespace) -> int:
     with hydra.opened(request.conf, request.extra_conf, NAME, request.started) as session:
         with log_on_stderr():
             planned = make_plan(session, request)
-        if planned.only_shows:
-            preview.show(planned, Console())
-            return 0
         if planned.only_summarizes:
             model_summary.show(planned)
             return 0
+        check_folder(planned)
+        if planned.only_shows:
+            preview.show(planned, Console())
+            return 0
         make_folder(planned)
-        with owned(planned.folder):
-            return _train_owned(session, request, planned)
+        with owned(planned.folder) as lease:
+            try:
+                return _train_owned(session, request, planned, lease)
+            except (KeyboardInterrupt, UserError):
+                lease.require()  # what is raised where the folder is lost comes of that
+                raise
 
 
-def _train_owned(session: Session, request: Request, planned: Plan) -> int:
-    """Train what is missing in a folder that this process owns, and report. Returns the exit code."""
+def _train_owned(session: Session, request: Request, planned: Plan, lease: Lease) -> int:
+    """Train what is missing in a folder that this process owns, and report. Returns the exit code.
+
+    Raises LostError, and writes nothing more, where the folder is lost meanwhile.
+    """
     console, code, deadline = Console(), 0, None
-    sources = code_snapshot.source_files(spec.config for spec in planned.runs)
-    trained_with = Code(git_state(), code_snapshot.fingerprint(sources))
+    files = sources(planned)
+    trained_with = Code(git_state(), code_snapshot.fingerprint(files))
     if planned.is_sweep:
         with written_into(planned.folder):
-            kept = keep(request, planned, sources)
+            kept = keep(request, planned, files)
         session.compose_from(kept.conf, kept.extra_conf)
     due = resume.take_over(planned, trained_with, console)
     task = _task(request, planned, due, trained_with)
@@ -122,9 +130,10 @@ def _train_owned(session: Session, request: Request, planned: Plan) -> int:
         with progress.shown(epochs, console, epochs.keys() - {RunDir(spec.folder) for spec in due}):
             if due and planned.has_lanes:
                 import_report()
-            code = _run(session, request, planned, task) if due or not planned.specs else 0
+            code = _run(session, request, planned, task, lease) if due or not planned.specs else 0
     except KeyboardInterrupt as interruption:
         code, deadline = signals.exit_code(interruption), getattr(interruption, "deadline", None)
+    lease.require()
     return conclude(planned, console, code, deadline)
 
 
@@ -136,14 +145,15 @@ def _task(request: Request, planned: Plan, due: list[RunSpec], code: Code) -> Ta
     return Task(specs if planned.specs else None, code, request.started, path, list(nodes.values()))
 
 
-def _run(session: Session, request: Request, planned: Plan, task: Task) -> int:
-    """Have Hydra launch the runs, which call ``task``. Returns the exit code."""
+def _run(session: Session, request: Request, planned: Plan, task: Task, lease: Lease) -> int:
+    """Have Hydra launch the runs, which call ``task``. Returns the exit code. Raises LostError."""
     start = session.multirun if planned.is_sweep else session.run
     hidden = Redaction.all(spec.hidden for spec in planned.specs)
     try:
         with redacted_logs(hidden):
             start(planned.config, request.config_name, task)
     except (Exception, SystemExit) as error:
+        lease.require()
         is_logged = isinstance(error, CompactHydraException)  # a run's failure, in the run's log
         where = "" if is_logged else keep_traceback(SweepDir(planned.folder).launch_error, hidden.in_text)
         say_error(hidden.in_text(f"{type(error).__name__}: {hydra_errors.first_line(error)}") + where)

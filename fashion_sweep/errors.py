@@ -26,3 +26,9 @@ class FolderError(UserError):
 
 class UnreadableError(FolderError):
     """A file that is there cannot be read, so nobody knows what it holds: it must not be treated as absent."""
+
+
+class LostError(FolderError):
+    """The folder that a command trains into is no longer its own: it was renamed, deleted or taken over."""
+
+    exit_code = 1

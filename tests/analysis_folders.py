@@ -110,6 +110,7 @@ def record(overrides: Mapping[str, Any], rows: Sequence[Row], **changes: Any) ->
 def write_run(folder: Path, overrides: Mapping[str, Any], rows: Sequence[Row], **changes: Any) -> RunDir:
     """One run's folder, of any name."""
     run = RunDir(folder)
+    run.path.mkdir(parents=True, exist_ok=True)
     run.write_record(record(overrides, rows, **changes))
     if rows:
         run.write_history(rows)
@@ -125,6 +126,7 @@ def grid(**factors: Sequence[Any]) -> list[dict[str, Any]]:
 def write_sweep(path: Path, points: Sequence[Mapping[str, Any]], epochs: int = 5) -> SweepDir:
     """A sweep's folder with every point completed; change or remove runs afterwards for other states."""
     sweep = SweepDir(path)
+    sweep.path.mkdir(parents=True, exist_ok=True)
     sweep.write_plan("python -m fashion_sweep -m " + path.name, [planned(point) for point in points])
     for point in points:
         pace = 1.0 + math.log10(point.get("optimizer.learning_rate", 0.01) / 0.01) / 4

@@ -1,11 +1,10 @@
 import json
 import math
 import os
-import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from fashion_sweep.analysis.load import collect
 from fashion_sweep.analysis.summary import summarize
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.lease import owned
+from fashion_sweep.storage.owner import Owner
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.sweep_dir import PlannedRun, SweepDir
 
@@ -74,8 +74,8 @@ def test_a_running_run_without_an_owner_is_interrupted(tmp_path: Path) -> None:
     sweep = write_sweep(tmp_path, POINTS)
     folder = run_folder(sweep, POINTS[0])
     write_run(folder.path, POINTS[0], curve("sgd", epochs=4), status=Status.RUNNING, seconds=None, epochs_run=0)
-    dead = {"host": platform.node(), "pid": 2**22 + 1, "start": "1", "since": "2025-01-02T03:04:05+00:00", "token": "t"}
-    (tmp_path / "owner.json").write_text(json.dumps(dead))
+    dead = replace(Owner.this_process(), pid=2**22 + 1)
+    (tmp_path / "owner.json").write_text(json.dumps(asdict(dead)))
     row = collect([tmp_path]).runs.iloc[0]
     assert (row["status"], row["reason"]) == ("interrupted", "its process died")
     assert (row["epochs_run"], row["seconds"]) == (4, 5.0)

@@ -263,9 +263,11 @@ def test_a_sweep_names_its_best_run(tmp_path: Path) -> None:
             "val_accuracy": 0.8,
         }
         record = RunRecord(name, "0" * 64, Status.COMPLETED, best=best, last=best, epochs_run=1)
+        (tmp_path / "sweep" / name).mkdir(parents=True, exist_ok=True)
         RunDir(tmp_path / "sweep" / name).write_record(record)
     with pytest.raises(FolderError, match=r"this is a sweep's folder; give one of its runs; the best is .*/sweep/b$"):
         saved_model.open_run(tmp_path / "sweep")
+    (tmp_path / "new").mkdir(parents=True, exist_ok=True)
     SweepDir(tmp_path / "new").write_plan("command", [])
     with pytest.raises(FolderError, match="this is a sweep's folder; none of its runs has an epoch yet"):
         saved_model.open_run(tmp_path / "new")
@@ -273,12 +275,14 @@ def test_a_sweep_names_its_best_run(tmp_path: Path) -> None:
 
 def test_a_logistic_run_has_no_network(tmp_path: Path) -> None:
     record = RunRecord("a", "0" * 64, Status.COMPLETED, choices={"model": "logistic", "trainer": "cross_validation"})
+    (tmp_path / "a").mkdir(parents=True, exist_ok=True)
     RunDir(tmp_path / "a").write_record(record)
     assert refused(tmp_path, "a").startswith("error: a: a run of model=logistic saves no network; see folds.csv")
 
 
 def test_a_failed_run_says_why_it_has_no_model(tmp_path: Path) -> None:
     record = RunRecord("a", "0" * 64, Status.FAILED, "disk full", config={"save": "none"})
+    (tmp_path / "a").mkdir(parents=True, exist_ok=True)
     RunDir(tmp_path / "a").write_record(record)
     with pytest.raises(FolderError, match=r"the run is failed \(disk full\), with save=none"):
         saved_model.choose(saved_model.open_run(tmp_path / "a"))

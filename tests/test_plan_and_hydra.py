@@ -95,6 +95,7 @@ def test_runs_are_where_the_subdir_says_and_keep_their_folders(tmp_path: Path) -
     where = (f"hydra.sweep.dir={tmp_path / 's'}", "hydra.sweep.subdir=${hydra.job.num}")
     first = make("seed=0,1", *where)
     assert [spec.folder for spec in first.specs] == [tmp_path / "s" / "0", tmp_path / "s" / "1"]
+    (tmp_path / "s").mkdir(parents=True, exist_ok=True)
     SweepDir(tmp_path / "s").write_plan("command", first.planned())
     again = make("seed=1,0,2", f"hydra.sweep.dir={tmp_path / 's'}")
     assert [spec.name for spec in again.specs[:2]] == ["1", "0"]
@@ -144,6 +145,7 @@ def test_a_folder_that_is_given_two_grids_keeps_both(tmp_path: Path, monkeypatch
     for line in ("seed=0,1", "optimizer=sgd,rmsprop"):
         request = Request(["data=synthetic", line, "hydra.sweep.dir=s"], app.CONF, "config", None, multirun=True)
         planned = planning.planned(request)
+        sweep.path.mkdir(parents=True, exist_ok=True)
         sweep.write_plan(
             line, planned.planned(), [replace(request, overrides=each).to_json() for each in planned.grids]
         )

@@ -15,6 +15,7 @@ from fashion_sweep.storage.run_dir import RunDir
 
 
 def record(run: RunDir, status: Status, started: str = "t1", **fields: Any) -> None:
+    run.path.mkdir(parents=True, exist_ok=True)
     run.write_record(RunRecord(run=run.path.name, identity="", status=status, started=started, **fields))
 
 

@@ -218,8 +218,10 @@ def test_errors_are_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], composed: Compose, arguments: list[str], text: str
 ) -> None:
     (here / "empty").mkdir()
+    Path("sweep").mkdir(parents=True, exist_ok=True)
     SweepDir(Path("sweep")).write_plan("", [PlannedRun("a_00000000", [], "0" * 64)])
     config = run_spec.resolved(composed("data=synthetic", "data.samples=320", "data.image_size=8"))
+    Path("run").mkdir(parents=True, exist_ok=True)
     RunDir(Path("run")).write_record(RunRecord("run", "0" * 64, Status.COMPLETED, config=config))
     with pytest.raises(SystemExit) as stopped:
         reproduce.main(arguments)

@@ -155,6 +155,7 @@ def test_an_interrupted_single_run_is_resumed(command: Command, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     record = present(RunDir(tmp_path / "one run").read_record())
     record.status = Status.RUNNING
+    (tmp_path / "one run").mkdir(parents=True, exist_ok=True)
     RunDir(tmp_path / "one run").write_record(record)
     again = command("resume=one run")
     assert again.returncode == 0, again.stderr

@@ -43,6 +43,7 @@ def test_the_columns_of_a_history_are_in_order(tmp_path: Path) -> None:
 def test_a_record_reads_back_and_numbers_that_json_lacks_are_null(tmp_path: Path) -> None:
     run = RunDir(tmp_path / "r")
     record = RunRecord(run="r", identity="ab", status=Status.DIVERGED, best=None, last={"val_loss": math.nan})
+    run.path.mkdir(parents=True, exist_ok=True)
     run.write_record(record)
     assert json.loads(run.record.read_text(), parse_constant=pytest.fail)["last"] == {"val_loss": None}
     read = run.read_record()

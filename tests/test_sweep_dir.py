@@ -26,6 +26,7 @@ def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path: Path)
     assert sweep.read_plan() == ([], [])
     sweep.write_plan("python x", [PlannedRun("b", ["seed=1"], "11"), PlannedRun("a", ["seed=0"], "00")])
     for name in ("z", "a", "c"):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
         RunDir(tmp_path / name).write_record(RunRecord(run=name, identity=""))
     (tmp_path / "report").mkdir()
     assert [run.path.name for run in sweep.run_dirs()] == ["b", "a", "c", "z"]

@@ -7,10 +7,10 @@ import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.analysis.settings import Settings
 from fashion_sweep.errors import FolderError
-from fashion_sweep.storage.lease import living_owner
+from fashion_sweep.storage.lease import living_owner, owner_of_run
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import PROCESS_DIED, RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
@@ -86,13 +86,15 @@ def samples_of(folder: Path) -> list[Path]:
 def read_folder(folder: Path) -> Folder:
     """Read the folder of a sweep or of a run; never raises for what is in it."""
     if _is_run(folder):
-        is_owned = _is_owned(folder) or _is_owned(folder.parent)
+        is_owned = owner_of_run(folder) is not None
         run = _read_run(RunDir(folder), [], is_owned)
         return Folder([clean(shlex.join(["python", "-m", "fashion_sweep", *run.overrides]))], [run], [])
     commands, planned, warnings = _read_plan(SweepDir(folder))
     names = [*planned, *sorted({run.path.name for run in _started(folder)} - planned.keys())]
     is_owned = _is_owned(folder)
-    runs = [_read_run(RunDir(folder / name), planned.get(name, []), is_owned) for name in names]
+    runs = [
+        _read_run(RunDir(folder / name), planned.get(name, []), is_owned or _is_owned(folder / name)) for name in names
+    ]
     return Folder(commands, runs, warnings)
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.analysis.folders import FoundRun, check_folder, read_folder, samples_of
 from fashion_sweep.analysis.names import run_names
 from fashion_sweep.analysis.settings import FACTORS, swept_keys
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import METRICS, RunRecord
 
 if TYPE_CHECKING:

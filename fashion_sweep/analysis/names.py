@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_sweep.analysis.escaping import clean
+from fashion_sweep.storage.plain_text import clean
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import say_error
 from fashion_sweep.config import recorded
@@ -15,6 +14,7 @@ from fashion_sweep.config.redaction import redacted_errors
 from fashion_sweep.errors import UserError
 from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_run
 from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.training import keras_settings
 from fashion_sweep.training.network_trainer import importing
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fashion_sweep.analysis.escaping import clean_lines
 from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.plain_text import clean_lines
 
 
 @contextmanager

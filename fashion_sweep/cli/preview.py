@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.planning import resume
 from fashion_sweep.planning.estimate import Estimate, estimate, makespan, past_runs
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.planning.request import lasting
 from fashion_sweep.storage.lease import living_owner
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training.train import record_of

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.errors import UserError
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from rich.console import Console
 
 from fashion_sweep.analysis import history_diff
-from fashion_sweep.analysis.escaping import clean_lines
 from fashion_sweep.analysis.history_diff import MetricDifference, Row
 from fashion_sweep.cli import progress
 from fashion_sweep.cli.encoding import check_names
@@ -26,6 +25,7 @@ from fashion_sweep.planning import changes
 from fashion_sweep.planning.changes import Change
 from fashion_sweep.planning.run_spec import identity_of
 from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.plain_text import clean_lines
 from fashion_sweep.storage.provenance import THREADS
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -116,6 +116,7 @@ def _reproduce(
     if config.warning:
         _print_line("warning", config.warning)
     else:
+        new.composed.parent.mkdir()
         write_text(new.composed, run.composed.read_text("utf-8"))  # so that the new run can be reproduced, too
     _print_changes(before)
     repeated = _trained(new, original, config)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fashion_sweep.data import loading
 from fashion_sweep.errors import UserError
-from fashion_sweep.storage import code_snapshot
+from fashion_sweep.storage import code_snapshot, source_files
 from fashion_sweep.storage.identity import identity
 from fashion_sweep.storage.provenance import Code, git_state, versions
 from fashion_sweep.storage.record import RunRecord
@@ -41,7 +41,7 @@ def after(then: RunRecord, now: RunRecord) -> list[Change]:
 
 def code_of(configs: Iterable[Mapping[str, Any]]) -> Code:
     """The source that runs with these resolved configs are trained with now."""
-    return Code(git_state(), code_snapshot.fingerprint(code_snapshot.source_files(configs)))
+    return Code(git_state(), code_snapshot.fingerprint(source_files.source_files(configs)))
 
 
 def _versions(then: RunRecord) -> Iterator[Change]:
@@ -70,11 +70,11 @@ def _code(run: RunDir, then: RunRecord, config: Mapping[str, Any]) -> Iterator[C
         yield Change("code", "the record does not say what it was")
         return
     sweep = SweepDir(run.path.absolute().parent)
-    own = code_snapshot.source_files([config])
+    own = source_files.source_files([config])
     # The record of a run in a sweep has a fingerprint of what all runs of the sweep need.
     if then.code not in (
         code_snapshot.fingerprint(own),
-        code_snapshot.fingerprint(code_snapshot.source_files(_configs(sweep))),
+        code_snapshot.fingerprint(source_files.source_files(_configs(sweep))),
     ):
         yield Change("code", _changed_files(sweep, own) or "other source files than then")
 

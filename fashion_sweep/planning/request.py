@@ -13,6 +13,8 @@ from typing import Any
 
 from fashion_sweep.errors import ConfigError, FolderError
 from fashion_sweep.planning import hydra_errors
+from fashion_sweep.storage import code_snapshot
+from fashion_sweep.storage.lease import living_owner, written_into
 from fashion_sweep.storage.record import RunRecord
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir, checked_request
@@ -79,6 +81,9 @@ class Request:
 
     def _resumed_sweep(self, folder: Path, others: list[str]) -> Request:
         sweep = SweepDir(folder)
+        if living_owner(folder) is None:
+            with written_into(folder):
+                code_snapshot.recover(sweep.code)
         where = f"hydra.sweep.dir={hydra_errors.quoted(str(folder))}"
         *earlier, last = [[*each["overrides"], *others, where] for each in sweep.read_requests()]
         begun = replace(self._as(sweep.read_requests()[-1]), multirun=True, overrides=last, other_grids=earlier)

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from rich.console import Console
 
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.planning.plan import Plan
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.provenance import Code
 from fashion_sweep.storage.record import PROCESS_DIED, RunRecord, Status
 from fashion_sweep.training.train import lost, record_of

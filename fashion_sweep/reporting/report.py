@@ -52,6 +52,7 @@ def write_report(folders: Sequence[Path], output: Path | None = None, now: datet
         output = SweepDir(folder).report
     collected = collect(folders)
     try:
+        output.mkdir(parents=True, exist_ok=True)
         return _write(collected, output, now or datetime.now(timezone.utc))
     except OSError as error:
         raise FolderError(f"{output}: the report cannot be written there ({error.strerror or error})") from error

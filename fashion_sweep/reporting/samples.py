@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.errors import FolderError
 from fashion_sweep.reporting.figure_style import style
 from fashion_sweep.storage.archive import read_arrays
+from fashion_sweep.storage.plain_text import clean
 
 ARRAYS = ("images", "labels", "class_names")
 

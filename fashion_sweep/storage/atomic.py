@@ -19,8 +19,10 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``, with the same suffix; move it into place if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Yield a temporary path beside ``path``, with the same suffix; move it into place if the block succeeds.
+
+    The folder must exist: one that was renamed or deleted meanwhile is not to come into being again.
+    """
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield beside

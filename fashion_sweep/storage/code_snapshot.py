@@ -1,131 +1,127 @@
 """A snapshot of a sweep's code and config groups, copied into its folder at the start.
 
 People edit files during the hours that a sweep takes. Lanes, modules and configs that are loaded late all come from the
-snapshot, and each run's record holds its hash.
+snapshot, and each run's record holds its hash. A snapshot is copied aside and moved into place as a whole; a list in it
+says which of its files are ours.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import json
 import os
 import shutil
-import sys
-import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
-from importlib.machinery import PathFinder
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
-OURS = ("fashion_sweep", "packed_jobs", "hydra_plugins.packed_launcher", "hydra_plugins.planned_sweeper")
-LARGEST = 2**20
-"""Size in bytes above which a file in a package is not treated as source."""
+from fashion_sweep.errors import FolderError
+from fashion_sweep.storage.atomic import as_json
+from fashion_sweep.storage.source_files import config_files, content
 
-
-def source_files(configs: Iterable[Mapping[str, Any]]) -> dict[str, Path]:
-    """Relative name -> file: of this package, of modules named in resolved configs, and of the modules these import.
-
-    Installed packages are left out: their versions identify them.
-    """
-    names = dict.fromkeys(target.partition(".")[0] for config in configs for target in _targets(config))
-    found = {name: path for module in OURS for name, path in _files(module, _place(module))}
-    todo = [name for name in names if name not in ("fashion_sweep", "hydra_plugins")]
-    while todo:
-        module = todo.pop()
-        place = _place(module)
-        if place is None or _is_installed(place):
-            continue
-        files = dict(_files(module, place))
-        siblings = {name for path in files.values() for name in _imported(path)}
-        beside = {name for name in siblings if _holds(place.parent, name) and name not in names}
-        names |= dict.fromkeys(beside)
-        todo += beside
-        found |= files
-    return found
+MANIFEST = ".files.json"
+"""Names of the files of a snapshot, in its folder."""
+NOT_OURS_TO_KEEP = ("__pycache__", ".DS_Store")
+"""What programs leave beside any file."""
 
 
 def fingerprint(files: Mapping[str, Path]) -> str:
-    """SHA-256 (64 hex digits) of the names and contents of source files."""
+    """SHA-256 (64 hex digits) of the names and contents of source files. Raises UnreadableError."""
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
-        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        digest.update(f"{name}\0{hashlib.sha256(content(path)).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
 def keep(folder: Path, files: Mapping[str, Path], config_folders: Mapping[str, Path]) -> None:
-    """Copy source files into ``folder``, and each folder of configs into the folder of that name in it."""
-    for name, path in files.items():
-        _copy(path, folder / name)
+    """Keep source files in ``folder``, and each folder of configs in the folder of that name in it.
+
+    What a snapshot of an earlier grid holds besides stays. Raises FolderError where ``folder`` holds files that are not
+    ours, and for sources as ``source_files`` does; OSError, and the old snapshot stays, where it cannot be written.
+    """
+    _clear(folder)
+    old = _check_ours(folder)
+    kept = {name: folder / name for name in old if name.partition("/")[0] not in config_folders} | dict(files)
     for name, place in config_folders.items():
-        if (folder / name).resolve() != place.resolve():
-            shutil.rmtree(folder / name, ignore_errors=True)
-            (folder / name).mkdir(parents=True)
-            for path in _yaml_files(place):
-                _copy(path, folder / name / path.relative_to(place))
-
-
-def _copy(source: Path, to: Path) -> None:
-    """Copy a file's content but not its permissions: a sweep's files follow the user's umask."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, to)
-
-
-def _yaml_files(place: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(place, followlinks=True):
-        yield from (Path(folder, name) for name in names if name.endswith((".yaml", ".yml")))
-
-
-def _targets(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        yield from (str(value) for key, value in node.items() if key == "_target_")
-    inner = node.values() if isinstance(node, Mapping) else node if isinstance(node, (list, tuple)) else ()
-    for item in inner:
-        yield from _targets(item)
-
-
-def _place(module: str) -> Path | None:
-    """The folder of a package, or the file of a module; None if Python finds neither."""
-    if module in OURS:
-        return Path(__file__).parents[2].joinpath(*module.split("."))
-    spec = PathFinder.find_spec(module, sys.path)
-    if spec is None or not (spec.origin or spec.submodule_search_locations):
-        return None
-    if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations)))
-    return Path(str(spec.origin))
-
-
-def _is_installed(place: Path) -> bool:
-    """Whether it belongs to Python or to an installed package."""
-    homes = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    parts = {"site-packages", "dist-packages"}
-    return bool(homes & set(place.resolve().parents)) or bool(parts & set(place.resolve().parts))
-
-
-def _files(module: str, place: Path | None) -> Iterator[tuple[str, Path]]:
-    if place is None:
+        found = config_files(place, [folder, folder.parent])
+        kept |= {f"{name}/{path.relative_to(place).as_posix()}": path for path in found}
+    if old == kept.keys() and _listed(folder) == old and all(_is_same(folder / name, kept[name]) for name in old):
         return
-    if place.is_file():
-        yield place.name, place
-        return
-    for path in sorted(place.rglob("*")):
-        inner = path.relative_to(place)
-        is_hidden = any(part.startswith(".") or part == "__pycache__" for part in inner.parts)
-        if path.is_file() and not is_hidden and path.stat().st_size <= LARGEST:
-            yield (Path(*module.split(".")) / inner).as_posix(), path
-
-
-def _imported(path: Path) -> set[str]:
-    """Top-level names that a Python file imports; none if it cannot be read."""
-    if path.suffix != ".py":
-        return set()
+    aside = _aside(folder, "new")
     try:
-        nodes = list(ast.walk(ast.parse(path.read_bytes())))
-    except (SyntaxError, ValueError):
-        return set()
-    plain = {alias.name.partition(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return plain | {str(node.module).partition(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
+        _write(aside, kept)
+        _swap(aside, folder)
+    finally:
+        _clear(folder)
 
 
-def _holds(folder: Path, name: str) -> bool:
-    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
+def recover(folder: Path) -> None:
+    """Put the old snapshot back where a process was killed between the two steps of ``_swap``."""
+    before = _aside(folder, "old")
+    if before.is_dir() and not os.path.lexists(folder):
+        before.rename(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Leave nothing half done, by a killed process or by this one."""
+    recover(folder)
+    for which in ("old", "new"):
+        shutil.rmtree(_aside(folder, which), ignore_errors=True)
+
+
+def _aside(folder: Path, which: str) -> Path:
+    return folder.with_name(f".{folder.name}.{which}")
+
+
+def _write(folder: Path, files: Mapping[str, Path]) -> None:
+    """Copy files' contents but not their permissions: a sweep's files follow the user's umask."""
+    folder.mkdir()
+    for name, source in files.items():
+        to = folder / name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(content(source))
+    (folder / MANIFEST).write_text(as_json(sorted(files)), "utf-8")
+
+
+def _swap(new: Path, folder: Path) -> None:
+    """Between the two steps there is no snapshot: ``recover`` sees to that."""
+    if folder.exists():
+        folder.rename(_aside(folder, "old"))
+    new.rename(folder)
+
+
+def _check_ours(folder: Path) -> Collection[str]:
+    """Names of the snapshot's files; raises FolderError for others. Those of a version without a list are all ours."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise FolderError(
+            f"{folder} is no folder of the sweep's code any more; move it elsewhere and repeat the command"
+        )
+    there, listed = _there(folder), _listed(folder)
+    foreign = sorted(there - listed) if listed is not None else []
+    if foreign:
+        raise FolderError(
+            f"{folder / foreign[0]} is not a file of the sweep; move it elsewhere, as {folder} is replaced"
+        )
+    return {name for name in there if (folder / name).is_file()}
+
+
+def _there(folder: Path) -> set[str]:
+    """Names of the files and links in a snapshot's folder."""
+    found = set()
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in NOT_OURS_TO_KEEP]
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        files = [name for name in names if name not in NOT_OURS_TO_KEEP and not name.startswith(".nfs")]
+        found |= {(Path(place) / name).relative_to(folder).as_posix() for name in (*files, *links)}
+    return found - {MANIFEST}
+
+
+def _listed(folder: Path) -> set[str] | None:
+    """The names that the list in a snapshot has; None where there is none, or a damaged one."""
+    try:
+        return set(map(str, json.loads((folder / MANIFEST).read_text("utf-8"))))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _is_same(kept: Path, source: Path) -> bool:
+    return kept == source or content(kept) == content(source)

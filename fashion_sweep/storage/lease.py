@@ -2,7 +2,8 @@
 
 The owner is recorded in ``owner.json``, which is created with a hard link: that is atomic even on network file systems,
 where file locks often are not. A live owner touches the file regularly. An owner counts as dead if its heartbeats stop
-or, on this machine, if its process is gone. Ages are differences of file times alone: clocks of machines differ.
+or, where its PID can be looked up, if its process is gone. Ages are differences of file times alone: clocks of machines
+differ. A sweep and its runs may be named by different commands, so an owner's parent and children must be free, too.
 """
 
 from __future__ import annotations
@@ -11,49 +12,95 @@ import contextlib
 import errno
 import json
 import os
-import platform
+import signal
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from dataclasses import asdict
 from pathlib import Path
 
-from fashion_sweep.errors import FolderError
+from fashion_sweep.errors import FolderError, LostError, UnreadableError
+from fashion_sweep.storage.owner import Owner, is_alive, read
 
 OWNER = "owner.json"
 HEARTBEAT_S = 20.0
 """Seconds between two heartbeats."""
-DEAD_AFTER_S = 180.0
-"""Seconds without a heartbeat after which an owner on another machine counts as dead."""
+CHECK_S = 1.0
+"""Seconds between two looks at whether the folder is still ours."""
+TURN_S = 10.0
+"""Seconds to wait for another process that is taking over a dead owner's folder; it takes a moment."""
 
 
-@dataclass(frozen=True)
-class Owner:
-    """A process that owns a folder."""
+class Lease:
+    """The ownership of a folder, watched until it ends. ``lost`` says why it is no longer ours, for people."""
 
-    host: str
-    pid: int
-    start: str  # start time of the process, as the system reports it: PIDs are reused
-    since: str  # ISO 8601, UTC
-    token: str  # unique to this ownership
+    def __init__(self, folder: Path, me: Owner) -> None:
+        self.lost = ""
+        self._folder, self._me = folder, me
+        self._place = folder.absolute() / OWNER  # the current folder may change
+        self._file = _number(self._place)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    @classmethod
-    def this_process(cls) -> Owner:
-        """This process as an owner, from now on."""
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        pid = os.getpid()
-        return cls(platform.node(), pid, _start_of(pid), now, uuid.uuid4().hex)
+    def require(self) -> None:
+        """Raise LostError if the folder is no longer ours."""
+        self.lost = self.lost or self._reason()
+        if self.lost:
+            raise LostError(self.lost)
 
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, since {self.since}"
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        """Give the folder up, if it is still ours."""
+        self._done.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        with contextlib.suppress(OSError, UnreadableError):
+            if read(self._place) == self._me:
+                self._place.unlink()
+
+    def _watch(self) -> None:
+        beat = time.monotonic()
+        while not self._done.wait(min(CHECK_S, HEARTBEAT_S)):
+            if self.lost:  # which the main thread has seen for itself
+                return
+            self.lost = self._reason()
+            if self.lost:
+                _interrupt()
+                return
+            if time.monotonic() - beat >= HEARTBEAT_S:
+                beat = time.monotonic()
+                with contextlib.suppress(OSError):
+                    os.utime(self._place)
+
+    def _reason(self) -> str:
+        """Why the folder is not ours any more; empty if it is, or if the file system cannot tell just now."""
+        try:
+            now = _number(self._place)
+            if now == self._file:
+                return ""
+            other = read(self._place)
+        except (FileNotFoundError, NotADirectoryError):
+            other = None
+        except (OSError, UnreadableError):
+            return ""
+        if other == self._me:  # file systems exist that number their files anew
+            self._file = now
+            return ""
+        if other is not None:
+            return f"{self._folder} is owned by {other} now, so this command stopped"
+        return f"{self._folder} was renamed or deleted while runs trained, so they stopped; resume it where it is now"
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[None]:
-    """Own an existing folder within the block. Raises FolderError if another live process owns it."""
+def owned(folder: Path) -> Iterator[Lease]:
+    """Own an existing folder within the block, which is interrupted as by Ctrl-C when the folder is lost.
+
+    Raises FolderError if another live process owns the folder, the one around it or one in it; UnreadableError where
+    that cannot be read.
+    """
     me = Owner.this_process()
     place = folder / OWNER
     with written_into(folder):
@@ -61,19 +108,15 @@ def owned(folder: Path) -> Iterator[None]:
         try:
             beside.write_text(json.dumps(asdict(me)) + "\n", "utf-8")
             _take(place, beside)
+            lease = Lease(folder, me)
         finally:
             beside.unlink(missing_ok=True)
-    done = threading.Event()
-    heart = threading.Thread(target=_send_heartbeats, args=(place, done), daemon=True)
-    heart.start()
     try:
-        yield
+        _check_neighbours(folder)
+        lease.start()
+        yield lease
     finally:
-        done.set()
-        heart.join()
-        with contextlib.suppress(OSError):
-            if _read(place) == me:
-                place.unlink()
+        lease.end()
 
 
 @contextmanager
@@ -86,49 +129,89 @@ def written_into(folder: Path) -> Iterator[None]:
 
 
 def living_owner(folder: Path) -> Owner | None:
-    """The process that owns the folder now; None if there is none."""
-    place = folder / OWNER
-    owner = _read(place)
-    return owner if owner is not None and _is_alive(owner, place) else None
+    """The process that owns the folder now; None if there is none. One that cannot be read counts as alive."""
+    try:
+        return _living(folder / OWNER)
+    except UnreadableError as error:
+        return Owner.unknown(str(error))
+
+
+def owner_of_run(folder: Path) -> Owner | None:
+    """The process that owns a run now: its folder, or the sweep's around it."""
+    return next((owner for each in (folder, *_parents(folder)) if (owner := living_owner(each))), None)
+
+
+def _living(place: Path) -> Owner | None:
+    """As ``living_owner``. Raises UnreadableError."""
+    owner = read(place)
+    return owner if owner is not None and is_alive(owner, place) else None
+
+
+def _check_neighbours(folder: Path) -> None:
+    """Raise FolderError if a live process owns the folder around, or one in this folder.
+
+    Call it as the owner: of two processes that start at once, each then sees the other.
+    """
+    try:
+        inside = [each for each in folder.iterdir() if os.path.isdir(each)]  # noqa: PTH112 - a loop of links is none
+    except OSError as error:
+        raise UnreadableError(f"{folder}: cannot be listed ({error.strerror or error})") from error
+    for each in (*_parents(folder), *inside):
+        _refuse(each / OWNER, _living(each / OWNER))
+
+
+def _parents(folder: Path) -> list[Path]:
+    """The folder around, as it is named and where it really is: it may be reached by a link."""
+    places = dict.fromkeys((folder.absolute().parent, folder.resolve().parent))
+    return [place for place in places if place.resolve() != folder.resolve()]  # that of / is itself
+
+
+def _refuse(place: Path, owner: Owner | None) -> None:
+    if owner is not None:
+        raise FolderError(
+            f"{place.parent} is in use by {owner}.\n"
+            f"Wait until it finishes or stop it; if you are sure that the process is gone, delete {place}"
+        )
 
 
 def _take(place: Path, beside: Path) -> None:
     """Link ``beside`` to ``place``. Raises FolderError if a live process owns the folder."""
+    patience = time.monotonic() + TURN_S
     while True:
         with contextlib.suppress(FileExistsError):
             _link(beside, place)
             return
-        owner = _read(place)
-        if owner is not None and _is_alive(owner, place):
-            raise FolderError(
-                f"{place.parent} is in use by {owner}.\n"
-                f"Wait until it finishes or stop it; if you are sure that the process is gone, delete {place}"
-            )
-        if _take_over(place, beside, owner):
+        owner = read(place)
+        if owner is not None and is_alive(owner, place):
+            _refuse(place, owner)
+        if owner is not None and _take_over(place, beside, owner, patience):
             return
 
 
-def _take_over(place: Path, beside: Path, dead: Owner | None) -> bool:
+def _take_over(place: Path, beside: Path, dead: Owner, patience: float) -> bool:
     """Replace a dead owner's file with ``beside``; False if another process is doing so or has done so.
 
     A second link serves as a lock: without it, a slow process could evict a faster one that has just taken over.
+    Raises FolderError where it is another's turn until ``patience``, by time.monotonic().
     """
     turn = place.with_name(f".{OWNER}.turn")
     try:
         _link(beside, turn)
     except FileExistsError:
-        other = _read(turn)
-        if other is not None and not _is_alive(other, turn):
+        other = read(turn)
+        if other is not None and not is_alive(other, turn):
             turn.unlink(missing_ok=True)
+        elif time.monotonic() > patience:
+            _refuse(turn, other)
         time.sleep(0.01)
         return False
     try:
-        if _read(place) != dead:
+        if read(place) != dead:
             return False
         beside.replace(place)
         return True
     finally:
-        turn.unlink()
+        turn.unlink(missing_ok=True)
 
 
 def _link(source: Path, place: Path) -> None:
@@ -142,53 +225,15 @@ def _link(source: Path, place: Path) -> None:
             file.write(source.read_text("utf-8"))
 
 
-def _is_alive(owner: Owner, place: Path) -> bool:
-    if owner.host == platform.node():
-        return _start_of(owner.pid) == owner.start
-    try:
-        return abs(_age(place)) < DEAD_AFTER_S  # negative if the clock was set back and no heartbeat has come since
-    except FileNotFoundError:
-        return False
-    except OSError:  # without write permission, the age cannot be measured
-        return True
+def _number(place: Path) -> tuple[int, int]:
+    """What tells a file from others of its name."""
+    found = os.lstat(place)
+    return found.st_dev, found.st_ino
 
 
-def _age(place: Path) -> float:
-    """Seconds since the last heartbeat, by the clock of the file system."""
-    now = place.with_name(f".{uuid.uuid4().hex}.now")
-    try:
-        now.touch()
-        return now.stat().st_mtime - place.stat().st_mtime
-    finally:
-        now.unlink(missing_ok=True)
-
-
-def _send_heartbeats(place: Path, done: threading.Event) -> None:
-    while not done.wait(HEARTBEAT_S):
-        with contextlib.suppress(OSError):
-            os.utime(place)
-
-
-def _read(place: Path) -> Owner | None:
-    """The owner recorded in a file; None if the file is missing or unreadable."""
-    try:
-        return Owner(**json.loads(place.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _start_of(pid: int) -> str:
-    """The start time of a process on this machine, in the system's own format; empty if there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        pass
-    if Path("/proc/self/stat").exists():
-        return ""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        pass
-    return "alive"
+def _interrupt() -> None:
+    """What Ctrl-C does; SIGTERM where that is ignored, as in the background of some shells."""
+    number = signal.SIGINT if callable(signal.getsignal(signal.SIGINT)) else signal.SIGTERM
+    thread = threading.main_thread().ident
+    if thread is not None:
+        signal.pthread_kill(thread, number)

@@ -7,6 +7,7 @@ Every file is written under a temporary name and renamed: a reader never sees ha
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,8 @@ class RunDir:
     def clear_leftovers(self) -> None:
         """Remove temporary files of killed processes, see ``replacing``."""
         for path in self.path.glob(".[0-9]*.*"):
-            path.unlink(missing_ok=True)
+            if re.fullmatch(r"\.\d+\.[^.].*", path.name) and not path.is_dir():
+                path.unlink(missing_ok=True)
 
     def read_record(self) -> RunRecord | None:
         """The run's record; None if there is none yet.
@@ -89,6 +91,18 @@ class RunDir:
             return None
         except (ValueError, TypeError) as error:
             raise FolderError(f"{self.record}: cannot be read as a run's record ({error})") from error
+
+    def record_before(self) -> RunRecord | None:
+        """As ``read_record``; None for one that is damaged, which is no proof of a finished run.
+
+        Raises UnreadableError.
+        """
+        try:
+            return self.read_record()
+        except UnreadableError:
+            raise
+        except FolderError:
+            return None
 
     def write_record(self, record: RunRecord) -> None:
         write_text(self.record, record.to_json())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -71,19 +70,16 @@ class SweepDir:
         return self.path / "samples.npz"
 
     @staticmethod
+    def own_names() -> list[str]:
+        """The names that the sweep itself uses in its folder, so that no run's folder may have them."""
+        sweep = SweepDir(Path())
+        paths = (sweep.plan, sweep.report, sweep.report_error, sweep.launch_error, sweep.code, sweep.samples)
+        return [*(path.name for path in paths), "multirun.yaml"]
+
+    @staticmethod
     def is_run_name(name: str) -> bool:
         """Whether a run's folder may have this name: a plain one, and none that the sweep itself uses."""
-        sweep = SweepDir(Path())
-        own = (
-            sweep.plan,
-            sweep.report,
-            sweep.report_error,
-            sweep.launch_error,
-            sweep.code,
-            sweep.samples,
-            Path("multirun.yaml"),
-        )
-        return is_file_name(name) and not name.startswith(".") and Path(name) not in own
+        return is_file_name(name) and not name.startswith(".") and name not in (*SweepDir.own_names(), "owner.json")
 
     def read_plan(self) -> tuple[list[str], list[PlannedRun]]:
         """The commands that trained into the folder and the planned runs; both empty where there is no plan.
@@ -111,7 +107,7 @@ class SweepDir:
 
         A folder may be given one grid after another: commands, runs and requests of earlier ones are kept.
         """
-        commands, before = self._plan_before()
+        commands, before = self.plan_before()
         own = {run.identity for run in runs}
         others = [run for run in before if run.identity not in own]
         given = [*(self._requests_before() if others else ()), *requests]
@@ -123,8 +119,11 @@ class SweepDir:
         }
         write_text(self.plan, as_json(text))
 
-    def _plan_before(self) -> tuple[list[str], list[PlannedRun]]:
-        """As ``read_plan``; a plan that is damaged is written anew, and runs are known by their records."""
+    def plan_before(self) -> tuple[list[str], list[PlannedRun]]:
+        """As ``read_plan``; a plan that is damaged is written anew, and runs are known by their records.
+
+        Raises UnreadableError.
+        """
         try:
             return self.read_plan()
         except UnreadableError:
@@ -141,7 +140,10 @@ class SweepDir:
             return []
 
     def read_requests(self) -> list[dict[str, Any]]:
-        """What the grids of the sweep were composed from, the last one last. Raises FolderError for a plan without."""
+        """What the grids of the sweep were composed from, the last one last. Raises FolderError for a plan without.
+
+        Raises UnreadableError where the file cannot be read.
+        """
         try:
             raw = reading.read_json(self.plan)
             older = [raw["request"]] if "request" in raw else []  # the key of a single grid
@@ -156,17 +158,16 @@ class SweepDir:
     def names_by_identity(self) -> dict[str, str]:
         """Identity -> name of the folders that runs have already: those of the plan, and others with a record.
 
-        Where a plan or a record is damaged, its runs are left out. Raises UnreadableError for a plan.
+        Where a plan or a record is damaged, its runs are left out; raises UnreadableError for one that cannot be read.
         """
-        planned = self._plan_before()[1]
+        planned = self.plan_before()[1]
         found = {run.identity: run.run for run in planned}
         names = {run.run for run in planned}
         for path in sorted(self.path.glob("*/run.json")):
             if path.parent.name not in names:
-                with suppress(FolderError):
-                    record = RunDir(path.parent).read_record()
-                    if record is not None:
-                        found.setdefault(record.identity, path.parent.name)
+                record = RunDir(path.parent).record_before()
+                if record is not None:
+                    found.setdefault(record.identity, path.parent.name)
         return found
 
     def run_dirs(self) -> list[RunDir]:

@@ -32,7 +32,7 @@ class Job:
 
     def __init__(self, spec: RunSpec) -> None:
         self.config, self.run = spec.config, RunDir(spec.folder)
-        self.run.path.mkdir(parents=True, exist_ok=True)
+        self.run.path.mkdir(exist_ok=True)  # but not the sweep's around it, which may be gone
         record = RunRecord(
             run=spec.folder.name,
             identity=spec.identity,
