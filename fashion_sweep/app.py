@@ -21,8 +21,10 @@ from rich.console import Console
 
 from fashion_sweep.cli import model_summary, preview, progress, signals
 from fashion_sweep.cli.conclude import conclude, import_report
+from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import keep_traceback, log_on_stderr, say_error
 from fashion_sweep.config import schema
+from fashion_sweep.config.redaction import Redaction, redacted_logs
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.planning import hydra_errors, resume, run_spec
@@ -56,6 +58,7 @@ def main() -> NoReturn:
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no news for the terminal
     arguments = hydra.parse_arguments()
     try:
+        check_names()
         sys.exit(_show(arguments) if _only_shows(arguments) else _train(arguments))
     except UserError as error:
         say_error(str(error))
@@ -131,9 +134,7 @@ def _train_owned(session: Session, request: Request, planned: Plan, lease: Lease
     except KeyboardInterrupt as interruption:
         code, deadline = signals.exit_code(interruption), getattr(interruption, "deadline", None)
     lease.require()
-    resume.mark_lost(planned)
-    with signals.by(deadline):
-        return max(code, conclude(planned, console, code))
+    return conclude(planned, console, code, deadline)
 
 
 def _task(request: Request, planned: Plan, due: list[RunSpec], code: Code) -> Task:
@@ -147,12 +148,14 @@ def _task(request: Request, planned: Plan, due: list[RunSpec], code: Code) -> Ta
 def _run(session: Session, request: Request, planned: Plan, task: Task, lease: Lease) -> int:
     """Have Hydra launch the runs, which call ``task``. Returns the exit code. Raises LostError."""
     start = session.multirun if planned.is_sweep else session.run
+    hidden = Redaction.all(spec.hidden for spec in planned.specs)
     try:
-        start(planned.config, request.config_name, task)
+        with redacted_logs(hidden):
+            start(planned.config, request.config_name, task)
     except (Exception, SystemExit) as error:
         lease.require()
         is_logged = isinstance(error, CompactHydraException)  # a run's failure, in the run's log
-        where = "" if is_logged else keep_traceback(SweepDir(planned.folder).launch_error)
-        say_error(f"{type(error).__name__}: {hydra_errors.first_line(error)}{where}")
+        where = "" if is_logged else keep_traceback(SweepDir(planned.folder).launch_error, hidden.in_text)
+        say_error(hidden.in_text(f"{type(error).__name__}: {hydra_errors.first_line(error)}") + where)
         return 1
     return 0

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_globals
 from hydra.types import HydraContext, TaskFunction
@@ -33,6 +34,7 @@ class BatchRunner:
     def __init__(self, executor: Executor, pack_size: int | None, rules: Rules) -> None:
         self.executor, self.rules = executor, rules
         self.pack_size = pack_size or executor.default_pack_size
+        self._has_folder = False
         self.context: HydraContext
         self.worker_context: HydraContext  # with Hydra's own config loader
         self.task: TaskFunction
@@ -46,7 +48,13 @@ class BatchRunner:
         self.worker_context.config_loader = plain_loader(context.config_loader)
         context.config_loader = fast_loader(context.config_loader)
         self.program = make_program(task, self.worker_context)
-        self.executor.start(self.program)
+        self.executor.start(self.program, self._planned_jobs())
+
+    def _planned_jobs(self) -> int | None:
+        """How many jobs there will be, where the task function has planned them."""
+        planned: Callable[[], Sequence[Any] | None] = getattr(self.task, "jobs", lambda: None)
+        jobs = planned()
+        return None if jobs is None else len(jobs)
 
     def run(self, job_overrides: Sequence[Sequence[str]], first_number: int) -> list[JobReturn]:
         """Run a batch of jobs. Returns a JobReturn for each, in the same order.
@@ -56,7 +64,7 @@ class BatchRunner:
         """
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         try:
             return self._run(job_overrides, first_number)
         except KeyboardInterrupt:
@@ -66,6 +74,12 @@ class BatchRunner:
         except BaseException:
             self.executor.kill()
             raise
+
+    def _make_folder(self) -> None:
+        """Make the folder of all jobs, once: where it is gone later, somebody has renamed or deleted it."""
+        if not self._has_folder:
+            Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+            self._has_folder = True
 
     def _run(self, job_overrides: Sequence[Sequence[str]], first_number: int) -> list[JobReturn]:
         jobs = compose.plan(self.context, self.config, job_overrides, first_number, self.task)
@@ -88,7 +102,7 @@ class BatchRunner:
 
     def _fail(self, job: PlannedJob, error: Exception) -> JobReturn:
         reason = f"{type(error).__name__}: {error}"
-        log.error("\t#%d could not be prepared: %s", job.number, reason, exc_info=error)
+        log.error("\t#%d could not be prepared: %s", job.number, reason)
         self._on_lost(job, f"the job could not be prepared: {reason}")
         return compose.failed_job(job, error)
 
@@ -100,6 +114,14 @@ class BatchRunner:
         try:
             own, hydra = compose.parts(job.pickled.load_config())
             with as_hydra_config(hydra):
-                on_lost(Job(own, hydra, job.number, job.pickled.load_payload()), reason)
+                on_lost(Job(own, hydra, job.number, _payload(job)), reason)
         except Exception:
             log.warning("\t#%d : on_lost failed", job.number, exc_info=True)
+
+
+def _payload(job: PlannedJob) -> Any:
+    """The payload of a job; None where it cannot be unpickled, which may be why the job is lost."""
+    try:
+        return job.pickled.load_payload()
+    except Exception:
+        return None

@@ -17,6 +17,10 @@ class JobExitedError(RuntimeError):
     """The job called sys.exit, which in a sweep ends the job alone."""
 
 
+class JobNotOpenedError(RuntimeError):
+    """The job's folder, its log or its config could not be made, so that the task function never saw it."""
+
+
 class NotStartedError(RuntimeError):
     """The job was never started, because another one failed before."""
 

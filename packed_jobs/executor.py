@@ -48,9 +48,10 @@ class Executor(Protocol):
         Slurm: as for the requested device, see ``local.devices.default_pack_size``.
         """
 
-    def start(self, program: Program) -> None:
+    def start(self, program: Program, jobs: int | None) -> None:
         """Called once, before the first batch is composed: start what takes long to start. Returns at once.
 
+        jobs: how many there will be at most; None where nobody knows.
         Slurm: does nothing, as the number of packs is not known yet.
         """
 

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, run_job
@@ -19,8 +20,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from packed_jobs.compose import failed
-from packed_jobs.errors import JobExitedError
+from packed_jobs.errors import JobExitedError, JobNotOpenedError
 from packed_jobs.hydra_internals import hydra_config
+from packed_jobs.process_state import restored
 from packed_jobs.task import Job, OwnRecords, PickledJob
 
 FRAMES_A_JOB = 8
@@ -33,13 +35,16 @@ Report = Callable[[int, JobReturn], None]
 def run_jobs(task: TaskFunction, context: HydraContext, jobs: Sequence[PickledJob], report: Report) -> None:
     """Run jobs and report each as it ends, under its index in the batch. Raises only KeyboardInterrupt.
 
-    A task function without ``run_pack`` gets its jobs one after another.
+    A task function without ``run_pack`` gets its jobs one after another. What they change of the process is restored.
     """
     if hasattr(task, "run_pack"):
-        _Pack(task, context, jobs, report).run()
+        with restored():
+            _Pack(task, context, jobs, report).run()
         return
     for job in jobs:
-        report(job.index, _run_alone(task, context, job.load_config()))
+        with restored():
+            returned = _run_alone(task, context, job.load_config())
+        report(job.index, returned)
 
 
 def _run_alone(task: TaskFunction, context: HydraContext, config: DictConfig) -> JobReturn:
@@ -53,11 +58,20 @@ def _run_alone(task: TaskFunction, context: HydraContext, config: DictConfig) ->
 
     try:
         return _run_job(guarded, context, config)
-    except Exception as error:  # the job could not even be opened
-        return failed(config, error)
+    except Exception as error:
+        return failed(config, _not_opened(error))
+
+
+def _not_opened(error: Exception) -> JobNotOpenedError:
+    opened = JobNotOpenedError(f"the job could not be opened: {type(error).__name__}: {error}")
+    opened.__cause__ = error
+    return opened
 
 
 def _run_job(task: TaskFunction, context: HydraContext, config: DictConfig) -> JobReturn:
+    """Hydra's run_job. Raises FileNotFoundError where the folder of all jobs is gone, which Hydra would make anew."""
+    if not Path(str(config.hydra.sweep.dir)).is_dir():
+        raise FileNotFoundError(f"{config.hydra.sweep.dir}: the folder is gone; it was renamed or deleted")
     return run_job(
         task_function=task,
         config=config,
@@ -104,6 +118,7 @@ class _Pack:
         except Exception as error:  # this job cannot be opened: the others go on without it
             if job.index not in self.opened:
                 self._open(level + 1)
+                error = _not_opened(error)
             returned = failed(config, error)
         self.report(job.index, returned)
 

@@ -31,7 +31,7 @@ class ArrayExecutor:
     default_pack_size: int = 8
     events: list[str] = field(default_factory=list)
 
-    def start(self, program: Program) -> None:
+    def start(self, program: Program, jobs: int | None) -> None:  # noqa: ARG002 - the protocol's
         assert callable(program.load_task())
         self.events.append("start")
 

@@ -16,6 +16,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hypothesis import settings
 from omegaconf import DictConfig
 
 from fashion_sweep import app
@@ -27,6 +28,9 @@ from packed_jobs.local.devices import available_cores
 
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("thorough", max_examples=2000)
+"""Twenty times as many inputs as usual: for ``pytest --hypothesis-profile=thorough``."""
 
 CORES = available_cores()
 TINY = ("trainer=fit", "data=synthetic", "data.samples=320", "data.image_size=8", "epochs=2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -88,6 +89,41 @@ def remember(_tries: int) -> tuple[int, int]:
     return os.getpid(), len(state)
 
 
+def speak_nonsense(_tries: int) -> None:
+    """Write to every open file descriptor, as a program does that has its numbers mixed up."""
+    for descriptor in range(3, 256):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, b"\x00\x00\xff\xff nonsense")
+
+
+def fork(_tries: int) -> str:
+    """Forks, and both processes go on."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return "forked"
+
+
+def change_process(_tries: int) -> str:
+    """Change what the next job would find."""
+    os.chdir("/")
+    os.umask(0o777)
+    os.environ["ADDED"] = "1"
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.path.clear()
+    return str(os.getpid())
+
+
+def process(_tries: int) -> tuple[str, str, str | None, bool]:
+    """What the job before may have changed."""
+    return (
+        str(os.getpid()),
+        str(Path.cwd()),
+        os.environ.get("ADDED"),
+        signal.getsignal(signal.SIGTERM) is signal.SIG_IGN,
+    )
+
+
 deeds: dict[str, Callable[[int], Any]] = {
     "kill": kill_itself,
     "kill_once": kill_itself_once,
@@ -98,6 +134,11 @@ deeds: dict[str, Callable[[int], Any]] = {
     "lock": lambda _: threading.Lock(),
     "sleep": sleep_long,
     "deaf": sleep_deaf,
+    "nap": lambda _: time.sleep(0.3),
+    "nonsense": speak_nonsense,
+    "fork": fork,
+    "change": change_process,
+    "process": process,
     "pid": lambda _: os.getpid(),
     "remember": remember,
     "pinned": lambda _: (
@@ -204,6 +245,35 @@ def frail(config: DictConfig) -> Any:
     return config.do
 
 
+def frail_in_places(config: DictConfig) -> Any:
+    """A task function whose lanes die as they start where a variable says so."""
+    return act(config)
+
+
+def die_in_places() -> None:
+    if "FRAIL" in os.environ:
+        die_early()
+
+
+def plain(config: DictConfig) -> Any:
+    """A task function that offers nothing but itself."""
+    return config.do
+
+
+class Planned:
+    """A task function that has planned its jobs."""
+
+    def __init__(self, jobs: list[str]) -> None:
+        self._jobs = jobs
+
+    def jobs(self) -> list[list[str]]:
+        return [job.split() for job in self._jobs]
+
+    def __call__(self, config: DictConfig) -> Any:
+        return config.do
+
+
+frail_in_places.warm_up = die_in_places  # type: ignore[attr-defined]
 frail.warm_up = die_early  # type: ignore[attr-defined]
 shallow.warm_up, shallow.prepare, shallow.run_pack = overflow, prepare, run_pack  # type: ignore[attr-defined]
 for function in (warm_up, prepare, number_of, run_pack, on_lost):

@@ -171,8 +171,8 @@ def test_a_wheel_holds_the_config_and_runs_outside_the_checkout(tmp_path: Path) 
     assert (site / "hydra_plugins" / "packed_launcher" / "launcher.py").is_file()
     assert not (site / "hydra_plugins" / "__init__.py").exists()
     entry = (next(site.glob("*.dist-info")) / "entry_points.txt").read_text()
-    assert "fashion-sweep = fashion_sweep.app:main" in entry
-    assert "fashion-sweep-report = fashion_sweep.cli.report:main" in entry
+    assert "fashion-sweep = fashion_sweep.__main__:main" in entry
+    assert "fashion-sweep-report = fashion_sweep.__main__:report" in entry
     code = "import sys; sys.argv[0] = 'fashion-sweep'; from fashion_sweep import app; print(app.CONF); app.main()"
     words = [sys.executable, "-c", code, *TINY, "epochs=1"]
     environment = os.environ | {"PYTHONPATH": str(site)}

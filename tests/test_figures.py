@@ -241,7 +241,7 @@ def test_samples_come_in_any_usual_shape(tmp_path: Path, shape: tuple[int, ...],
     ("arrays", "reason"),
     [
         ({"images": np.zeros((10, 4)), "labels": np.zeros(10, int), "class_names": np.array(["a"])}, r"shape \(4,\)"),
-        ({"labels": np.zeros(10, int), "class_names": np.array(["a"])}, "images is not a file"),
+        ({"labels": np.zeros(10, int), "class_names": np.array(["a"])}, "it has no array 'images'"),
         ({"images": np.zeros((1, 4, 4)), "labels": np.array([7]), "class_names": np.array(["a"])}, "out of bounds"),
         ({"images": np.array([{}]), "labels": np.zeros(1), "class_names": np.array(["a"])}, "Object arrays"),
     ],

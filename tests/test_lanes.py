@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from omegaconf import DictConfig
 from optional import present
 
 from packed_jobs import JobTimeoutError, LaneDiedError
-from packed_jobs.local import devices
+from packed_jobs.local import devices, pool
 
 
 @pytest.fixture
@@ -239,6 +240,115 @@ def test_lanes_that_die_as_they_start_are_given_up(launch: Callable[..., Launch]
     found = errors(launch(launcher_app.frail, "lanes=1")("+do=x", "+do=y"))
     expected = "3 lanes in a row died as they started; the last one ended with exit code 5"
     assert [(type(error), str(error)) for error in found] == [(LaneDiedError, expected)] * 2
+
+
+def test_one_slot_where_no_lane_can_start_costs_nothing_else(
+    launch: Callable[..., Launch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices.Slot, "environment", lambda slot: {"FRAIL": "1"} if 0 in slot.cores else {})
+    monkeypatch.setattr(devices, "available_cores", lambda: [0, 1])
+    batch = launch(launcher_app.frail_in_places, "lanes=2")
+    assert errors(batch(*["+do=nap"] * 6)) == [None] * 6
+
+
+def test_a_lane_that_cannot_be_made_leaves_the_work_to_others(
+    launch: Callable[..., Launch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = subprocess.Popen
+    made: list[object] = []
+
+    def limited(*arguments: Any, **options: Any) -> Any:
+        if made:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        made.append(make(*arguments, **options))
+        return made[0]
+
+    monkeypatch.setattr(subprocess, "Popen", limited)
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    batch = launch(launcher_app.act, "lanes=3")
+    assert values(batch("+do=fine", "+do=fine", "+do=fine")) == ["fine"] * 3
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors + 2
+
+
+def test_where_no_lane_can_be_made_every_job_fails_and_is_lost(
+    launch: Callable[..., Launch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    batch = launch(launcher_app.act, "lanes=2")
+    [first, second] = errors(batch("+do=x", "+do=y"))
+    assert str(first) == "no lane can be started: the last one could not be made (Too many open files)"
+    assert lines(batch.folder, 1, "lost") == [f"y: {second}"]
+
+
+def test_a_lane_that_gives_no_sign_of_life_is_given_up(
+    launch: Callable[..., Launch], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pool, "SIGN_OF_LIFE_S", 0.5)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, time\nif 'worker_main' in ' '.join(sys.orig_argv): time.sleep(99)"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    [found] = errors(launch(launcher_app.act, "lanes=1")("+do=fine"))
+    assert str(found).endswith("the last one was not ready in time, and was killed")
+
+
+def test_there_are_no_more_lanes_than_jobs(launch: Callable[..., Launch]) -> None:
+    planned = launcher_app.Planned(["+do=fine"])
+    batch = launch(planned, "lanes=9")
+    assert len(batch.launcher.executor.lanes.running) == 1
+
+
+@pytest.mark.parametrize("option", ["lanes=100000", "threads_per_lane=100000"])
+def test_numbers_that_would_exhaust_the_machine_are_refused(launch: Callable[..., Launch], option: str) -> None:
+    with pytest.raises(Exception, match="expected at least 1 and at most"):
+        launch(launcher_app.act, option)
+
+
+def test_nonsense_from_one_lane_harms_no_other(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=2")
+    bad, *rest = errors(batch("+do=nonsense", *["+do=nap"] * 4))
+    assert str(bad) == "the lane of the job sent something that is no message; it is the second that the job has lost"
+    assert rest == [None] * 4
+
+
+def test_a_forked_child_does_not_speak_for_its_lane(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=1")
+    returns = batch("+do=fork", "+do=remember", "+do=remember")
+    assert values(returns)[0] == "forked"
+    assert [value[1] for value in values(returns)[1:]] == [1, 2]  # one process, which has run each job once
+
+
+def test_what_a_job_changes_of_its_process_is_restored(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=1")
+    changed, found = values(batch("+do=change", "+do=process"))
+    assert found == (changed, str(Path.cwd()), None, False)
+    assert (batch.folder / "1").stat().st_mode & 0o777 == 0o777 & ~umask()
+
+
+def umask() -> int:
+    now = os.umask(0)
+    os.umask(now)
+    return now
+
+
+def test_a_job_whose_folder_cannot_be_made_is_lost_and_the_others_run(launch: Callable[..., Launch]) -> None:
+    batch = launch(launcher_app.act, "lanes=1")
+    (batch.folder / "0").touch()
+    bad, fine = errors(batch("+do=x", "+do=fine"))
+    assert str(bad).startswith("the job could not be opened: FileExistsError")
+    assert fine is None
+
+
+def test_a_folder_that_is_renamed_is_not_made_again(launch: Callable[..., Launch], tmp_path: Path) -> None:
+    batch = launch(launcher_app.plain, "lanes=1", f"hydra.sweep.dir={tmp_path / 's'}")
+    assert errors(batch("+do=fine")) == [None]
+    (tmp_path / "s").rename(tmp_path / "t")
+    [gone] = errors(batch("+do=fine", first=1))
+    assert "the folder is gone; it was renamed or deleted" in str(gone)
+    assert not (tmp_path / "s").exists()
 
 
 def test_what_no_lane_can_load_fails_every_job(launch: Callable[..., Launch], tmp_path: Path) -> None:

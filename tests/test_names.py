@@ -3,7 +3,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_sweep.analysis.load import distinct_names, run_names
+from fashion_sweep.analysis.names import distinct_names, run_names
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), unique_by=tuple, max_size=6))

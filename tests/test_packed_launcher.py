@@ -196,7 +196,8 @@ def test_a_job_that_cannot_be_prepared_fails_alone(launch: Callable[..., Launch]
 def test_a_payload_that_cannot_be_loaded_fails_its_job_alone(launch: Callable[..., Launch]) -> None:
     batch = launch(launcher_app.packed, "lanes=1", "pack_size=8")
     returns = batch("+do=x +group=g", "+do=unloadable +group=g", "+do=y +group=g")
-    assert str(errors(returns)[1]) == "only the parent can have this"
+    assert str(errors(returns)[1]) == "the job could not be opened: RuntimeError: only the parent can have this"
+    assert lines(batch.folder, 1, "lost") == [f"unloadable: {errors(returns)[1]}"]
     assert [value and value[0] for value in values(returns)] == [[0, 2], None, [0, 2]]
 
 

@@ -15,6 +15,7 @@ from planning import make
 
 from fashion_sweep.errors import UserError
 from fashion_sweep.planning import plan
+from packed_jobs.local import devices
 
 
 def error(*overrides: str, **options: Any) -> str:
@@ -159,7 +160,7 @@ def test_any_folder_name_reaches_hydra_as_it_is(text: str) -> None:
             "optimizer=sgd,adam: several values. Add -m to sweep over them, or write KEY=[a,b] for a list.",
         ),
         ("data=npz", "data.path: a value is required; give data.path=VALUE"),
-        ("hydra.launcher.lanes=0", "hydra.launcher.lanes is 0, expected at least 1"),
+        ("hydra.launcher.lanes=0", f"hydra.launcher.lanes is 0, expected at least 1 and at most {devices.most()}"),
         ("data.limit=1", "data.limit is 1, expected at least 2"),
     ],
 )

@@ -6,6 +6,8 @@ import csv
 import json
 import logging
 import os
+import traceback
+import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,11 +18,12 @@ import numpy as np
 import pytest
 from faulty import Raise
 from fixture_types import Command, Compose, MakeSpec
+from omegaconf.errors import OmegaConfBaseException
 from optional import present
 
 from fashion_sweep.config import recorded
-from fashion_sweep.config.redaction import Redaction, redacted_logs, restored
-from fashion_sweep.errors import FolderError
+from fashion_sweep.config.redaction import Redaction, redacted_errors, redacted_logs, restored
+from fashion_sweep.errors import DataError, FolderError
 from fashion_sweep.planning import run_spec
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -145,13 +148,35 @@ class TestTexts:
 
     def test_logs_and_their_tracebacks_are_redacted(self, caplog: pytest.LogCaptureFixture) -> None:
         log = logging.getLogger("somewhere")
-        with redacted_logs([Redaction(), Redaction(values=frozenset({TOKEN}))]):
+        with redacted_logs(Redaction.all([Redaction(), Redaction(values=frozenset({TOKEN}))])):
             log.warning("with %s", TOKEN)
             log.error("failed", exc_info=ValueError(TOKEN))
         log.warning("with %s", TOKEN)
         assert caplog.messages == ["with <redacted>", "failed", f"with {TOKEN}"]
         assert "ValueError: <redacted>" in caplog.text
         assert caplog.text.count(TOKEN) == 1
+
+    def test_warnings_and_errors_for_the_user_are_redacted(self, capsys: pytest.CaptureFixture[str]) -> None:
+        hidden = Redaction(values=frozenset({TOKEN}))
+        with pytest.raises(DataError) as error, redacted_errors(hidden), warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning(UserWarning(f"with {TOKEN}"), UserWarning, "file.py", 1)
+            raise DataError(f"401 for {TOKEN}")
+        assert str(error.value) == "401 for <redacted>"
+        assert error.value.__suppress_context__
+        assert "UserWarning: with <redacted>" in capsys.readouterr().err
+
+    @pytest.mark.usefixtures("environment")
+    @pytest.mark.parametrize("line", ["batch_size=${oc.env:TOKEN}", "optimizer.learning_rate=${oc.env:TOKEN}"])
+    def test_a_value_that_does_not_fit_its_key_is_redacted(self, composed: Compose, line: str) -> None:
+        with pytest.raises(OmegaConfBaseException, match="<redacted>") as error:
+            Redaction.of(composed(line))
+        assert TOKEN not in "".join(traceback.format_exception(error.value))
+
+    @pytest.mark.usefixtures("environment")
+    def test_what_is_wrong_with_the_data_is_told_without_the_value(self, composed: Compose) -> None:
+        with pytest.raises(DataError, match="^<redacted>: no such file"):
+            run_spec.settle(composed("data=npz", "data.path=/x/${oc.env:TOKEN}.npz"))
 
     def test_types_are_restored(self) -> None:
         assert [restored(f"<redacted {kind}>", "1") for kind in ("int", "float", "bool")] == [1, 1.0, True]

@@ -18,13 +18,13 @@ from optional import present
 from rich.console import Console
 
 from fashion_sweep.analysis import summary
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.analysis.load import collect
 from fashion_sweep.errors import FolderError
 from fashion_sweep.reporting import markdown, table
 from fashion_sweep.reporting.html import render
 from fashion_sweep.reporting.report import Report, print_table, write_report
 from fashion_sweep.storage.claim import REPORT_MARKER
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import Status
 
 NOW = datetime(2025, 1, 2, 5, 4, tzinfo=timezone(timedelta(hours=2)))

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.analysis.settings import Settings, label, parse_overrides, plain, swept_keys
+from fashion_sweep.storage.plain_text import clean
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ import pytest
 from fixture_types import MakeSpec
 from optional import present
 
+from fashion_sweep.config.redaction import Redaction
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
 from fashion_sweep.data import split as data_split
@@ -19,7 +21,7 @@ from fashion_sweep.errors import DataError
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import failures
-from fashion_sweep.training.train import train
+from fashion_sweep.training.train import lost, train
 
 
 def rows(spec: RunSpec) -> list[str]:
@@ -190,6 +192,51 @@ def test_interruption_is_recorded_and_passed_on(
         train([spec])
     record = present(RunDir(spec.folder).read_record())
     assert (record.status, record.epochs_run) == (Status.INTERRUPTED, 1)
+
+
+@pytest.mark.parametrize("trainer", ["compiled", "fit"])
+def test_data_that_is_not_what_was_planned_fails_the_run(make_spec: MakeSpec, trainer: str) -> None:
+    spec = make_spec(f"trainer={trainer}")
+    [record] = train([replace(spec, data="0123456789abcdef")])
+    assert record.status is Status.FAILED
+    assert present(record.reason).startswith("the data is not what was planned: its fingerprint was 0123456789 and is ")
+    assert train([replace(spec, data=loading.load(spec.config["data"]).fingerprint)])[0].status is Status.COMPLETED
+
+
+FORKS = """
+import os, keras
+class Fork(keras.callbacks.Callback):
+    def __init__(self, end):
+        super().__init__()
+        self.end = end
+    def on_epoch_end(self, epoch, logs=None):
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        elif self.end == "exit":
+            raise SystemExit(0)
+        elif self.end == "raise":
+            raise ValueError("in the child")
+"""
+
+
+@pytest.mark.parametrize("end", ["go on", "exit", "raise"])
+@pytest.mark.parametrize("trainer", ["compiled", "fit"])
+def test_a_forked_child_writes_nothing_into_the_folder(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trainer: str, end: str
+) -> None:
+    (tmp_path / "tests_forking.py").write_text(FORKS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spec = make_spec(f"trainer={trainer}", f"+callbacks.fork={{_target_: tests_forking.Fork, end: {end}}}")
+    [record] = train([spec])
+    assert (record.status, record.epochs_run) == (Status.COMPLETED, 2)
+    assert len(RunDir(spec.folder).read_history()) == 2
+
+
+def test_the_reason_of_a_lost_run_is_one_line_without_secrets(make_spec: MakeSpec) -> None:
+    spec = replace(make_spec(), hidden=Redaction(values=frozenset({"hush-hush"})))
+    lost(spec, Status.FAILED, "two\nlines of hush-hush")
+    assert present(RunDir(spec.folder).read_record()).reason == "two lines of <redacted>"
 
 
 def test_what_is_finished_is_not_trained_again(make_spec: MakeSpec) -> None:

@@ -1,10 +1,8 @@
-"""Makes text safe to show: without control characters, and without formulas that a spreadsheet would evaluate."""
+"""Escapes text for spreadsheets and Markdown."""
 
 from __future__ import annotations
 
 import re
-
-from fashion_sweep.storage.plain_text import clean as clean  # noqa: PLC0414 - part of what this module offers
 
 FORMULAS = tuple(
     "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fashion_sweep.analysis.escaping import clean
+from fashion_sweep.storage.plain_text import clean
 
 Value = str | int | float | bool | None
 """One cell of a table; None is an empty one."""

@@ -13,26 +13,41 @@ from rich.console import Console
 from fashion_sweep.cli import signals
 from fashion_sweep.cli.logs import keep_traceback, say_error
 from fashion_sweep.errors import UserError
-from fashion_sweep.planning import hydra_errors
+from fashion_sweep.planning import hydra_errors, resume
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 
 
-def conclude(planned: Plan, console: Console, code: int) -> int:
-    """Report what has become of the runs. Returns 0 where every one completed, 1 where not."""
+def conclude(planned: Plan, console: Console, code: int, deadline: float | None) -> int:
+    """Report what has become of the runs, and how to resume them.
+
+    code: 0, or the exit code that the command has already; deadline: time.monotonic() at which it has to end. Returns
+    the exit code: 0 where every run completed, 1 where not, that of a signal where one came.
+    """
     folder = short(planned.folder)
-    if planned.is_sweep:
-        concluded = _report(planned.folder, console)
-    else:
-        record = RunDir(planned.folder).read_record()
-        console.print(f"Folder: {folder}", markup=False, highlight=False, soft_wrap=True)
-        concluded = 0 if record is not None and record.status is Status.COMPLETED else 1
+    try:
+        resume.mark_lost(planned)
+        code = max(code, _report(planned.folder, console, deadline) if planned.is_sweep else _single(planned, console))
+    except KeyboardInterrupt as interruption:
+        code = signals.exit_code(interruption)
+        if planned.is_sweep:
+            say_error(f"the report was interrupted; write it with: {_command('fashion-sweep-report', str(folder))}")
     if code >= signals.INTERRUPTED:
-        line = shlex.join(["python", "-m", "fashion_sweep", f"resume={hydra_errors.argument(str(folder))}"])
-        console.print(f"Resume: {line}", markup=False, highlight=False, soft_wrap=True)
-    return concluded
+        resumed = _command("python", "-m", "fashion_sweep", f"resume={hydra_errors.argument(str(folder))}")
+        console.print(f"Resume: {resumed}", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _command(*words: str) -> str:
+    return shlex.join(words)
+
+
+def _single(planned: Plan, console: Console) -> int:
+    record = RunDir(planned.folder).read_record()
+    console.print(f"Folder: {short(planned.folder)}", markup=False, highlight=False, soft_wrap=True)
+    return 0 if record is not None and record.status is Status.COMPLETED else 1
 
 
 def import_report() -> None:
@@ -45,13 +60,14 @@ def import_report() -> None:
     threading.Thread(target=work, daemon=True).start()
 
 
-def _report(folder: Path, console: Console) -> int:
-    from fashion_sweep.reporting import report
-
+def _report(folder: Path, console: Console, deadline: float | None) -> int:
     try:
-        written = report.write_report([folder])
+        with signals.by(deadline):
+            from fashion_sweep.reporting import report
+
+            written = report.write_report([folder])
     except signals.NoTimeError:
-        say_error(f"there was no time for the report; write it with: fashion-sweep-report {folder}")
+        say_error(f"there was no time for the report; write it with: {_command('fashion-sweep-report', str(folder))}")
         return 1
     except Exception as error:
         where = keep_traceback(SweepDir(folder).report_error)

@@ -7,10 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fashion_sweep.cli.encoding import check_names
+from fashion_sweep.cli.logs import say_error
+from fashion_sweep.config import recorded
+from fashion_sweep.config.redaction import redacted_errors
 from fashion_sweep.errors import UserError
 from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_run
 from fashion_sweep.storage.atomic import write_text
-from fashion_sweep.training.native_output import native_output_to
+from fashion_sweep.storage.plain_text import clean
+from fashion_sweep.training import keras_settings
+from fashion_sweep.training.network_trainer import importing
 
 DESCRIPTION = """\
 Load the best model of a run and measure it: loss and accuracy on the validation images that training held out.
@@ -32,10 +38,12 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line; raises SystemExit if it fails."""
     arguments = _parser().parse_args(argv)
     try:
-        with native_output_to(None):
+        check_names(argv)
+        keras_settings.check()
+        with importing(None):
             _run(arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(str(error), "error")
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -71,9 +79,11 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.output and not (arguments.predict or arguments.confusion):
         raise UserError("--output is for what --predict or --confusion writes; give one of them")
     run = open_run(arguments.run)
-    file = choose(run, last=arguments.last, name=arguments.file)
-    print(f"model     {file}")
-    (_predict if arguments.predict else _evaluate)(run, file, arguments)
+    with redacted_errors(run.hidden):
+        file = choose(run, last=arguments.last, name=arguments.file)
+        recorded.check(run.folder, run.record.config)
+        print(f"model     {clean(str(file))}")
+        (_predict if arguments.predict else _evaluate)(run, file, arguments)
 
 
 def _evaluate(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None:
@@ -105,7 +115,7 @@ def _draw(found: Any, run: TrainedRun, picture: Path) -> None:
     from fashion_sweep.reporting.figure_style import save
 
     save(confusion.figure(found, run.class_names), picture)
-    print(f"confusion {picture}")
+    print(f"confusion {clean(str(picture))}")
 
 
 def _predict(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None:
@@ -116,8 +126,8 @@ def _predict(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None
     images = measure.read_images(source, run.input_shape)
     rows = measure.probabilities(run, file, load(run, file), images)
     write_text(output, measure.predictions_csv(rows, run.class_names))
-    print(f"images    {len(images):,} of {source}")
-    print(f"classes   {output}")
+    print(f"images    {len(images):,} of {clean(str(source))}")
+    print(f"classes   {clean(str(output))}")
 
 
 def _output(given: Path | None, default: Path) -> Path:

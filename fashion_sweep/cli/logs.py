@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.plain_text import clean_lines
 
 
 @contextmanager
@@ -19,9 +20,9 @@ def log_on_stderr() -> Iterator[None]:
         yield
 
 
-def say_error(text: str) -> None:
-    """Print an error on stderr, under the name of the command."""
-    print(f"fashion-sweep: {text}", file=sys.stderr)
+def say_error(text: str, before: str = "fashion-sweep") -> None:
+    """Print an error on stderr, under the name of the command. It may quote files, so it is made safe for terminals."""
+    print(f"{before}: {clean_lines(text)}", file=sys.stderr)
 
 
 @contextmanager
@@ -47,10 +48,13 @@ def _added(logger: logging.Logger, handler: logging.Handler) -> Iterator[None]:
         handler.close()
 
 
-def keep_traceback(path: Path) -> str:
-    """Write the current exception's traceback to a file. Returns a clause that names it; nothing on a full disk."""
+def keep_traceback(path: Path, hide: Callable[[str], str] = str) -> str:
+    """Write the current exception's traceback to a file. Returns a clause that names it; nothing on a full disk.
+
+    hide: removes from a text what must not be written.
+    """
     try:
-        write_text(path, traceback.format_exc())
+        write_text(path, hide(traceback.format_exc()))
     except OSError:
         return ""
     return f", the traceback is in {path}"

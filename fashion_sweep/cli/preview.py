@@ -15,6 +15,7 @@ from fashion_sweep.planning.estimate import Estimate, estimate, makespan, past_r
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.planning.request import lasting
 from fashion_sweep.storage.lease import living_owner
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training.train import record_of
@@ -31,7 +32,7 @@ def show(planned: Plan, console: Console) -> None:
     console.print(_table(planned, records))
     for line in (_counts(planned, records, due), _owner(planned), *_how(planned, due)):
         if line:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(clean(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(planned: Plan, records: Mapping[str, RunRecord | None]) -> Table:

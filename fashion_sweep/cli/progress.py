@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.errors import UserError
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 
@@ -149,12 +149,11 @@ def outcome(record: RunRecord) -> str:
     """What became of a run, in a few words."""
     if record.status is not Status.COMPLETED or not record.best:
         return f"{record.status.value}: {record.reason}" if record.reason else record.status.value
-    best = record.best
-    when = f" at epoch {best['epoch']:g} of {record.epochs_run}" if record.epochs_run else ""
-    return (
-        f"completed: best val_loss {best['val_loss']:.4f}, val_accuracy {best['val_accuracy']:.4f}"
-        f"{when}, {record.seconds:.1f} s"
-    )
+    epoch, loss, accuracy = (record.best.get(key) for key in ("epoch", "val_loss", "val_accuracy"))
+    if loss is None or accuracy is None or record.seconds is None:
+        return str(record.status.value)
+    when = f" at epoch {epoch:g} of {record.epochs_run}" if record.epochs_run and epoch is not None else ""
+    return f"completed: best val_loss {loss:.4f}, val_accuracy {accuracy:.4f}{when}, {record.seconds:.1f} s"
 
 
 def _version(record: RunRecord) -> _Version:

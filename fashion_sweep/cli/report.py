@@ -9,7 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fashion_sweep.analysis.load import check_folder
+from fashion_sweep.analysis.folders import check_folder
+from fashion_sweep.cli.encoding import check_names
+from fashion_sweep.cli.logs import say_error
 from fashion_sweep.errors import UserError
 from fashion_sweep.reporting.report import Report, print_table, write_report
 
@@ -32,9 +34,10 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line; raises SystemExit if it fails."""
     arguments = _parser().parse_args(argv)
     try:
+        check_names(argv)
         reports = _write_all(arguments.folders, arguments.output)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(str(error), "error")
         raise SystemExit(error.exit_code) from None
     # Output that is not a terminal has no width limit.
     console = Console() if sys.stdout.isatty() else Console(width=200)

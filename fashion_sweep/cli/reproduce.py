@@ -15,18 +15,24 @@ from rich.console import Console
 from fashion_sweep.analysis import history_diff
 from fashion_sweep.analysis.history_diff import MetricDifference, Row
 from fashion_sweep.cli import progress
-from fashion_sweep.cli.logs import log_to
+from fashion_sweep.cli.encoding import check_names
+from fashion_sweep.cli.logs import log_to, say_error
 from fashion_sweep.config import recorded
 from fashion_sweep.config.recorded import RecordedConfig
+from fashion_sweep.config.redaction import redacted_errors
 from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.planning import changes
 from fashion_sweep.planning.changes import Change
 from fashion_sweep.planning.run_spec import identity_of
 from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.plain_text import clean_lines
 from fashion_sweep.storage.provenance import THREADS
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
+from fashion_sweep.training import keras_settings
+from fashion_sweep.training.network_trainer import NetworkTrainer
+from fashion_sweep.training.trainer import trainer_of
 
 REPRODUCTIONS = Path("outputs/reproductions")
 ENDED = (Status.COMPLETED, Status.DIVERGED)
@@ -53,11 +59,12 @@ much; 2 no such run, or it cannot be trained here; 130 interrupted"""
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; raises SystemExit if the exit code is not 0."""
     arguments = _parser().parse_args(argv)
-    sys.path.append(str(Path.cwd()))  # where ``python -m fashion_sweep`` finds a user's own modules
     try:
+        check_names(argv)
+        sys.path.append(str(Path.cwd()))  # where ``python -m fashion_sweep`` finds a user's own modules
         code = reproduce(arguments.run, arguments.output, arguments.tolerance)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(str(error), "error")
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -90,7 +97,17 @@ def reproduce(path: Path, output: Path | None, tolerance: float | None) -> int:
     """
     run, original = _opened(path)
     config = recorded.read(run, original)
-    if "threads" in original.device:
+    with redacted_errors(config.hidden):
+        return _reproduce(run, original, config, output, tolerance)
+
+
+def _reproduce(
+    run: RunDir, original: RunRecord, config: RecordedConfig, output: Path | None, tolerance: float | None
+) -> int:
+    recorded.check(run, config.values)
+    if isinstance(trainer_of(config.values), NetworkTrainer):
+        keras_settings.check()
+    if isinstance(original.device.get("threads"), int):
         os.environ[THREADS] = str(original.device["threads"])  # read when TensorFlow is imported
     before = changes.before(run, original, config.values)
     new = RunDir(_new_folder(output, original.run))
@@ -120,7 +137,8 @@ def _opened(path: Path) -> tuple[RunDir, RunRecord]:
         return run, record
     if SweepDir(path).plan.exists():
         names = [each.path.name for each in SweepDir(path).run_dirs()]
-        raise FolderError(f"{path}: this is a sweep's folder; give one of its runs, such as {path / names[0]}")
+        example = f", such as {path / names[0]}" if names else ""
+        raise FolderError(f"{path}: this is a sweep's folder; give one of its runs{example}")
     what = "no run.json in it; expected the folder of a run" if path.is_dir() else "no such folder"
     raise FolderError(f"{path}: {what}")
 
@@ -191,4 +209,4 @@ def _verdict(gaps: Sequence[MetricDifference], is_whole: bool, causes: Sequence[
 
 
 def _print_line(what: str, text: str) -> None:
-    print(f"{what:<10}{text}", flush=True)
+    print(f"{what:<10}{clean_lines(text)}", flush=True)

@@ -16,6 +16,10 @@ END_WITHIN_S = 9.0
 """Seconds that the command takes at most to end after SIGTERM: what sent it will soon kill."""
 
 
+AGAIN_S = 0.5
+"""Seconds after which code that goes on past a deadline is stopped again."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: runs end as they do on Ctrl-C."""
 
@@ -24,8 +28,8 @@ class Terminated(KeyboardInterrupt):
         self.deadline = time.monotonic() + END_WITHIN_S
 
 
-class NoTimeError(Exception):
-    """The command must end now."""
+class NoTimeError(BaseException):
+    """The command must end now. Libraries that catch every Exception do not stop it."""
 
 
 def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -49,7 +53,7 @@ def by(deadline: float | None) -> Iterator[None]:
         raise NoTimeError
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(0.1, deadline - time.monotonic()))
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, deadline - time.monotonic()), AGAIN_S)
     try:
         yield
     finally:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from packed_jobs.local.devices import most
+
 
 class Constraint(NamedTuple):
     """What a value must be, wherever its key is present and its value not None."""
@@ -21,6 +23,10 @@ class Constraint(NamedTuple):
 
 def _at_least(bound: float) -> tuple[str, Callable[[Any], bool]]:
     return f"at least {bound:g}", lambda value: value >= bound
+
+
+def _up_to(bound: int) -> tuple[str, Callable[[Any], bool]]:
+    return f"at least 1 and at most {bound}", lambda value: 1 <= value <= bound
 
 
 def _sizes(value: Any) -> bool:
@@ -41,9 +47,9 @@ EVERYWHERE = (
     Constraint("data.validation_fraction", "in (0, 1)", lambda value: 0 < value < 1),
     Constraint("data.split_seed", *_SEED),
     Constraint("data.limit", *_at_least(2)),
-    Constraint("hydra.launcher.lanes", *_at_least(1)),
+    Constraint("hydra.launcher.lanes", *_up_to(most())),
     Constraint("hydra.launcher.pack_size", *_at_least(1)),
-    Constraint("hydra.launcher.threads_per_lane", *_at_least(1)),
+    Constraint("hydra.launcher.threads_per_lane", *_up_to(most())),
     Constraint("hydra.launcher.run_timeout_min", *_POSITIVE),
     Constraint("hydra.launcher.lane_memory_gib", *_POSITIVE),
 )

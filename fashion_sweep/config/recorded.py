@@ -6,6 +6,7 @@ run.json, where such values are redacted, gives their types, and is the fallback
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +14,20 @@ from typing import Any
 import yaml
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from fashion_sweep.config.redaction import Redaction, resolve, restored
 from fashion_sweep.errors import FolderError
+from fashion_sweep.storage import reading
 from fashion_sweep.storage.record import RunRecord
 from fashion_sweep.storage.run_dir import RunDir
+
+MOST_BYTES = reading.MIB
+"""Size above which a config counts as damaged; ours have a few KiB."""
+
+SECTIONS = ("data", "model", "trainer")
+"""Keys that the config of every run has."""
+
+_SURROGATE = re.compile(r"\\[uU](0000)?[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ def read(run: RunDir, record: RunRecord) -> RecordedConfig:
         config = _loaded(run, record)
         plain, hidden = resolve(config)
         return RecordedConfig(_as_recorded(record.config, plain), hidden)
-    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+    except Exception as error:  # PyYAML and OmegaConf raise many kinds for what is no config
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if "<redacted" in str(record.config):
             raise FolderError(f"{run.composed}: {why}; run.json keeps no values of environment variables") from error
@@ -48,13 +57,31 @@ def read(run: RunDir, record: RunRecord) -> RecordedConfig:
         )
 
 
+def check(run: RunDir, values: Mapping[str, Any]) -> None:
+    """Raise FolderError unless a resolved config has the sections that runs are built from."""
+    for key in SECTIONS:
+        if not (isinstance(values.get(key), Mapping) and isinstance(values[key].get("_target_"), str)):
+            raise FolderError(
+                f"{run.record}: config.{key} is {values.get(key)!r:.60}, expected a group with a _target_"
+            )
+
+
 def _loaded(run: RunDir, record: RunRecord) -> DictConfig:
     """Hydra's copy, unresolved. Raises OSError, ValueError or yaml.YAMLError if it cannot be read."""
-    config = OmegaConf.load(run.composed)  # by a safe loader
+    config = OmegaConf.create(_without_aliases(reading.read_text(run.composed, MOST_BYTES)))  # by a safe loader
     if not isinstance(config, DictConfig) or not record.config.keys() <= config.keys():
         raise ValueError("it lacks keys that run.json has")
     setup_globals()  # the resolvers that every Hydra config may use
     return config
+
+
+def _without_aliases(text: str) -> str:
+    """The text of a YAML file. Raises ValueError where it has what Hydra never writes."""
+    if "*" in text and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader)):
+        raise ValueError("it has YAML aliases, which Hydra never writes")
+    if _SURROGATE.search(text):
+        raise ValueError("it has characters that are none")
+    return text
 
 
 def _as_recorded(shown: Mapping[str, Any], plain: Any) -> dict[str, Any]:

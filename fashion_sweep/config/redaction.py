@@ -7,19 +7,23 @@ seed, a learning rate that has a column in the history, and arguments of a model
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, Node, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
+
+from fashion_sweep.config import spellings
+from fashion_sweep.errors import UserError
 
 Path = tuple[Any, ...]
 """The keys and list indices that lead to a value."""
@@ -56,13 +60,18 @@ class Redaction:
         """Find the values of a composed config that ``oc.env`` has a part in: see ``resolve``."""
         return resolve(config)[1]
 
+    @classmethod
+    def all(cls, redactions: Iterable[Redaction]) -> Redaction:
+        """The values of several configs, to be found in texts."""
+        return cls(values=frozenset[str]().union(*(each.values for each in redactions)))
+
     def in_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A resolved config with placeholders for values: ``<redacted>``, or with a type, ``<redacted float>``."""
         return {key: self._shown(value, (key,)) for key, value in config.items()}
 
     def in_text(self, text: str) -> str:
         """A text with a placeholder for each value."""
-        return self._pattern.sub(REDACTED, text) if self.values else text
+        return _pattern(self.values).sub(REDACTED, text) if self.values else text
 
     def without(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The entries whose text contains none of the values."""
@@ -81,10 +90,12 @@ class Redaction:
             return [self._shown(item, (*path, number)) for number, item in enumerate(value)]
         return value
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        spellings = {each for value in self.values for each in (value, repr(value)[1:-1], json.dumps(value)[1:-1])}
-        return re.compile("|".join(map(_expression, sorted(spellings, key=len, reverse=True))))
+
+@lru_cache(maxsize=16)
+def _pattern(values: frozenset[str]) -> re.Pattern[str]:
+    """Matches the values in every spelling. Cached: the runs of a sweep mostly hide the same ones."""
+    longest_first = sorted(values, key=len, reverse=True)
+    return re.compile("|".join(each for value in longest_first for each in spellings.expressions(value)))
 
 
 def resolve(config: DictConfig) -> tuple[dict[str, Any], Redaction]:
@@ -95,11 +106,26 @@ def resolve(config: DictConfig) -> tuple[dict[str, Any], Redaction]:
     """
     found: dict[Path, Any] = {}
     with _environment_read() as read:
-        plain = {str(key): _resolved(config, key, (key,), read, found) for key in config if key != "hydra"}
-    values = {str(value) for value in (*read, *(leaf for each in found.values() for leaf in _leaves(each)))}
-    lines = {line for value in values for line in (value, *value.splitlines())}
-    hidden = frozenset(line for line in lines if len(line) >= SHORTEST and line.lower() not in COMMON)
-    return plain, Redaction(frozenset(found), hidden)
+        try:
+            plain = {str(key): _resolved(config, key, (key,), read, found) for key in config if key != "hydra"}
+        except OmegaConfBaseException as error:
+            _redact(error, Redaction(values=_hidden(read)))
+            raise
+    values = [*read, *(leaf for each in found.values() for leaf in _leaves(each))]
+    return plain, Redaction(frozenset(found), _hidden(values))
+
+
+def _hidden(values: Iterable[Any]) -> frozenset[str]:
+    """What to search for in texts: the values, and each line of them."""
+    lines = {line for value in map(str, values) for line in (value, *value.splitlines())}
+    return frozenset(line for line in lines if len(line) >= SHORTEST and line.lower() not in COMMON)
+
+
+def _redact(error: OmegaConfBaseException, hidden: Redaction) -> None:
+    """Redact values in an error's message, which OmegaConf keeps in two places, and drop those that led to it."""
+    error.msg = hidden.in_text(str(error.msg))
+    error.args = tuple(hidden.in_text(str(each)) for each in error.args)
+    error.__cause__ = None
 
 
 def restored(shown: Any, value: Any) -> Any:
@@ -109,16 +135,32 @@ def restored(shown: Any, value: Any) -> Any:
 
 
 @contextmanager
-def redacted_logs(redactions: Iterable[Redaction]) -> Iterator[None]:
-    """Within the block, redact the values in everything that this process logs, tracebacks included."""
-    everything = Redaction(values=frozenset[str]().union(*(each.values for each in redactions)))
-    make = logging.getLogRecordFactory()
-    if everything.values:
-        logging.setLogRecordFactory(lambda *args, **kwargs: _redacted(make(*args, **kwargs), everything))
+def redacted_logs(hidden: Redaction) -> Iterator[None]:
+    """Within the block, redact the values in all that this process logs or warns of, tracebacks included."""
+    if not hidden.values:
+        yield
+        return
+    make, shown = logging.getLogRecordFactory(), warnings.formatwarning
+    logging.setLogRecordFactory(lambda *args, **kwargs: _redacted(make(*args, **kwargs), hidden))
+    warnings.formatwarning = lambda *args, **kwargs: hidden.in_text(shown(*args, **kwargs))
     try:
         yield
     finally:
         logging.setLogRecordFactory(make)
+        warnings.formatwarning = shown
+
+
+@contextmanager
+def redacted_errors(hidden: Redaction) -> Iterator[None]:
+    """Within the block, redact the values in errors for the user as well, besides what ``redacted_logs`` does."""
+    try:
+        with redacted_logs(hidden):
+            yield
+    except UserError as error:
+        text = hidden.in_text(str(error))
+        if text == str(error):
+            raise
+        raise type(error)(text) from None  # whose traceback would have the value
 
 
 def _redacted(record: logging.LogRecord, redaction: Redaction) -> logging.LogRecord:
@@ -170,12 +212,3 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(item)
     else:
         yield value
-
-
-def _expression(value: str) -> str:
-    """The regular expression that matches a value; a number is not matched inside longer numbers."""
-    try:
-        float(value)
-    except ValueError:
-        return re.escape(value)
-    return rf"(?<!\d)(?<!\d\.){re.escape(value)}(?!\d|\.\d)"

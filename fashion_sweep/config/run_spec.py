@@ -25,6 +25,7 @@ class RunSpec:
     """Makes a context for what is logged of this run alone, so that a launcher can keep the logs of a pack apart."""
     code: Code = field(default_factory=Code)  # the source that it is trained with
     hidden: Redaction = field(default_factory=Redaction)  # what of the config is not to be written down
+    data: str | None = None  # the fingerprint of the dataset in the identity; None: any
     number: int = 0  # hydra.job.num: the place in the grid
     cwd: Path | None = None  # absolute; where relative paths of the dataset start, None: the current folder
     request: dict[str, Any] | None = None  # of a single run: what ``resume`` composes it from

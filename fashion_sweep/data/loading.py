@@ -91,6 +91,8 @@ def _call(config: Mapping[str, Any]) -> Any:
     target = config["_target_"]
     try:
         return instantiate(config, _convert_="all")
+    except SystemExit as stopped:
+        raise DataError(f"data._target_={target} called sys.exit({stopped.code!r}), expected it to return") from stopped
     except InstantiationException as error:
         cause = error.__cause__ or error
         if isinstance(cause, UserError):

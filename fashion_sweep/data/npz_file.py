@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from fashion_sweep.data.dataset import Dataset, checked, one_line, user_path
-from fashion_sweep.errors import DataError
+from fashion_sweep.errors import DataError, UnreadableError
+from fashion_sweep.storage.archive import read_arrays
+from packed_jobs.local import memory
 
 ARRAY_PAIRS = (("images", "labels"), ("x_train", "y_train"), ("x", "y"))
 """Names under which an .npz file may hold its images and labels, in the order in which they are tried."""
@@ -32,21 +30,18 @@ def npz(
     """
     file = user_path(path)
     try:
-        with _open_npz(file) as archive:
-            names = _pair(file, archive.files, images, labels)
-            x, y = archive[names[0]], archive[names[1]]
+        arrays = read_arrays(file, lambda available: _pair(file, available, images, labels), memory_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{file}: no such file; data.path must name an .npz file of images and labels") from error
-    except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except (UnreadableError, ValueError) as error:
         raise DataError(f"{file}: cannot be read as an .npz file of plain arrays ({one_line(error)})") from error
-    return checked(x, y, class_names, source=str(file), names=names)
+    x, y = arrays.values()
+    return checked(x, y, class_names, source=str(file), names=list(arrays))
 
 
-def _open_npz(file: Path) -> np.lib.npyio.NpzFile:
-    archive = np.load(file, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError("it is a single array")  # noqa: TRY004
-    return archive
+def memory_bytes() -> int:
+    """What arrays may take that nobody has looked at: no more than this process may have."""
+    return int(memory.memory_gib() * memory.GIB)
 
 
 def _pair(file: Path, available: Sequence[str], images: str | None, labels: str | None) -> tuple[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,10 @@ import numpy as np
 from fashion_sweep.analysis.escaping import escape_formula
 from fashion_sweep.data import fashion_mnist, loading, split
 from fashion_sweep.data.dataset import Dataset, checked, one_line
-from fashion_sweep.errors import DataError, FolderError
+from fashion_sweep.data.npz_file import memory_bytes
+from fashion_sweep.errors import DataError, FolderError, UnreadableError
 from fashion_sweep.evaluation.saved_model import TrainedRun, load
+from fashion_sweep.storage.archive import read_arrays
 
 FASHION_MNIST = "fashion_sweep.fashion_mnist.load"
 """The only built-in source that has test images."""
@@ -120,22 +120,23 @@ def recorded_epoch(run: TrainedRun, found: Evaluation) -> int | None:
 def read_images(file: Path, shape: Sequence[int]) -> np.ndarray:
     """The images [N, *shape] of an .npz file, the first of IMAGES that it has. Raises DataError."""
     try:
-        with np.load(file, allow_pickle=False) as archive:  # fails for an .npy file, which is a single array
-            available = list(archive.files)
-            name = next((name for name in IMAGES if name in available), None)
-            images = archive[name] if name else None
+        [(name, images)] = read_arrays(file, lambda available: [_images(file, available)], memory_bytes()).items()
     except FileNotFoundError as error:
         raise DataError(f"{file}: no such file") from error
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (UnreadableError, ValueError) as error:
         raise DataError(f"{file}: cannot be read as an .npz file of plain arrays ({one_line(error)[:160]})") from error
-    if images is None:
-        raise DataError(
-            f"{file}: has the arrays {', '.join(available) or '(none)'}; expected one of {', '.join(IMAGES)}"
-        )
     if images.shape[1:] != tuple(shape) or not len(images):
         wanted = f"[images, {', '.join(map(str, shape))}]"
         raise DataError(f"{file}: array '{name}' has shape {images.shape}; this run's model takes {wanted}")
-    return checked(images, np.zeros(len(images), int), None, source=str(file), names=(str(name), "labels")).images
+    return checked(images, np.zeros(len(images), int), None, source=str(file), names=(name, "labels")).images
+
+
+def _images(file: Path, available: Sequence[str]) -> str:
+    """The first of IMAGES that a file has. Raises DataError if it has none."""
+    for name in IMAGES:
+        if name in available:
+            return name
+    raise DataError(f"{file}: has the arrays {', '.join(available) or '(none)'}; expected one of {', '.join(IMAGES)}")
 
 
 def predictions_csv(rows: np.ndarray, class_names: Sequence[str]) -> str:

@@ -7,16 +7,18 @@ a model that the function named in the run's config builds, as in training.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fashion_sweep.config import recorded
+from fashion_sweep.config.redaction import Redaction
 from fashion_sweep.data.dataset import one_line
 from fashion_sweep.errors import FolderError
 from fashion_sweep.models import build
-from fashion_sweep.storage.record import RunRecord
+from fashion_sweep.storage.record import RunRecord, fits
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 
@@ -33,30 +35,34 @@ class TrainedRun:
 
     folder: RunDir
     record: RunRecord
+    hidden: Redaction = field(default_factory=Redaction)  # values of the config that must not be written
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one image. Raises FolderError for a run that ended before its data was loaded."""
-        return tuple(self._of_data("input_shape"))
+        return tuple(self._of_data("input_shape", list[int]))
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes in the order of their numbers. Raises as input_shape does."""
-        return tuple(map(str, self._of_data("class_names")))
+        return tuple(self._of_data("class_names", list[str]))
 
     def best_files(self) -> list[Path]:
         """The files that the run's callbacks were configured to save the best model to, whether or not they exist."""
-        callbacks = [node for node in self.record.config.get("callbacks", {}).values() if node and _saves_best(node)]
-        return [self.folder.path / node["filepath"] for node in callbacks]
+        callbacks = self.record.config.get("callbacks")
+        nodes = callbacks.values() if isinstance(callbacks, Mapping) else ()
+        return [self.folder.path / node["filepath"] for node in nodes if _saves_best(node)]
 
     def last_files(self) -> list[Path]:
         """The files that ``save`` may leave of the last model, whole models first."""
         return [self.folder.last_model, self.folder.last_h5, self.folder.last_weights]
 
-    def _of_data(self, key: str) -> list[Any]:
+    def _of_data(self, key: str, kind: Any) -> list[Any]:
         if key not in self.record.data:
             raise FolderError(f"{self.folder.record}: has no data.{key}; the run ended before its data was loaded")
         values: list[Any] = self.record.data[key]
+        if not fits(values, kind):
+            raise FolderError(f"{self.folder.record}: data.{key} is {values!r:.60}, expected {kind}")
         return values
 
 
@@ -68,10 +74,8 @@ def open_run(path: Path) -> TrainedRun:
     record = RunDir(path).read_record()
     if record is None:
         raise FolderError(f"{path}: {_explain_missing_record(path)}")
-    values = recorded.read(
-        RunDir(path), record
-    ).values  # including those of environment variables, which run.json lacks
-    return TrainedRun(RunDir(path), replace(record, config=values))
+    found = recorded.read(RunDir(path), record)  # with values of environment variables, which run.json lacks
+    return TrainedRun(RunDir(path), replace(record, config=found.values), found.hidden)
 
 
 def choose(run: TrainedRun, *, last: bool = False, name: str | None = None) -> Path:
@@ -83,7 +87,7 @@ def choose(run: TrainedRun, *, last: bool = False, name: str | None = None) -> P
         wanted = [run.folder.path / name]
     else:
         wanted = run.last_files() if last else [*run.best_files(), *run.last_files()]
-    found = next((path for path in wanted if path.is_file()), None)
+    found = next((path for path in wanted if _is_file_in(run.folder.path, path)), None)
     if found is None:
         raise FolderError(f"{run.folder.path}: {_explain_missing_model(run, wanted)}")
     return found
@@ -123,8 +127,22 @@ def _with_weights(run: TrainedRun, file: Path) -> Any:
     return model
 
 
-def _saves_best(node: dict[str, Any]) -> bool:
-    return bool(node.get("filepath") and node.get("save_best_only"))
+def _saves_best(node: Any) -> bool:
+    return isinstance(node, Mapping) and isinstance(node.get("filepath"), str) and bool(node.get("save_best_only"))
+
+
+def _is_file_in(folder: Path, path: Path) -> bool:
+    """Whether there is this file in a run's folder. Raises FolderError for one elsewhere, which links may lead to."""
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+        if is_inside:
+            return path.is_file()
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a circle
+        return False
+    raise FolderError(
+        f"{path}: not in the run's folder {folder}, so it is not loaded.\n"
+        f"Give --last for the last model, or --file NAME for another file of the folder"
+    )
 
 
 def _explain_missing_record(path: Path) -> str:

@@ -17,7 +17,7 @@ from fashion_sweep.storage import code_snapshot
 from fashion_sweep.storage.lease import living_owner, written_into
 from fashion_sweep.storage.record import RunRecord
 from fashion_sweep.storage.run_dir import RunDir
-from fashion_sweep.storage.sweep_dir import SweepDir
+from fashion_sweep.storage.sweep_dir import SweepDir, checked_request
 
 ABOUT_THE_COMMAND = ("plan", "resume", "retry", "summary")
 """Keys that say what this one command does: they are not taken over when a sweep is resumed."""
@@ -92,7 +92,7 @@ class Request:
     def _resumed_run(self, folder: Path, record: RunRecord, others: list[str]) -> Request:
         where = f"hydra.run.dir={hydra_errors.quoted(str(folder))}"
         sweep = SweepDir(folder.absolute().parent)
-        request = record.request or (sweep.read_requests()[-1] if sweep.plan.exists() else {})
+        request = _request_of(folder, record) or (sweep.read_requests()[-1] if sweep.plan.exists() else {})
         begun = replace(self._as(request), multirun=False, overrides=[*lasting(record.overrides), *others, where])
         return begun._with_configs_of(sweep)
 
@@ -112,6 +112,17 @@ class Request:
         """With the config groups that a sweep has kept, where it has."""
         conf, extra = (folder if folder.is_dir() else None for folder in (sweep.configs, sweep.extra_configs))
         return replace(self, conf=conf or self.conf, extra_conf=extra or self.extra_conf)
+
+
+def _request_of(folder: Path, record: RunRecord) -> dict[str, Any]:
+    """What a run without a sweep was composed from; empty for one of a sweep. Raises FolderError if it is damaged."""
+    try:
+        return checked_request(record.request) if record.request else {}
+    except ValueError as error:
+        raise FolderError(
+            f"{folder}: run.json does not record the command that started the run ({error}); "
+            f"run that command again with hydra.run.dir={folder}"
+        ) from error
 
 
 def _key(line: str) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.planning.plan import Plan
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.provenance import Code
 from fashion_sweep.storage.record import PROCESS_DIED, RunRecord, Status
 from fashion_sweep.training.train import lost, record_of
@@ -45,7 +46,7 @@ def _report_other_code(kept: Sequence[RunRecord], code: Code, console: Console) 
     others = [record for record in kept if record.code not in (None, code.fingerprint)]
     if not others:
         return
-    commits = {str((record.git or {}).get("commit") or "no commit")[:10] for record in others}
+    commits = {clean(str((record.git or {}).get("commit") or "no commit"))[:10] for record in others}
     now = str((code.git or {}).get("commit") or "no commit")[:10]
     console.print(
         f"Other code: {len(others)} of {len(kept)} finished runs were trained with other source files "

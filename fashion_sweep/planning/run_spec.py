@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fashion_sweep.config import constraints
-from fashion_sweep.config.redaction import Redaction, resolve
+from fashion_sweep.config.redaction import Redaction, redacted_errors, resolve
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
 from fashion_sweep.errors import ConfigError
@@ -57,6 +57,7 @@ class Settled:
     choices: dict[str, str]
     overrides: list[str]
     identity: str
+    data: str  # the dataset's fingerprint
     place: str  # the run's folder, with RUN_NAME where its name depends on the identity
 
 
@@ -64,14 +65,16 @@ def settle(config: DictConfig, *, is_sweep: bool = True) -> Settled:
     """Resolve and check a composed config, hydra node included. Raises ConfigError or DataError for what is wrong."""
     with as_job(config, RUN_FOLDER), _marks():
         values, hidden = resolve(config)
-        validation.check(config, values)
-        trainer = trainer_of(values)
-        used = {key: value for key, value in values.items() if key not in trainer.unused_keys}
         place = str(config.hydra.sweep.subdir if is_sweep else config.hydra.run.dir)
-        dataset = loading.load(used["data"])
-        trainer.check(used, dataset)
+        with redacted_errors(hidden):
+            validation.check(config, values)
+            trainer = trainer_of(values)
+            used = {key: value for key, value in values.items() if key not in trainer.unused_keys}
+            dataset = loading.load(used["data"])
+            trainer.check(used, dataset)
     choices = {key: value for key, value in group_choices(config.hydra).items() if key not in trainer.unused_keys}
-    return Settled(used, hidden, choices, task_overrides(config.hydra), identity(used, dataset.fingerprint), place)
+    data = dataset.fingerprint
+    return Settled(used, hidden, choices, task_overrides(config.hydra), identity(used, data), data, place)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -146,7 +149,7 @@ def spec_of(settled: Settled, folder: Path, config: DictConfig) -> RunSpec:
     marks = {RUN_FOLDER: str(absolute), RUN_NAME: absolute.name}
     return RunSpec(
         absolute, _filled(settled.config, marks), settled.choices, settled.overrides, settled.identity,
-        hidden=settled.hidden, number=int(OmegaConf.select(config, "hydra.job.num", default=0)),
+        hidden=settled.hidden, data=settled.data, number=int(OmegaConf.select(config, "hydra.job.num", default=0)),
         cwd=Path(str(config.hydra.runtime.cwd)),
     )  # fmt: skip
 

@@ -9,6 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fashion_sweep.config import constraints, targets
+from fashion_sweep.config.redaction import Redaction, redacted_errors
+from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data.split import SPLIT_KEYS
 from fashion_sweep.errors import ConfigError
 from fashion_sweep.planning import model_check
@@ -28,15 +30,16 @@ def check(config: DictConfig, values: Mapping[str, Any]) -> None:
         raise ConfigError("; ".join(dict.fromkeys(found)))
 
 
-def check_models(configs: Sequence[Mapping[str, Any]]) -> None:
+def check_models(specs: Sequence[RunSpec]) -> None:
     """Build every distinct model that is not ours, in a process of its own: this one must not import TensorFlow.
 
     Raises ConfigError where a function raises, ends the process, or returns no model that fits the data.
     """
-    others = [config for config in configs if not _is_ours(config)]
-    problems = model_check.problems(others)
-    if problems:
-        raise ConfigError("\n".join(problems))
+    others = [spec.config for spec in specs if not _is_ours(spec.config)]
+    with redacted_errors(Redaction.all(spec.hidden for spec in specs)):
+        problems = model_check.problems(others)
+        if problems:
+            raise ConfigError("\n".join(problems))
 
 
 def _is_ours(config: Mapping[str, Any]) -> bool:

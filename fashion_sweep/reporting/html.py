@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fashion_sweep.analysis import replicates, summary
-from fashion_sweep.analysis.escaping import clean
 from fashion_sweep.analysis.load import Collected
 from fashion_sweep.analysis.settings import label
 from fashion_sweep.reporting import table
 from fashion_sweep.reporting.gallery import Picture
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord
 
 if TYPE_CHECKING:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from fashion_sweep.errors import FolderError
 from fashion_sweep.reporting.figure_style import style
+from fashion_sweep.storage.archive import read_arrays
+from fashion_sweep.storage.plain_text import clean
+
+ARRAYS = ("images", "labels", "class_names")
 
 
 def draw(path: Path) -> Figure:
@@ -30,10 +33,9 @@ def draw(path: Path) -> Figure:
 def _read_samples(path: Path) -> tuple[list[np.ndarray[Any, Any]], list[str]]:
     """Up to ten images, each [H,W], [H,W,3] or [H,W,4], and their class names."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            images, labels, names = arrays["images"][:10], arrays["labels"][:10], arrays["class_names"]
-        return _pixels(images), [str(names[index]) for index in labels]
-    except (OSError, ValueError, KeyError, TypeError, IndexError, BadZipFile) as error:
+        images, labels, names = read_arrays(path, lambda _: ARRAYS).values()
+        return _pixels(images[:10]), [clean(str(names[index])) for index in labels[:10]]
+    except (FileNotFoundError, ValueError, TypeError, IndexError) as error:
         raise FolderError(f"{path}: cannot be read as sample images ({error})") from error
 
 

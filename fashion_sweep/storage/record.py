@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import sys
 from dataclasses import dataclass, field
 from enum import Enum
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from fashion_sweep.storage.atomic import as_json
+from fashion_sweep.storage.reading import parse_json
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -37,6 +38,8 @@ RETRIED = {
     "all": (Status.FAILED, Status.INTERRUPTED, Status.DIVERGED),
 }
 """Value of the config's ``retry`` -> statuses of the runs that a sweep trains again."""
+
+LARGEST_INT = 2**63 - 1
 
 PROCESS_DIED = "its process died"
 """The reason of a run that is recorded as running although no process owns its folder."""
@@ -74,15 +77,20 @@ class RunRecord:
     @classmethod
     def from_json(cls, text: str) -> RunRecord:
         """Read what ``to_json`` wrote; unknown keys are dropped. Raises ValueError for anything else."""
-        raw = json.loads(text)
+        raw = parse_json(text)
         if not isinstance(raw, dict) or not {"run", "identity", "status"} <= raw.keys():
             raise ValueError("not a run record")
         kinds = get_type_hints(cls)
         values = {key: value for key, value in raw.items() if key in kinds} | {"status": Status(raw["status"])}
         for key, value in values.items():
-            if not _fits(value, kinds[key]):
+            if not fits(value, kinds[key]):
                 raise ValueError(f"{key} is {value!r:.60}, expected {cls.__annotations__[key]}")
-        return cls(**values)
+        record = cls(**values)
+        if not is_file_name(record.run):
+            raise ValueError(f"run is {record.run!r:.60}, expected the name of a folder")
+        if min(record.attempt, record.epochs_run, record.pack) < 0:
+            raise ValueError("attempt, epochs_run and pack are counts, and one of them is negative")
+        return record
 
     def to_json(self) -> str:
         """Valid JSON: numbers that are not finite become null."""
@@ -97,15 +105,24 @@ class RunRecord:
         return self.identity == identity and self.status.is_final and self.status not in RETRIED[retry]
 
 
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value from a JSON file has a field's type."""
+def is_file_name(name: str) -> bool:
+    """Whether a name can neither lead out of a folder nor be the folder itself."""
+    return name not in ("", ".", "..") and not set("/\\\0") & set(name)
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value from a JSON file has a field's type. Numbers have to be such as other programs can hold."""
     inside = get_args(kind)
     if kind is Any:
         return True
     if isinstance(kind, UnionType):
-        return any(_fits(value, one) for one in inside)
+        return any(fits(value, one) for one in inside)
     if get_origin(kind) is list:
-        return isinstance(value, list) and all(_fits(item, inside[0]) for item in value)
+        return isinstance(value, list) and all(fits(item, inside[0]) for item in value)
     if get_origin(kind) is dict:
-        return isinstance(value, dict) and all(_fits(item, inside[1]) for item in value.values())
-    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+        return isinstance(value, dict) and all(fits(item, inside[1]) for item in value.values())
+    if kind in (int, float):
+        largest = LARGEST_INT if kind is int else sys.float_info.max
+        is_number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+        return is_number and -largest <= value <= largest
+    return isinstance(value, kind)

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_sweep.errors import FolderError, UnreadableError
+from fashion_sweep.storage import reading
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.record import METRICS, RunRecord
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 """Columns of history.csv in their order; ``learning_rate`` is there only for runs that change it."""
+
+MOST_HISTORY = 16 * reading.MIB
+"""Size above which only the start of a history is read: 100,000 epochs have less."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,10 @@ class RunDir:
         Raises FolderError for one that is damaged, UnreadableError where the file cannot be read.
         """
         try:
-            return RunRecord.from_json(self.record.read_text("utf-8"))
+            return RunRecord.from_json(reading.read_text(self.record))
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise UnreadableError(f"{self.record}: cannot be read ({error.strerror or error})") from error
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError) as error:
             raise FolderError(f"{self.record}: cannot be read as a run's record ({error})") from error
 
     def record_before(self) -> RunRecord | None:
@@ -121,8 +123,11 @@ class RunDir:
             file.write(text.ljust(self.record.stat().st_size))
 
     def read_history(self) -> list[dict[str, float]]:
-        """One dict an epoch, numbers as floats. Empty if there is none yet; FolderError if it is damaged."""
-        rows, fault = self.salvage_history()
+        """One dict an epoch, numbers as floats. Empty if there is none yet.
+
+        Raises FolderError for one that is damaged, UnreadableError where the file cannot be read.
+        """
+        rows, fault = self._history()
         if fault:
             raise FolderError(f"{self.history}: cannot be read as a history ({fault})")
         return rows
@@ -130,28 +135,40 @@ class RunDir:
     def salvage_history(self) -> tuple[list[dict[str, float]], str]:
         """The epochs before the first damaged line, and what is wrong with that line: empty if nothing is."""
         try:
-            lines = self.history.read_bytes().decode("utf-8", "replace").split("\n")
+            return self._history()
+        except UnreadableError as error:
+            return [], str(error).removeprefix(f"{self.history}: ")
+
+    def _history(self) -> tuple[list[dict[str, float]], str]:
+        try:
+            content, has_more = reading.read_start(self.history, MOST_HISTORY)
         except FileNotFoundError:
             return [], ""
-        except OSError as error:
-            return [], error.strerror or str(error)
-        rows: list[dict[str, float]] = []
-        columns = lines[0].strip().split(",")
-        if len(lines) == 1 or not {"epoch", *METRICS} <= set(columns):
-            return [], f"line 1 is not the column names: {lines[0]!r:.60}"
-        for number, line in enumerate(lines[1:-1], start=2):
-            try:
-                rows.append(_epoch(columns, line, len(rows) + 1))
-            except ValueError as error:
-                return rows, f"line {number} is damaged: {error!s:.80}"
-        # Every line is written with a newline: without one, a truncated number could pass for a whole one.
-        return rows, f"line {len(lines)} is damaged: truncated" if lines[-1] else ""
+        except ValueError as error:
+            return [], str(error)
+        rows, fault = _epochs(content.decode("utf-8", "replace").split("\n"))
+        return rows, f"it is larger than {MOST_HISTORY // reading.MIB} MiB" if has_more else fault
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write all epochs so far; every row has the keys of the first, a subset of HISTORY_COLUMNS."""
         columns = [name for name in HISTORY_COLUMNS if name in rows[0]]
         lines = [columns, *([_cell(row[name]) for name in columns] for row in rows)]
         write_text(self.history, "".join(",".join(line) + "\n" for line in lines))
+
+
+def _epochs(lines: Sequence[str]) -> tuple[list[dict[str, float]], str]:
+    """The epochs in the lines of a file, and what is wrong with the first damaged line."""
+    rows: list[dict[str, float]] = []
+    columns = lines[0].strip().split(",")
+    if len(lines) == 1 or not {"epoch", *METRICS} <= set(columns):
+        return [], f"line 1 is not the column names: {lines[0]!r:.60}"
+    for number, line in enumerate(lines[1:-1], start=2):
+        try:
+            rows.append(_epoch(columns, line, len(rows) + 1))
+        except ValueError as error:
+            return rows, f"line {number} is damaged: {error!s:.80}"
+    # Every line is written with a newline: without one, a truncated number could pass for a whole one.
+    return rows, f"line {len(lines)} is damaged: truncated" if lines[-1] else ""
 
 
 def _epoch(columns: Sequence[str], line: str, epoch: int) -> dict[str, float]:

@@ -6,11 +6,14 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from fashion_sweep.errors import FolderError, UnreadableError
+from fashion_sweep.storage import reading
 from fashion_sweep.storage.atomic import as_json, write_text
+from fashion_sweep.storage.record import fits, is_file_name
 from fashion_sweep.storage.run_dir import RunDir
 
 
@@ -76,23 +79,27 @@ class SweepDir:
     @staticmethod
     def is_run_name(name: str) -> bool:
         """Whether a run's folder may have this name: a plain one, and none that the sweep itself uses."""
-        is_plain = Path(name).name == name and not name.startswith(".") and "\0" not in name
-        return is_plain and name not in (*SweepDir.own_names(), "owner.json")
+        return is_file_name(name) and not name.startswith(".") and name not in (*SweepDir.own_names(), "owner.json")
 
     def read_plan(self) -> tuple[list[str], list[PlannedRun]]:
         """The commands that trained into the folder and the planned runs; both empty where there is no plan.
 
+        Runs whose entries are invalid are left out: see ``plan_faults``.
         Raises FolderError for a plan that is damaged, UnreadableError where the file cannot be read.
         """
+        commands, entries = self._read_plan()
+        return commands, [entry for entry in entries if isinstance(entry, PlannedRun)]
+
+    def plan_faults(self) -> list[str]:
+        """What is wrong with entries of the plan that cannot be used. Raises as ``read_plan``."""
+        return [entry for entry in self._read_plan()[1] if isinstance(entry, str)]
+
+    def _read_plan(self) -> tuple[list[str], list[PlannedRun | str]]:
         try:
-            raw = json.loads(self.plan.read_text("utf-8"))
-            commands = raw["commands"] if "commands" in raw else [raw["command"]]
-            return [str(command) for command in commands], [PlannedRun(**run) for run in raw["runs"]]
+            return _plan_of(reading.read_json(self.plan))
         except FileNotFoundError:
             return [], []
-        except OSError as error:
-            raise UnreadableError(f"{self.plan}: cannot be read ({error.strerror or error})") from error
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise FolderError(f"{self.plan}: cannot be read as a sweep's plan ({error})") from error
 
     def write_plan(self, command: str, runs: Sequence[PlannedRun], requests: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -138,14 +145,13 @@ class SweepDir:
         Raises UnreadableError where the file cannot be read.
         """
         try:
-            raw = json.loads(self.plan.read_text("utf-8"))
-            found = [dict(each) for each in (raw["requests"] if "requests" in raw else [raw["request"]])]
-            return found or [raw["request"]]
-        except OSError as error:
-            raise UnreadableError(f"{self.plan}: cannot be read ({error.strerror or error})") from error
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raw = reading.read_json(self.plan)
+            older = [raw["request"]] if "request" in raw else []  # the key of a single grid
+            return [checked_request(each) for each in [*older, *raw.get("requests", [])]] or [raw["request"]]
+        except (ValueError, TypeError, KeyError, AttributeError, FileNotFoundError) as error:
             raise FolderError(
-                f"{self.path}: sweep.json does not record the command that started the sweep ({type(error).__name__}); "
+                f"{self.path}: sweep.json does not record the command that started the sweep "
+                f"({error if isinstance(error, ValueError) else type(error).__name__}); "
                 f"run that command again with hydra.sweep.dir={self.path}"
             ) from error
 
@@ -169,3 +175,47 @@ class SweepDir:
         planned = [run.run for run in self.read_plan()[1]]
         found = (path.parent.name for path in self.path.glob("*/run.json"))
         return [RunDir(self.path / name) for name in [*planned, *sorted(set(found) - set(planned))]]
+
+
+@dataclass(frozen=True)
+class _RecordedRequest:
+    """The types of what is kept of a command, see ``planning.request``."""
+
+    overrides: list[str]
+    config_name: str | None = None
+    config_path: str | None = None
+    config_dir: str | None = None
+    started: str | None = None  # ISO 8601
+
+
+def checked_request(raw: Any) -> dict[str, Any]:
+    """What was kept of a command; unknown keys are dropped. Raises ValueError where it is of another kind."""
+    kinds = get_type_hints(_RecordedRequest)
+    if not isinstance(raw, dict) or "overrides" not in raw:
+        raise ValueError("a request without overrides")
+    values = {key: value for key, value in raw.items() if key in kinds}
+    for key, value in values.items():
+        if not fits(value, kinds[key]):
+            raise ValueError(f"{key} is {value!r:.60}, expected {_RecordedRequest.__annotations__[key]}")
+    datetime.fromisoformat(values.get("started") or "2000-01-01")
+    return values
+
+
+def _plan_of(raw: Any) -> tuple[list[str], list[PlannedRun | str]]:
+    """Commands and runs of a plan, see ``_planned``. Raises ValueError, TypeError or KeyError for anything else."""
+    commands = raw["commands"] if "commands" in raw else [raw["command"]]
+    if not (fits(commands, list[str]) and isinstance(raw["runs"], list)):
+        raise ValueError("commands and runs have to be lists")
+    return commands, [_planned(entry) for entry in raw["runs"]]
+
+
+def _planned(raw: Any) -> PlannedRun | str:
+    """An entry of a plan, or what is wrong with it."""
+    kinds = get_type_hints(PlannedRun)
+    if not isinstance(raw, dict) or not kinds.keys() <= raw.keys():
+        return "an entry is no run; left out"
+    values = {key: raw[key] for key in kinds}
+    if not (isinstance(values["run"], str) and is_file_name(values["run"])):
+        return f"{values['run']!r:.60} is not a valid folder name; run left out"
+    wrong = [key for key, value in values.items() if not fits(value, kinds[key])]
+    return f"{values['run']}: {wrong[0]} is {values[wrong[0]]!r:.60}; run left out" if wrong else PlannedRun(**values)

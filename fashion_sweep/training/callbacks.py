@@ -64,14 +64,17 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
 
     def __init__(self, filepath: str, **arguments: Any) -> None:
         self._final = Path(filepath)
-        beside = f".{os.getpid()}.{self._final.name}"
+        self._process = os.getpid()
+        beside = f".{self._process}.{self._final.name}"
         folder = str(self._final.parent).replace("{", "{{").replace("}", "}}")  # Keras formats the whole path
         super().__init__(str(Path(folder) / beside), **arguments)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Save if this epoch is better, then move what was saved."""
+        if os.getpid() != self._process:
+            return  # a process that another callback has forked off: it ends where it reports its epoch
         super().on_epoch_end(epoch, logs)
-        prefix = f".{os.getpid()}."
+        prefix = f".{self._process}."
         for written in self._final.parent.glob(f"{prefix}*{self._final.suffix}"):
             written.replace(written.with_name(written.name.removeprefix(prefix)))
 

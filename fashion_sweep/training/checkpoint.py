@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from fashion_sweep.errors import UnreadableError
+from fashion_sweep.storage.archive import read_arrays
 from fashion_sweep.storage.atomic import replacing
+from fashion_sweep.storage.reading import parse_json
 from fashion_sweep.storage.run_dir import RunDir
 
 log = logging.getLogger(__name__)
@@ -90,9 +92,8 @@ def save(run: RunDir, stamp: Mapping[str, Any], state: State) -> None:
 def read(run: RunDir, stamp: Mapping[str, Any]) -> State | None:
     """A run's state; None if there is none, if it is damaged, or if its stamp differs."""
     try:
-        with np.load(run.state, allow_pickle=False) as archive:
-            first, *arrays = [archive[f"arr_{number}"] for number in range(len(archive.files))]
-        note = json.loads(str(first))
+        first, *arrays = read_arrays(run.state, _in_order).values()
+        note = parse_json(str(first))
         if note["stamp"] != stamp:
             log.info("The interrupted run cannot be continued: versions or config have changed. It starts again")
             return None
@@ -100,9 +101,14 @@ def read(run: RunDir, stamp: Mapping[str, Any]) -> State | None:
         return State(int(note["epoch"]), arrays[: note["variables"]], callbacks)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except (UnreadableError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         log.warning("%s cannot be read (%s); the run starts again", run.state.name, error)
         return None
+
+
+def _in_order(names: Sequence[str]) -> list[str]:
+    """The names of the arrays as np.savez gives them to arrays without."""
+    return [f"arr_{number}" for number in range(len(names))]
 
 
 @dataclass

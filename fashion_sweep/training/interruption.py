@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM during training: the running epoch ends first, so that its work is kept.
 
-The first signal is deferred until the trainer calls ``check`` at the end of an epoch; a second one is raised at once.
+The first signal is deferred until the trainer calls ``check`` at the end of an epoch; the same signal once more is
+raised at once. Another signal is not: where SIGTERM is sent to all processes of a sweep, a lane gets it and then SIGINT
+from its parent, which has got it as well.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ GRACE_S = 4.0
 """Seconds that the epoch may still take before the process ends: no signal reaches Python while TensorFlow computes."""
 
 _Handlers = dict[signal.Signals, Any]
-_received: list[int] = []  # the signal that is deferred
+_received: list[int] = []  # the signals that are deferred
 _replaced: list[_Handlers] = []  # signal -> the handler before, while signals are deferred
 
 
@@ -49,14 +51,16 @@ def deferred(on_timeout: Callable[[], None]) -> Iterator[None]:
 
 
 def is_requested() -> bool:
-    """Whether a signal has been deferred."""
+    """Whether a signal is deferred."""
     return bool(_received)
 
 
 def check() -> None:
     """Raise what the deferred signal would have raised, if there is one."""
     if _received:
-        _raise(_received.pop(), None)
+        first = _received[0]
+        _received.clear()
+        _raise(first, None)
 
 
 class _Watch:
@@ -66,10 +70,12 @@ class _Watch:
 
     def defer(self, number: int, frame: FrameType | None) -> None:
         """The handler of both signals."""
-        if self._timer is not None:  # the second one
+        if number in _received:  # the second one
             _received.clear()
             _raise(number, frame)
         _received.append(number)
+        if self._timer is not None:
+            return
         self._timer = threading.Timer(GRACE_S, self._give_up, [number])
         self._timer.daemon = True
         self._timer.start()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading, split
 from fashion_sweep.data.dataset import Dataset
-from fashion_sweep.errors import FolderError
+from fashion_sweep.errors import DataError, FolderError
 from fashion_sweep.storage.provenance import versions
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
-from fashion_sweep.training import interruption
+from fashion_sweep.training import interruption, process_settings
 from fashion_sweep.training.failures import reason
 from fashion_sweep.training.native_output import native_output_to
 from fashion_sweep.training.recorder import Recorder
@@ -45,7 +45,7 @@ class Job:
             request=spec.request,
         )
         self.recorder = Recorder(self.run, record, spec.own_log, hide=spec.hidden.in_text)
-        self._hidden, self._cwd = spec.hidden, spec.cwd
+        self._hidden, self._cwd, self._planned_data = spec.hidden, spec.cwd, spec.data
         self.state: State | None = None  # from which the run is continued
 
     @property
@@ -54,17 +54,27 @@ class Job:
         return self.recorder.record.status is Status.RUNNING
 
     def dataset(self) -> Dataset:
-        """All images and labels of the run, not split."""
+        """All images and labels of the run, not split. Raises DataError for others than were planned."""
         with loading.from_folder(self._cwd):
-            return loading.load(self.config["data"])
+            return self._as_planned(loading.load(self.config["data"]))
 
     @cached_property
     def split(self) -> split.Split:
         """The data, described in the record at first use."""
         with loading.from_folder(self._cwd):
             dataset, split = loading.load_split(self.config["data"])
+        self._as_planned(dataset)
         self.recorder.describe_data(dataset, len(split.x_train), len(split.x_val))
         return split
+
+    def _as_planned(self, dataset: Dataset) -> Dataset:
+        """Raise DataError where the data is not what the run's identity says: a file or its source has changed."""
+        if self._planned_data not in (None, dataset.fingerprint):
+            raise DataError(
+                f"the data is not what was planned: its fingerprint was {self._planned_data:.10} and is "
+                f"{dataset.fingerprint:.10} where the run is trained; start the command again with data that stays"
+            )
+        return dataset
 
     def start(self) -> None:
         """Start the run, or continue it after the epochs of its saved state."""
@@ -125,8 +135,11 @@ class Job:
 
 @contextmanager
 def running(jobs: Sequence[Job]) -> Iterator[None]:
-    """Start the runs; within the block, C++ code writes to the log of the first one. See ``guarded``."""
-    with native_output_to(jobs[0].run.log), guarded(jobs):
+    """Start the runs; within the block, C++ code writes to the log of the first one. See ``guarded``.
+
+    What code of the runs changes for the whole process is restored after the block.
+    """
+    with native_output_to(jobs[0].run.log), guarded(jobs), process_settings.restored():
         interruption.check()
         for job in jobs:
             job.start()

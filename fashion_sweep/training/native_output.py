@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from packed_jobs.streams import opened
+
 ASKED_FOR = "TF_CPP_MIN_LOG_LEVEL"
 """Set this environment variable, to any value, and TensorFlow's messages go to the terminal as usual."""
 
@@ -44,7 +46,7 @@ def native_output_to(path: Path | None) -> Iterator[None]:
     os.dup2(target, 2)
     os.close(target)
     try:
-        with open(before, "w", buffering=1, closefd=False) as file:
+        with opened(before) as file:
             inside = _Stderr(file)
             sys.stderr = cast("TextIO", inside)
             try:

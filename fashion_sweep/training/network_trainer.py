@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.data import split
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.training import native_output, packing
+from fashion_sweep.training import keras_settings, native_output, packing
 from fashion_sweep.training.engines import default_engine
 from fashion_sweep.training.trainer_base import Trainer
 
@@ -34,7 +34,10 @@ class NetworkTrainer(Trainer):
     tries_models = True
 
     def check(self, config: Mapping[str, Any], dataset: Dataset) -> None:
-        """Raise ConfigError for a scikit-learn model, DataError for too few images for both sides of the split."""
+        """Raise ConfigError for a scikit-learn model and for what Keras cannot train on this machine as it is set up,
+        DataError for too few images for both sides of the split.
+        """
+        keras_settings.check()
         model = str(config["model"]["_target_"])
         if model.startswith("sklearn."):
             raise ConfigError(f"{model} is a scikit-learn classifier, no network: it needs trainer=cross_validation")

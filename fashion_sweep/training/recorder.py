@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -41,6 +42,7 @@ class Recorder:
         self._seconds_before = 0.0  # of earlier attempts, whose epochs are kept
         self.hide = hide
         self._is_here = True  # whether this process trains the run
+        self._process = os.getpid()
 
     @property
     def is_finite(self) -> bool:
@@ -97,6 +99,7 @@ class Recorder:
 
     def epoch(self, metrics: Mapping[str, float]) -> None:
         """Add an epoch to the history. metrics: at least METRICS."""
+        self._leave_if_forked()
         now = self._clock()
         row = {"epoch": len(self.rows) + 1, **metrics, "seconds": round(now - self._epoch_started, 6)}
         self.rows.append({key: row[key] for key in HISTORY_COLUMNS if key in row})
@@ -118,6 +121,7 @@ class Recorder:
 
     def finish(self, status: Status, reason: str | None = None) -> RunRecord:
         """Write the record of a run that has ended, and return it."""
+        self._leave_if_forked()
         record = self.record
         record.status, record.reason = status, reason
         record.ended = _now()
@@ -131,6 +135,11 @@ class Recorder:
         self._write_last(record)
         self._log("The run is %s%s", status.value, f": {reason}" if reason else "")
         return record
+
+    def _leave_if_forked(self) -> None:
+        """End this process where it is one that a callback has forked off and let go on: the run has one trainer."""
+        if os.getpid() != self._process:
+            os._exit(1)
 
     def _write_last(self, record: RunRecord) -> None:
         """Write the final record. On a full disk the saved state, which only a continued run needs, is deleted first.
@@ -171,7 +180,7 @@ class Recorder:
 
 
 def _seconds(rows: Sequence[Mapping[str, float]]) -> float:
-    return sum(row["seconds"] for row in rows)
+    return sum(row.get("seconds", 0.0) for row in rows)
 
 
 def _summary(row: Mapping[str, float]) -> dict[str, float | None]:

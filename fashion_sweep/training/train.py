@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from fashion_sweep.config.redaction import redacted_logs
+from fashion_sweep.config.redaction import Redaction, redacted_logs
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import UserError
 from fashion_sweep.storage.record import RunRecord, Status
@@ -18,6 +18,7 @@ from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import interruption
 from fashion_sweep.training.job import Job, guarded
 from fashion_sweep.training.trainer import trainer_of
+from packed_jobs import process_state
 
 __all__ = ["RunSpec", "train"]
 
@@ -32,7 +33,7 @@ def train(specs: Sequence[RunSpec]) -> list[RunRecord]:
     """
     found = [_kept(spec) or _refused(spec) or Job(spec) for spec in specs]
     jobs = [one for one in found if isinstance(one, Job)]
-    with redacted_logs(spec.hidden for spec in specs), interruption.deferred(lambda: _give_up(jobs)):
+    with redacted_logs(Redaction.all(spec.hidden for spec in specs)), interruption.deferred(lambda: _give_up(jobs)):
         _train(jobs)
     return [one.recorder.record if isinstance(one, Job) else one for one in found]
 
@@ -43,7 +44,10 @@ def _train(jobs: Sequence[Job]) -> None:
         groups.setdefault(json.dumps(job.config["trainer"], sort_keys=True), []).append(job)
     for group in groups.values():
         with guarded(group):
-            trainer_of(group[0].config).train(group)
+            trainer = trainer_of(group[0].config)
+            trainer.warm_up()  # what an import sets for the process stays
+            with process_state.restored():
+                trainer.train(group)
 
 
 def _give_up(jobs: Iterable[Job]) -> None:
@@ -54,12 +58,12 @@ def _give_up(jobs: Iterable[Job]) -> None:
 
 
 def lost(spec: RunSpec, status: Status, reason: str) -> None:
-    """Record a run whose process died before it could do so itself. reason: one line for people."""
+    """Record a run whose process died before it could do so itself. reason: for people, made one line."""
     record = record_of(spec)
     if record is None or record.status is not Status.COMPLETED:
         recorder = Job(spec).recorder
         recorder.take_over()
-        recorder.finish(status, reason)
+        recorder.finish(status, " ".join(spec.hidden.in_text(reason).split()))
 
 
 def _kept(spec: RunSpec) -> RunRecord | None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from fashion_sweep.errors import ConfigError
+from fashion_sweep.data.dataset import one_line
+from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.training.network_trainer import FunctionTrainer, importing
 from fashion_sweep.training.trainer_base import Trainer
 
@@ -34,8 +35,10 @@ def _make(node: str) -> Trainer:
         return FunctionTrainer(found, options)
     try:
         return found(**options)
-    except TypeError as error:
-        raise ConfigError(f"trainer {target} cannot be made: {error}") from error
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"trainer {target} cannot be made: {type(error).__name__}: {one_line(error)}") from error
 
 
 def _find(target: str) -> Callable[..., Any]:
@@ -44,5 +47,5 @@ def _find(target: str) -> Callable[..., Any]:
     try:
         with importing(None):  # a module of the user's may import TensorFlow
             return get_method(target)
-    except Exception as error:
-        raise ConfigError(f"trainer {target} cannot be imported: {' '.join(str(error).split())}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"trainer {target} cannot be imported: {one_line(error)}") from error

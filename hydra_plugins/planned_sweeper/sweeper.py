@@ -11,13 +11,14 @@ from typing import Any, Dict, Optional
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from packed_jobs.errors import require_positive
+from packed_jobs.hydra_internals.job_return import result_of
 
 # OmegaConf reads the annotations at run time and knows only typing's spelling of optional types. Hydra executes this
 # module before it is in sys.modules, where dataclass looks up annotations that are postponed.
@@ -75,7 +76,8 @@ class PlannedSweeper(Sweeper):
         for start in range(0, len(jobs), size):
             returns = launcher.launch(jobs[start : start + size], initial_job_idx=start)
             for each in returns:
-                _ = each.return_value  # raises where the job failed
+                if each.status is JobStatus.FAILED:
+                    raise result_of(each)
             yield returns
 
 

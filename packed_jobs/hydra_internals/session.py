@@ -24,7 +24,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, configure_log, env_override, run_job
+from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, run_job
 from hydra.main import main
 from hydra.types import HydraContext, RunMode, TaskFunction
 from hydra.utils import get_class
@@ -32,6 +32,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from packed_jobs.hydra_internals.config_loader import FastConfigLoader
 from packed_jobs.hydra_internals.hydra_config import as_hydra_config
+from packed_jobs.hydra_internals.job_return import result_of
 
 VERSION_BASE = "1.3"
 
@@ -89,7 +90,8 @@ class Session:
         context = HydraContext(self.loader, callbacks)
         returned = run_job(task, config, "hydra.run.dir", None, context)
         callbacks.on_run_end(config=config, config_name=config_name, job_return=returned)
-        _ = returned.return_value  # raises what the task raised
+        if returned.status is JobStatus.FAILED:
+            raise result_of(returned)
         return returned
 
     def multirun(self, config: DictConfig, config_name: str, task: TaskFunction) -> Any:

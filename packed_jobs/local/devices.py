@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+ENOUGH = 64
+"""Lanes, or threads of a lane, that any machine may be asked for; more of them only where it has the cores."""
 GPU_PACK_SIZE = 32
 """Jobs in a pack on a GPU, where the config does not set it: one small network at a time leaves most of a GPU idle."""
 
@@ -36,17 +38,22 @@ class Slot:
 def slots(lanes: int | None, threads_per_lane: int | None) -> list[Slot]:
     """A slot for each lane. lanes, threads_per_lane: as in the config, None where it does not set them.
 
-    Raises ValueError for numbers below 1.
+    Raises ValueError for numbers below 1, and above ``most``.
     """
     for name, value in (("lanes", lanes), ("threads_per_lane", threads_per_lane)):
-        if value is not None and value < 1:
-            raise ValueError(f"hydra.launcher.{name} is {value}, expected at least 1, or null")
+        if value is not None and not 1 <= value <= most():
+            raise ValueError(f"hydra.launcher.{name} is {value}, expected at least 1 and at most {most()}, or null")
     gpus, cores = visible_gpus(), available_cores()
     count = lanes or len(gpus) or len(cores)
     if gpus:
         return [Slot(gpus[lane % len(gpus)], (), threads_per_lane) for lane in range(count)]
     threads = threads_per_lane or 1  # whatever the number of lanes: sums over several threads round differently
     return [Slot(None, _share(cores, lane, threads), threads) for lane in range(count)]
+
+
+def most() -> int:
+    """The most lanes, and the most threads of a lane: beyond it a mistyped number would exhaust the machine."""
+    return max(ENOUGH, os.cpu_count() or 1)
 
 
 def default_pack_size(given: Sequence[Slot]) -> int:

@@ -27,10 +27,10 @@ class LocalExecutor:
         self.lanes = Lanes(slots)
         self._lane_memory_gib = lane_memory_gib
 
-    def start(self, program: Program) -> None:
-        """Start a lane for each slot."""
+    def start(self, program: Program, jobs: int | None) -> None:
+        """Start a lane for each slot, but no more than there are jobs."""
         self.lanes.set_program(program)
-        self.lanes.ensure(self.slots)
+        self.lanes.ensure(self.slots if jobs is None else min(self.slots, jobs))
 
     def run(self, packs: Sequence[Pack], program: Program, rules: Rules, on_lost: OnLost) -> dict[int, JobReturn]:
         """Run packs in lanes; those that are not needed for it end."""

@@ -1,4 +1,4 @@
-"""What goes over the connection between the parent and a lane."""
+"""What goes over the channel between the parent and a lane. A lane's first message is None, its sign of life."""
 
 from __future__ import annotations
 

@@ -1,23 +1,27 @@
 """The parent's side of lanes: start them, exchange messages with them, end them.
 
 A lane leads a session of its own, so that Ctrl-C reaches it once, through the parent, and its children die with it.
+A lane that cannot be started costs its slot alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
+import secrets
+import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from packed_jobs.local.channel import Channel
 from packed_jobs.local.devices import Slot
 from packed_jobs.local.messages import Initialize, JobEnded, RunPack, UpdateState
 from packed_jobs.program import Program
@@ -27,12 +31,21 @@ REAP_S = 1.0
 """Seconds within which a process exits after it has closed its connection."""
 END_GRACE_S = 3.0
 """Seconds that an idle lane has to exit."""
+SIGN_OF_LIFE_S = 60.0
+"""Seconds that a new process has to say that it lives, which it does before it imports anything."""
+START_S = 600.0
+"""Seconds that a lane has to import everything and warm up."""
+MAX_FAILED_STARTS = 3
+"""Lanes in a row that may fail to start in a slot before the slot is no longer used."""
 INTERRUPT_GRACE_S = 5.0
 """Seconds that the task function has to record an interrupted job."""
 
 
+log = logging.getLogger(__name__)
+
+
 class Lane:
-    """A worker process, the slot that it owns, and the jobs that it runs."""
+    """A worker process, the slot that it owns, and the jobs that it runs. Raises OSError where it cannot be made."""
 
     def __init__(self, slot: Slot, program: Program) -> None:
         self.slot = slot
@@ -40,27 +53,36 @@ class Lane:
         self.pack_size = 0  # of the pack that they came in
         self.first_gib = 0.0  # memory that it held after its first pack
         self.deadline: float | None = None  # of the pack, by time.monotonic
+        self.start_deadline = time.monotonic() + SIGN_OF_LIFE_S
+        self.start_error = ""  # why it says that it cannot start
         self.is_ready = False
         self.has_started = False
-        self.connection: Connection[Any, Any]
-        self.connection, lane_end = Pipe()
-        lifeline, self._lifeline = os.pipe()
-        given = {"cores": slot.cores, "path": program.path, "parent": os.getpid()}
-        ends = {"connection": lane_end.fileno(), "lifeline": lifeline}
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("worker_main.py")), json.dumps(given | ends)],
-            stdin=subprocess.DEVNULL,
-            env=os.environ | slot.environment(),
-            pass_fds=tuple(ends.values()),
-            start_new_session=True,
-        )
-        lane_end.close()
-        os.close(lifeline)
+        self._lifeline = -1
+        self._start(slot, program)
+
+    def _start(self, slot: Slot, program: Program) -> None:
+        key = secrets.token_bytes(16)
+        with contextlib.ExitStack() as ours:  # closed where anything fails
+            mine, its = socket.socketpair()
+            ours.callback(mine.close)
+            with its:
+                lifeline, end = os.pipe()
+                ours.callback(os.close, end)
+                try:
+                    self.process = _process(slot, program, key, its.fileno(), lifeline)
+                finally:
+                    os.close(lifeline)
+            ours.pop_all()
+        self._lifeline, self.channel = end, Channel(mine, key)
         self._send(Initialize(program))
 
     def _send(self, message: Any) -> None:
         with contextlib.suppress(OSError):  # the lane has died: reading from it will raise EOFError
-            self.connection.send(message)
+            self.channel.send(message)
+
+    def note_life(self) -> None:
+        """Note the first message of the process."""
+        self.start_deadline = time.monotonic() + START_S
 
     def update(self, state: bytes) -> None:
         """Send the parent's state, for the packs that follow."""
@@ -74,14 +96,16 @@ class Lane:
         self._send(RunPack([job.pickled for job in pack]))
 
     def messages(self) -> Iterator[Any]:
-        """The messages that the lane has sent. Raises EOFError when it is dead and all are read."""
-        try:
-            while self.connection.poll():
-                yield self.connection.recv()
-        except OSError as error:
-            raise EOFError from error
-        if self.process.poll() is not None and not self.connection.poll():
+        """The messages that the lane has sent. Raises EOFError when it is dead and all are read, or speaks nonsense."""
+        is_dead = self.process.poll() is not None
+        yield from self.channel.received()
+        if is_dead:
             raise EOFError  # a process that the job started still has the other end open
+
+    def pump(self) -> None:
+        """Send what could not be sent at once."""
+        with contextlib.suppress(OSError):
+            self.channel.pump()
 
     def interrupt(self) -> None:
         """What Ctrl-C does to a process."""
@@ -96,11 +120,28 @@ class Lane:
         self._close()
         return code
 
+    def close_channel(self) -> None:
+        """Have an idle lane exit."""
+        self.channel.close()
+
     def _close(self) -> None:
-        self.connection.close()
+        self.channel.close()
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
+
+
+def _process(slot: Slot, program: Program, key: bytes, connection: int, lifeline: int) -> subprocess.Popen[bytes]:
+    """Start a lane's process."""
+    given = {"cores": slot.cores, "path": program.path, "parent": os.getpid(), "key": key.hex()}
+    ends = {"connection": connection, "lifeline": lifeline}
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("worker_main.py")), json.dumps(given | ends)],
+        stdin=subprocess.DEVNULL,
+        env=os.environ | slot.environment(),
+        pass_fds=tuple(ends.values()),
+        start_new_session=True,
+    )
 
 
 class Lanes:
@@ -110,13 +151,36 @@ class Lanes:
         self.slots = slots
         self.running: list[Lane] = []
         self.program: Program | None = None
+        self.failed_starts: dict[int, int] = {}  # in a row, by id of the slot
+        self.start_failure = ""  # the last one, in words for people
+
+    @property
+    def usable(self) -> list[Slot]:
+        """The slots in which lanes have not failed to start again and again."""
+        return [slot for slot in self.slots if self.failed_starts.get(id(slot), 0) < MAX_FAILED_STARTS]
 
     def ensure(self, count: int) -> None:
-        """Start lanes until there are this many, or all slots are taken. Needs a program."""
+        """Start lanes until there are this many, or all usable slots are taken. Needs a program."""
         assert self.program is not None
         taken = {id(lane.slot) for lane in self.running}
-        for slot in [slot for slot in self.slots if id(slot) not in taken][: max(0, count - len(self.running))]:
-            self.running.append(Lane(slot, self.program))
+        for slot in [slot for slot in self.usable if id(slot) not in taken][: max(0, count - len(self.running))]:
+            try:
+                self.running.append(Lane(slot, self.program))
+            except OSError as error:  # too many processes or open files
+                self.note_failed_start(slot, f"could not be made ({error.strerror or error})")
+                return
+
+    def note_failed_start(self, slot: Slot, reason: str) -> None:
+        """Note that a lane has died, or could not be made, before it was ready."""
+        self.failed_starts[id(slot)] = self.failed_starts.get(id(slot), 0) + 1
+        self.start_failure = reason
+        if slot not in self.usable:
+            log.warning("No further lane is started on %s: the last one %s", slot, reason)
+
+    def note_started(self, lane: Lane) -> None:
+        """Note that a lane is ready for the first time."""
+        lane.has_started = True
+        self.failed_starts.pop(id(lane.slot), None)
 
     def shrink(self, count: int) -> None:
         """End idle lanes until at most this many are left; those that have not yet started go first."""
@@ -134,8 +198,14 @@ class Lanes:
         return [lane for lane in self.running if lane.is_ready]
 
     def wait(self, timeout_s: float) -> None:
-        """Sleep until a lane has sent a message, for at most timeout_s seconds."""
-        wait([lane.connection for lane in self.running], timeout_s)
+        """Sleep until a lane has sent a message, for at most timeout_s seconds; send what could not be sent before."""
+        with selectors.PollSelector() as selector:  # takes no file descriptor
+            for lane in self.running:
+                events = selectors.EVENT_READ | (selectors.EVENT_WRITE if lane.channel.has_unsent else 0)
+                selector.register(lane.channel, events, lane)
+            for key, events in selector.select(timeout_s):
+                if events & selectors.EVENT_WRITE:
+                    key.data.pump()
 
     def reap(self, lane: Lane) -> int:
         """Remove a dead lane. Returns its exit code, negative for a signal."""
@@ -182,7 +252,7 @@ class Lanes:
     def _end(self, lanes: Sequence[Lane]) -> None:
         idle = [lane for lane in lanes if lane.is_ready]
         for lane in idle:
-            lane.connection.close()
+            lane.close_channel()
         try:
             end = time.monotonic() + END_GRACE_S
             while any(lane.process.poll() is None for lane in idle) and time.monotonic() < end:
@@ -197,7 +267,7 @@ def _is_busy(lane: Lane) -> bool:
     try:
         for message in lane.messages():
             if isinstance(message, JobEnded):
-                lane.jobs.pop(message.index)
+                lane.jobs.pop(message.index, None)
     except EOFError:
         return lane.process.poll() is None
     return bool(lane.jobs)

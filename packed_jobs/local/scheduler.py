@@ -5,17 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from hydra.core.utils import JobReturn, JobStatus
 
 from packed_jobs.compose import failed_job
-from packed_jobs.errors import JobTimeoutError, LaneDiedError, NotStartedError, how_it_ended
+from packed_jobs.errors import (
+    JobNotOpenedError,
+    JobTimeoutError,
+    LaneDiedError,
+    LaneTraceback,
+    NotStartedError,
+    how_it_ended,
+)
 from packed_jobs.executor import NOT_STARTED, OnLost, Rules
 from packed_jobs.hydra_internals.job_return import result_of
 from packed_jobs.local.memory import limit_gib, share_gib
 from packed_jobs.local.messages import JobEnded, Ready, StartFailed
-from packed_jobs.local.pool import Lane, Lanes
+from packed_jobs.local.pool import MAX_FAILED_STARTS, Lane, Lanes
 from packed_jobs.packs import Pack
 from packed_jobs.task import PlannedJob
 
@@ -23,8 +30,6 @@ POLL_S = 0.5
 """Seconds to wait for messages before deadlines are checked."""
 MAX_LANE_FAILURES = 2
 """Lanes that may die while they have a job, before the job fails."""
-MAX_FAILED_STARTS = 3
-"""Lanes in a row that may die as they start, before the batch is given up."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +50,7 @@ class Scheduler:
         self.share_gib = share_gib(len(lanes.slots))
         self.returns: dict[int, JobReturn] = {}  # by index in the batch
         self.pending = {job.index: job for pack in packs for job in pack}  # without a JobReturn
-        self.failed_starts = 0
+        self.failed_starts = 0  # in a row, of any slot
         self.stopping = False  # no further pack is started
 
     def run(self) -> dict[int, JobReturn]:
@@ -62,6 +67,8 @@ class Scheduler:
     def _start_packs(self) -> None:
         busy = sum(1 for lane in self.lanes.running if lane.jobs)
         self.lanes.ensure(busy + len(self.queue))
+        if self.queue and not self.lanes.running and not self.lanes.usable:
+            self._give_up(LaneDiedError(f"no lane can be started: the last one {self.lanes.start_failure}"))
         for lane in self.lanes.ready():
             if self.queue:
                 pack, limit = self.queue.popleft(), self.rules.timeout_min
@@ -71,8 +78,9 @@ class Scheduler:
         try:
             for message in lane.messages():
                 if isinstance(message, JobEnded):
-                    job = lane.jobs.pop(message.index)
-                    self._finish(job, message.job_return.received(job))
+                    job = lane.jobs.pop(message.index, None)
+                    if job is not None:  # it may be said twice, by a job that has copied what its lane sent
+                        self._finish(job, message.job_return.received(job))
                 elif isinstance(message, Ready):
                     self._note_ready(lane, message.memory_gib)
                     if self.queue and self._is_too_large(lane, message.memory_gib):
@@ -80,13 +88,17 @@ class Scheduler:
                         self.lanes.retire(lane)
                         return
                 elif isinstance(message, StartFailed):
-                    self._give_up(f"a lane could not start:\n{message.traceback}")
-        except EOFError:
-            self._retry_jobs(lane, how_it_ended(self.lanes.reap(lane)))
+                    lane.start_error = message.traceback
+                elif message is None:
+                    lane.note_life()
+        except EOFError as error:
+            self._retry_jobs(lane, _ending(error, self.lanes.reap(lane)))
 
     def _note_ready(self, lane: Lane, memory_gib: float) -> None:
         """Note that a lane has started, or has run its pack."""
-        lane.is_ready = lane.has_started = True
+        if not lane.has_started:
+            self.lanes.note_started(lane)
+        lane.is_ready = True
         lane.deadline, self.failed_starts = None, 0
         self._retry_jobs(lane, "gave no result")  # there are none, unless the stack or the memory ran out
         lane.jobs.clear()
@@ -99,6 +111,10 @@ class Scheduler:
         return lane.pack_size > 0 and memory_gib > limit
 
     def _check_deadline(self, lane: Lane) -> None:
+        if not lane.has_started and time.monotonic() > lane.start_deadline:
+            self.lanes.kill(lane)
+            self._count_failed_start(lane, "was not ready in time, and was killed")
+            return
         if lane.deadline is None or time.monotonic() < lane.deadline or not lane.jobs:
             return
         limit = f"run_timeout_min={self.rules.timeout_min:g}"
@@ -112,7 +128,7 @@ class Scheduler:
     def _retry_jobs(self, lane: Lane, reason: str) -> None:
         """Queue the jobs of a failed lane again, each alone; those whose second lane it was fail."""
         if not lane.has_started:
-            self._count_failed_start(reason)
+            self._count_failed_start(lane, reason)
         for job in reversed(lane.jobs.values()):
             job.lane_failures += 1
             is_last = job.lane_failures == MAX_LANE_FAILURES
@@ -123,10 +139,14 @@ class Scheduler:
             log.warning("\t#%d : its lane %s; it runs again, alone", job.number, reason)
             self.queue.appendleft([job])
 
-    def _count_failed_start(self, reason: str) -> None:
+    def _count_failed_start(self, lane: Lane, reason: str) -> None:
+        """Give up where lane after lane fails to start and none has ever; another lane may still do all the work."""
+        self.lanes.note_failed_start(lane.slot, reason)
         self.failed_starts += 1
-        if self.failed_starts == MAX_FAILED_STARTS:
-            self._give_up(f"{MAX_FAILED_STARTS} lanes in a row died as they started; the last one {reason}")
+        if self.failed_starts < MAX_FAILED_STARTS or any(each.has_started for each in self.lanes.running):
+            return
+        died = LaneDiedError(f"{MAX_FAILED_STARTS} lanes in a row died as they started; the last one {reason}")
+        self._give_up(_start_error(lane.start_error) if lane.start_error else died)
 
     def _fail(self, job: PlannedJob, error: Exception) -> None:
         self.on_lost(job, str(error))
@@ -140,17 +160,35 @@ class Scheduler:
             return
         error = result_of(returned)
         log.error("\t#%d failed: %s: %s", job.number, type(error).__name__, error)
+        if isinstance(error, JobNotOpenedError):
+            self.on_lost(job, str(error))
         if self.rules.fail_fast:
             self.stopping = True
-            self._drop_queue(lambda: NotStartedError(NOT_STARTED))
+            self._drop_queue()
 
-    def _give_up(self, reason: str) -> None:
-        self._drop_queue(lambda: LaneDiedError(reason))
+    def _give_up(self, error: LaneDiedError) -> None:
+        """Fail every job that has not been started; no lane will ever run it."""
+        dropped = [job for pack in self.queue for job in pack]
+        self.queue.clear()
+        for job in dropped:
+            self._fail(job, error)
 
-    def _drop_queue(self, error: Callable[[], Exception]) -> None:
-        """Fail every job that has not been started."""
+    def _drop_queue(self) -> None:
+        """Leave out every job that has not been started."""
         dropped = [job for pack in self.queue for job in pack]
         self.queue.clear()
         for job in dropped:
             del self.pending[job.index]
-            self.returns[job.index] = failed_job(job, error())
+            self.returns[job.index] = failed_job(job, NotStartedError(NOT_STARTED))
+
+
+def _start_error(text: str) -> LaneDiedError:
+    """text: the traceback that a lane has sent, which ends with the error."""
+    error = LaneDiedError(f"a lane could not start: {text.strip().splitlines()[-1]}")
+    error.__cause__ = LaneTraceback(text)
+    return error
+
+
+def _ending(error: EOFError, code: int) -> str:
+    """How a lane ended, in words: one that speaks nonsense has been killed for it."""
+    return str(error) or how_it_ended(code)

@@ -6,7 +6,7 @@ of a plain Keras loop over the same batches, whatever else is in its pack.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -105,6 +105,9 @@ class Engine(Protocol):
 
     def dropout_rates(self, model: keras.Model) -> Sequence[float]:
         """The rates of the Dropout layers that are inputs of a program, in a fixed order."""
+
+    def settings(self) -> Iterable[tuple[Callable[[], Any], Callable[[Any], object]]]:
+        """How to read and how to set each process-wide setting that code of a run may change. Imports no library."""
 
     def forget(self) -> None:
         """Release all programs and their memory."""

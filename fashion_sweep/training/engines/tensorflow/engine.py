@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.training.engines.program_cache import ProgramCache
 from fashion_sweep.training.engines.tensorflow import packing
+from fashion_sweep.training.engines.tensorflow.settings import settings
 
 if TYPE_CHECKING:
     import keras
@@ -100,6 +101,9 @@ class TensorFlowEngine:
         from fashion_sweep.training.engines.tensorflow import stacking
 
         return stacking.dropout_rates(model)
+
+    def settings(self) -> Iterable[tuple[Callable[[], Any], Callable[[Any], object]]]:
+        return settings()
 
     def forget(self) -> None:
         self.programs.clear()
