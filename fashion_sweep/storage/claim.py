@@ -94,7 +94,7 @@ def _is_sweep(folder: Path) -> bool:
     """Whether it is ours. Raises UnreadableError where its plan or a record cannot be read."""
     if _is_marked(folder) or any(SweepDir(folder).plan_before()):
         return True
-    return any(_has_record(path.parent) for path in folder.glob("*/run.json"))
+    return any(_has_record(run.path) for run in SweepDir(folder).recorded())
 
 
 def _has_record(folder: Path) -> bool:
