@@ -12,7 +12,7 @@ import numpy as np
 from analysis_folders import grid, run_folder, write_samples, write_sweep
 from hypothesis import strategies as st
 
-from fashion_sweep.storage.lease import Owner
+from fashion_sweep.storage.owner import Owner
 
 POINT, OTHER = grid(seed=[0, 1])
 REQUEST = {
