@@ -18,6 +18,7 @@ from fashion_sweep.config.redaction import Redaction
 from fashion_sweep.data.dataset import one_line
 from fashion_sweep.errors import FolderError
 from fashion_sweep.models import build
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord, fits
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
@@ -45,7 +46,7 @@ class TrainedRun:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes in the order of their numbers. Raises as input_shape does."""
-        return tuple(self._of_data("class_names", list[str]))
+        return tuple(map(clean, self._of_data("class_names", list[str])))
 
     def best_files(self) -> list[Path]:
         """The files that the run's callbacks were configured to save the best model to, whether or not they exist."""
