@@ -120,7 +120,7 @@ def test_a_run_whose_state_cannot_be_read_fails_and_goes_on_when_it_can(
     place = spec.folder / name
     spoil(place)
     [failed] = train([spec])
-    assert (failed.status, failed.epochs_run) == (Status.FAILED, 3 if name == "state.npz" else 0)
+    assert (failed.status, failed.epochs_run) == (Status.FAILED, 4 if name == "state.npz" else 0)
     assert f"{place}: cannot be read (" in present(failed.reason)
     place.rmdir() if spoil is folder else place.unlink()
     shutil.copy(spec.folder.with_name("copy") / name, place)
@@ -129,7 +129,7 @@ def test_a_run_whose_state_cannot_be_read_fails_and_goes_on_when_it_can(
     before, after = (
         (each / "history.csv").read_text().splitlines() for each in (spec.folder.with_name("copy"), spec.folder)
     )
-    assert after[:4] == before  # seconds, too: these epochs were not trained again
+    assert after[: len(before)] == before  # seconds, too: these epochs were not trained again
 
 
 def test_resume_of_what_cannot_be_read_says_so(tmp_path: Path) -> None:
