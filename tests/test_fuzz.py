@@ -255,7 +255,7 @@ class TestSpecialFiles:
         os.mkfifo(tmp_path / "history.csv")
         with pytest.raises(FolderError, match="it is no regular file"):
             RunDir(tmp_path).read_record()
-        assert RunDir(tmp_path).salvage_history() == ([], "it is no regular file")
+        assert RunDir(tmp_path).salvage_history() == ([], "cannot be read (it is no regular file)")
 
     def test_a_history_of_a_gigabyte_is_read_at_its_start_alone(self, tmp_path: Path) -> None:
         sweep = write_sweep(tmp_path, [POINT, OTHER])

@@ -16,8 +16,10 @@ from planning import make
 
 from fashion_sweep import app
 from fashion_sweep.errors import ConfigError
+from fashion_sweep.planning import run_spec
 from fashion_sweep.planning.request import Request
-from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.identity import identity
+from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 
@@ -102,6 +104,27 @@ def test_runs_are_where_the_subdir_says_and_keep_their_folders(tmp_path: Path) -
     assert again.specs[2].name.startswith("seed-2_")
     assert "0 belongs to another run" in error("seed=5,0", *where)
     assert "x belongs to another run" in error("seed=0,1", f"hydra.sweep.dir={tmp_path / 't'}", "hydra.sweep.subdir=x")
+
+
+def test_runs_whose_names_collide_get_more_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight digits of SHA-256 do so once in billions of pairs, so here the digits are made equal."""
+    monkeypatch.setattr(run_spec, "identity", lambda *given: "0" * 14 + identity(*given)[14:])
+    monkeypatch.setattr(run_spec, "run_name", lambda _values, whole, digits: f"name_{whole[:digits]}")
+    where = f"hydra.sweep.dir={tmp_path / 's'}"
+    first, second, third = make("seed=0,1,2", where).specs
+    assert (first.name, second.name) == ("name_00000000", "name_000000000000")
+    assert third.name == f"name_{third.identity[:16]}"
+    assert [spec.name for spec in make("seed=0,0", where).specs] == [first.name] * 2
+    (tmp_path / "s").mkdir()
+    SweepDir(tmp_path / "s").write_plan("", make("seed=1", where).planned())
+    assert [spec.name for spec in make("seed=0,1", where).specs] == [second.name, first.name]
+    alone = ("hydra.run.dir=" + str(tmp_path / "${run_name:}"),)
+    [run] = make("seed=0", *alone, multirun=False).specs
+    assert run.folder == tmp_path / "name_00000000"
+    run.folder.mkdir()
+    RunDir(run.folder).write_record(RunRecord(run.name, run.identity))
+    assert make("seed=0", *alone, multirun=False).specs[0].folder == run.folder
+    assert make("seed=1", *alone, multirun=False).specs[0].folder == tmp_path / "name_000000000000"
 
 
 def test_a_value_may_name_the_runs_folder_and_is_no_part_of_its_identity(tmp_path: Path) -> None:

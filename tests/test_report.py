@@ -23,6 +23,7 @@ from fashion_sweep.errors import FolderError
 from fashion_sweep.reporting import markdown, table
 from fashion_sweep.reporting.html import render
 from fashion_sweep.reporting.report import Report, print_table, write_report
+from fashion_sweep.storage.claim import REPORT_MARKER
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import Status
 
@@ -38,7 +39,8 @@ def page(folder: Path) -> Page:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    """Names of the files in a report's folder besides the one that marks it as ours."""
+    return sorted(path.name for path in folder.iterdir() if path.name != REPORT_MARKER)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,7 @@ def test_before_the_first_epoch_there_is_a_table_and_a_note(tmp_path: Path) -> N
     run_folder(sweep, POINTS[1]).history.unlink()
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "val_loss.png").write_text("of an earlier report")
+    (tmp_path / "report" / REPORT_MARKER).touch()
     report = write_report([tmp_path], now=NOW)
     assert names(report.output) == TEXTS
     text = page(report.output).text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fashion_sweep.config import constraints
 from fashion_sweep.config.run_spec import RunSpec
-from fashion_sweep.errors import ConfigError, FolderError, UserError
+from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.planning import hydra_errors
 from fashion_sweep.planning.request import Request
-from fashion_sweep.planning.run_spec import Settled, SweepFolders, settle, spec_of, subdir_override
+from fashion_sweep.planning.run_spec import Settled, SweepFolders, free_place, places, settle, spec_of, subdir_override
 from fashion_sweep.storage.run_dir import RunDir
 from packed_jobs.hydra_internals.session import Session, grid
 
@@ -90,9 +89,10 @@ class Grid:
             config.hydra.mode = RunMode.RUN
         _check_launcher(config)
         settled = self._settled(config, self.lines, is_sweep=False)
-        spec = spec_of(settled, Path(settled.place), config)
-        _check_free(spec, Path(settled.place), "hydra.run.dir")
-        config.hydra.run.dir = settled.place
+        place = free_place([Path(each) for each in places(settled)], settled.identity)
+        spec = spec_of(settled, place, config)
+        _check_free(spec, place, "hydra.run.dir")
+        config.hydra.run.dir = str(place)
         return spec, config
 
     def master(self) -> DictConfig:
@@ -224,9 +224,7 @@ def _check_launcher(config: DictConfig) -> None:
 
 def _check_free(spec: RunSpec, folder: Path, key: str) -> None:
     """Raise ConfigError where the folder of a run is another run's. A damaged record belongs to nobody."""
-    record = None
-    with suppress(FolderError):
-        record = RunDir(spec.folder).read_record()
+    record = RunDir(spec.folder).record_before()
     if record is not None and record.identity != spec.identity:
         raise ConfigError(f"{folder} holds another run; give another {key}")
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from rich.console import Console
 
 from fashion_sweep.config.run_spec import RunSpec
+from fashion_sweep.errors import UnreadableError
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.provenance import Code
@@ -16,7 +17,10 @@ from fashion_sweep.training.train import lost, record_of
 
 
 def take_over(planned: Plan, code: Code, console: Console) -> list[RunSpec]:
-    """The runs to train. Marks what a dead owner left running, and reports where finished runs had other code."""
+    """The runs to train. Marks what a dead owner left running, and reports where finished runs had other code.
+
+    Raises UnreadableError for a record that is there and cannot be read.
+    """
     mark_lost(planned)
     records = {spec.identity: record_of(spec) for spec in planned.runs}
     _report_other_code([record for record in records.values() if record and is_finished(record)], code, console)
@@ -26,9 +30,10 @@ def take_over(planned: Plan, code: Code, console: Console) -> list[RunSpec]:
 def mark_lost(planned: Plan) -> None:
     """Mark runs whose records say that they are running, though no process trains them."""
     for spec in planned.runs:
-        record = record_of(spec)
-        if record is not None and record.status is Status.RUNNING:
-            with suppress(OSError):  # a full disk: whoever reads the record sees that nobody owns the folder
+        # On a full disk, whoever reads the record sees that nobody owns the folder.
+        with suppress(OSError, UnreadableError):
+            record = record_of(spec)
+            if record is not None and record.status is Status.RUNNING:
                 lost(spec, Status.INTERRUPTED, PROCESS_DIED)
 
 

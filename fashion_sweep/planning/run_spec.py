@@ -17,7 +17,8 @@ from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
 from fashion_sweep.errors import ConfigError
 from fashion_sweep.planning import hydra_errors, validation
-from fashion_sweep.storage.identity import NOT_IN_IDENTITY, identity, run_name
+from fashion_sweep.storage.identity import DIGITS, NOT_IN_IDENTITY, identity, run_name
+from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 from fashion_sweep.training.trainer import trainer_of
 from packed_jobs.hydra_internals.session import as_job, task_overrides
@@ -41,7 +42,10 @@ def _run_name(*, _root_: DictConfig) -> str:
     """What ``${run_name:}`` is: a mark while a spec is made; else the name, for sweepers that choose runs late."""
     if _settling.get() or "trainer" not in _root_:  # Hydra's node alone is shown by --cfg hydra
         return RUN_NAME
-    return _name(settle(_root_), ())
+    with _marks():
+        folder = Path(str(_root_.hydra.sweep.dir))
+    settled = settle(_root_)
+    return free_place([folder / name for name in _names(settled, ())], settled.identity).name
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,9 @@ class SweepFolders:
     def name(self, settled: Settled) -> str:
         """The name of a run's folder. Raises ConfigError for one that leads elsewhere or that another run has."""
         known = self.existing.get(settled.identity)
-        name = known or settled.place.replace(RUN_NAME, _name(settled, self.swept))
+        names = [known] if known else places(settled, self.swept)
+        free = [name for name in names if self._taken.get(name, settled.identity) == settled.identity]
+        name = (free or names)[0]
         if not SweepDir.is_run_name(name):
             raise ConfigError(f"hydra.sweep.subdir is {name!r}, expected a plain name for a new folder in the sweep's")
         if self._taken.setdefault(name, settled.identity) != settled.identity:
@@ -116,6 +122,20 @@ class SweepFolders:
                 f"give a hydra.sweep.subdir that differs from run to run, or another hydra.sweep.dir"
             )
         return name
+
+
+def places(settled: Settled, swept: Sequence[str] = ()) -> list[str]:
+    """The run's folder with its name in the place of RUN_NAME: with the usual digits, then with more and more."""
+    return list(dict.fromkeys(settled.place.replace(RUN_NAME, name) for name in _names(settled, swept)))
+
+
+def free_place(folders: Sequence[Path], identity: str) -> Path:
+    """The first folder that is not another run's; the first one where all are. Raises UnreadableError."""
+    for folder in folders:
+        record = RunDir(folder).record_before()
+        if record is None or record.identity == identity:
+            return folder
+    return folders[0]
 
 
 def subdir_override(name: str) -> str:
@@ -147,8 +167,8 @@ def spec_in_job(config: DictConfig, hydra: DictConfig) -> RunSpec:
     return spec_of(settle(whole), Path(str(hydra.runtime.output_dir)), whole)
 
 
-def _name(settled: Settled, swept: Sequence[str]) -> str:
-    """A legible name: of the swept keys, or of all that were given where none of them is used.
+def _names(settled: Settled, swept: Sequence[str]) -> list[str]:
+    """A legible name, with more and more digits: of the swept keys, or of all that were given where none is used.
 
     Choices come first, then values, each sorted, so that the order of overrides changes no name.
     """
@@ -156,7 +176,7 @@ def _name(settled: Settled, swept: Sequence[str]) -> str:
     keys = _used(settled, swept) or _used(settled, given)
     shown = settled.hidden.in_config(settled.config)
     values = {key: settled.choices.get(key, constraints.lookup(shown, key)) for key in keys}
-    return run_name(values, settled.identity)
+    return [run_name(values, settled.identity, digits) for digits in DIGITS]
 
 
 def _used(settled: Settled, keys: Sequence[str]) -> list[str]:

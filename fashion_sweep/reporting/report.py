@@ -5,6 +5,8 @@ The app calls ``write_report`` when a sweep ends; the command line ``fashion-swe
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,10 +19,16 @@ from rich.markup import escape
 from fashion_sweep.analysis.load import Collected, collect
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.atomic import write_text
+from fashion_sweep.storage.claim import REPORT_MARKER, check_report, mark
 from fashion_sweep.storage.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+NAMES = ("index.html", "summary.csv", "summary.md", "replicates.csv", "val_loss.png", "val_loss.svg", "accuracy.png",
+         "train_vs_val.png", "samples.png")  # fmt: skip
+"""The files of a report."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +53,15 @@ def write_report(folders: Sequence[Path], output: Path | None = None, now: datet
 
     output: folder to write to; by default the report folder of the one given sweep or run.
     now: the time shown in the report; by default the current time.
-    Raises FolderError if a folder holds no runs or ``output`` cannot be written.
+    Raises FolderError if a folder holds no runs, or ``output`` cannot be written or holds files that are no report's.
     """
-    if output is None:
-        (folder,) = folders
-        output = SweepDir(folder).report
+    place = output or SweepDir(folders[0]).report
     collected = collect(folders)
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        return _write(collected, output, now or datetime.now(timezone.utc))
+        _make(place, parents=output is not None)
+        return _write(collected, place, now or datetime.now(timezone.utc))
     except OSError as error:
-        raise FolderError(f"{output}: the report cannot be written there ({error.strerror or error})") from error
+        raise FolderError(f"{place}: the report cannot be written there ({error.strerror or error})") from error
 
 
 def print_table(report: Report, console: Console) -> None:
@@ -66,6 +72,18 @@ def print_table(report: Report, console: Console) -> None:
     for text in report.warnings:
         console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
     console.print(f"{table.sentence(report.table)} Report: {escape(str(report.page))}", highlight=False, soft_wrap=True)
+
+
+def _make(folder: Path, *, parents: bool) -> None:
+    """Make the report's folder, and mark it as ours. Raises FolderError where it holds what a report would overwrite.
+
+    parents: make the folders around it, too. That of a sweep may have been renamed meanwhile, and is not to come back.
+    """
+    check_report(folder, NAMES)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    folder.mkdir(parents=parents, exist_ok=True)
+    mark(folder, REPORT_MARKER)
 
 
 def _write(collected: Collected, output: Path, now: datetime) -> Report:

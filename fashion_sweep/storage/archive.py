@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import zipfile
 from collections.abc import Callable, Sequence
@@ -40,6 +41,8 @@ def read_arrays(
         except UserError:
             raise
         except OSError as error:
+            if error.errno == errno.EINVAL:  # the archive sends zipfile to a place before its begin
+                raise ValueError("it is no archive, or it is damaged") from error
             raise unreadable(path, error) from error
         except Exception as error:  # zipfile, zlib, tokenize and NumPy raise a dozen kinds for damaged files
             raise ValueError(" ".join(str(error).split())[:160] or type(error).__name__) from error

@@ -21,14 +21,6 @@ MARKER = ".fashion_sweep"
 """Marks the folder of a sweep or of a single run."""
 REPORT_MARKER = ".fashion_sweep_report"
 
-_RUN = RunDir(Path())
-RUN_NAMES = tuple(
-    path.name
-    for path in (_RUN.record, _RUN.history, _RUN.model_summary, _RUN.last_model, _RUN.last_weights, _RUN.last_h5,
-                 Path("best.keras"), _RUN.folds, _RUN.log, _RUN.state, _RUN.composed.parent)
-)  # fmt: skip
-"""What is written into a run's folder."""
-
 SWEEP_NAMES = (*SweepDir.own_names(), ".code.new", ".code.old", "optimization_results.yaml")
 """What is written into a sweep's folder besides runs; the last one by sweepers that search."""
 
@@ -49,14 +41,16 @@ def check_run(folder: Path) -> None:
     """Raise FolderError where a single run would overwrite what is not its own."""
     if folder.is_dir():
         is_ours = _is_marked(folder) or _has_record(folder)
-        _check(folder, [*RUN_NAMES, SweepDir(folder).launch_error.name, OWNER], "hydra.run.dir", is_ours=is_ours)
+        _check(
+            folder, [*RunDir.own_names(), SweepDir(folder).launch_error.name, OWNER], "hydra.run.dir", is_ours=is_ours
+        )
 
 
 def check_run_of_sweep(folder: Path, *, is_planned: bool) -> None:
     """The same for a run in a sweep. is_planned: whether the folder was the run's before this command."""
     if folder.is_dir():  # of a run whose place is taken by a file, training says so
         is_ours = (is_planned and not folder.is_symlink()) or os.path.lexists(RunDir(folder).record)
-        _check(folder, RUN_NAMES, "hydra.sweep.dir", is_ours=is_ours)
+        _check(folder, RunDir.own_names(), "hydra.sweep.dir", is_ours=is_ours)
 
 
 def check_report(folder: Path, names: Iterable[str]) -> None:
@@ -73,7 +67,7 @@ def holds_output(folder: Path) -> bool:
     if _is_marked(folder) or (folder / ".hydra").is_dir():
         return True
     try:
-        return bool(SweepDir(folder).read_plan()[1]) or RunDir(folder).read_record() is not None
+        return any(SweepDir(folder).read_plan()) or RunDir(folder).read_record() is not None
     except FolderError:
         return False
 
@@ -98,9 +92,9 @@ def _is_marked(folder: Path) -> bool:
 
 def _is_sweep(folder: Path) -> bool:
     """Whether it is ours. Raises UnreadableError where its plan or a record cannot be read."""
-    if _is_marked(folder) or SweepDir(folder).plan_before()[1]:
+    if _is_marked(folder) or any(SweepDir(folder).plan_before()):
         return True
-    return any(_has_record(path.parent) for path in folder.glob("*/run.json"))
+    return any(_has_record(run.path) for run in SweepDir(folder).recorded())
 
 
 def _has_record(folder: Path) -> bool:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-DIGITS = 8
-"""Number of hex digits of the identity at the end of a run's folder name."""
+DIGITS = (8, *range(12, 65, 4))
+"""Numbers of hex digits of the identity at the end of a run's folder name: the first that gives no other run's name."""
 
 NOT_IN_IDENTITY = (
     *("plan", "resume", "retry", "summary"),
@@ -35,14 +35,15 @@ def _without(group: str, node: Any) -> Any:
     return {key: value for key, value in node.items() if f"{group}.{key}" not in NOT_IN_IDENTITY}
 
 
-def run_name(values: Mapping[str, Any], identity: str) -> str:
+def run_name(values: Mapping[str, Any], identity: str, digits: int = DIGITS[0]) -> str:
     """A readable folder name: ``optimizer-sgd_dropout-0.3_1a2b3c4d``.
 
-    values: the command line's choices, dotted key -> value. Nothing in it can lead out of a folder.
+    values: the command line's choices, dotted key -> value. digits: one of DIGITS.
+    Nothing in it can lead out of a folder.
     """
     parts = [f"{key.rpartition('.')[2]}-{_joined(value)}" for key, value in values.items()]
     slug = "_".join(re.sub(r"[^A-Za-z0-9_.+-]+", "-", part).strip("-.") for part in parts)
-    return f"{slug[:80].strip('-_.') or 'defaults'}_{identity[:DIGITS]}"
+    return f"{slug[:80].strip('-_.') or 'defaults'}_{identity[:digits]}"
 
 
 def _joined(value: Any) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
-import stat
 import uuid
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
@@ -15,6 +13,7 @@ from pathlib import Path
 
 from fashion_sweep.errors import UnreadableError
 from fashion_sweep.storage.plain_text import clean
+from fashion_sweep.storage.reading import parse_json, read_start
 
 DEAD_AFTER_S = 180.0
 """Seconds without a heartbeat after which an owner that is not seen from here counts as dead."""
@@ -64,13 +63,11 @@ def read(place: Path) -> Owner | None:
     Raises UnreadableError where it is there and cannot be read.
     """
     try:
-        text = _content(place)
-    except (FileNotFoundError, NotADirectoryError) as error:
+        text, _ = read_start(place, LARGEST)
+    except FileNotFoundError as error:
         if not os.path.lexists(place):
             return None
         raise UnreadableError(f"{place}: cannot be read (a link that leads nowhere)") from error
-    except OSError as error:
-        raise UnreadableError(f"{place}: cannot be read ({error.strerror or error})") from error
     return _parsed(text) or Owner.unknown(f"{place} is damaged", hashlib.sha256(text).hexdigest())
 
 
@@ -86,20 +83,11 @@ def is_alive(owner: Owner, place: Path) -> bool:
         return True
 
 
-def _content(place: Path) -> bytes:
-    """The file's bytes, without waiting where it is a pipe."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("not a regular file")
-        return file.read(LARGEST)
-
-
 def _parsed(text: bytes) -> Owner | None:
     """None for anything that is not an owner."""
     try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError):
+        raw = parse_json(text.decode())
+    except ValueError:
         return None
     if not isinstance(raw, dict):
         return None

@@ -5,6 +5,7 @@ A ValueError says what is wrong with the contents; ``UnreadableError`` that nobo
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -25,16 +26,18 @@ _PIPES_DO_NOT_WAIT = os.O_NONBLOCK
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file. Raises FileNotFoundError, ValueError for anything that is no file, UnreadableError."""
+    """Open a file. Raises FileNotFoundError, UnreadableError for one that cannot be read or is no regular file."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _PIPES_DO_NOT_WAIT)
     except FileNotFoundError:
         raise
+    except NotADirectoryError as error:  # a file is in the place of its folder
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
     except OSError as error:
         raise unreadable(path, error) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise ValueError("it is no regular file")
+        raise UnreadableError(f"{path}: cannot be read (it is no regular file)")
     return os.fdopen(handle, "rb")
 
 

@@ -7,7 +7,6 @@ Every file is written under a temporary name and renamed: a reader never sees ha
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +73,20 @@ class RunDir:
         """What an interrupted run needs to continue; removed once the run has ended."""
         return self.path / "state.npz"
 
+    @staticmethod
+    def own_names() -> list[str]:
+        """The names of what is written into a run's folder."""
+        run = RunDir(Path())
+        texts = (run.record, run.history, run.model_summary, run.folds, run.log, run.state)
+        models = (run.last_model, run.last_weights, run.last_h5, Path("best.keras"))
+        return [*(path.name for path in (*texts, *models)), run.composed.parent.name]
+
     def clear_leftovers(self) -> None:
-        """Remove temporary files of killed processes, see ``replacing``."""
+        """Remove temporary files of killed processes, see ``replacing``; models may have any name."""
         for path in self.path.glob(".[0-9]*.*"):
-            if re.fullmatch(r"\.\d+\.[^.].*", path.name) and not path.is_dir():
+            pid, _, name = path.name[1:].partition(".")
+            is_ours = name in self.own_names() or name.endswith((".keras", ".h5"))
+            if pid.isdecimal() and is_ours and not path.is_dir():
                 path.unlink(missing_ok=True)
 
     def read_record(self) -> RunRecord | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -163,17 +164,27 @@ class SweepDir:
         planned = self.plan_before()[1]
         found = {run.identity: run.run for run in planned}
         names = {run.run for run in planned}
-        for path in sorted(self.path.glob("*/run.json")):
-            if path.parent.name not in names:
-                record = RunDir(path.parent).record_before()
+        for run in self.recorded():
+            if run.path.name not in names:
+                record = run.record_before()
                 if record is not None:
-                    found.setdefault(record.identity, path.parent.name)
+                    found.setdefault(record.identity, run.path.name)
         return found
+
+    def recorded(self) -> list[RunDir]:
+        """The folders that hold a run.json, by name, whether it can be read or not."""
+        try:
+            folders = sorted(self.path.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise reading.unreadable(self.path, error) from error
+        return [run for run in map(RunDir, folders) if os.path.lexists(run.record)]
 
     def run_dirs(self) -> list[RunDir]:
         """The folders of planned runs in the plan's order, then unplanned ones that hold a run.json, by name."""
         planned = [run.run for run in self.read_plan()[1]]
-        found = (path.parent.name for path in self.path.glob("*/run.json"))
+        found = (run.path.name for run in self.recorded())
         return [RunDir(self.path / name) for name in [*planned, *sorted(set(found) - set(planned))]]
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from fashion_sweep.errors import UnreadableError
 from fashion_sweep.storage.archive import read_arrays
 from fashion_sweep.storage.atomic import replacing
 from fashion_sweep.storage.reading import parse_json
@@ -90,7 +89,10 @@ def save(run: RunDir, stamp: Mapping[str, Any], state: State) -> None:
 
 
 def read(run: RunDir, stamp: Mapping[str, Any]) -> State | None:
-    """A run's state; None if there is none, if it is damaged, or if its stamp differs."""
+    """A run's state; None if there is none, if it is damaged, or if its stamp differs.
+
+    Raises UnreadableError where it cannot be read: then nobody knows what starting again would throw away.
+    """
     try:
         first, *arrays = read_arrays(run.state, _in_order).values()
         note = parse_json(str(first))
@@ -101,7 +103,7 @@ def read(run: RunDir, stamp: Mapping[str, Any]) -> State | None:
         return State(int(note["epoch"]), arrays[: note["variables"]], callbacks)
     except FileNotFoundError:
         return None
-    except (UnreadableError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         log.warning("%s cannot be read (%s); the run starts again", run.state.name, error)
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading, split
 from fashion_sweep.data.dataset import Dataset
-from fashion_sweep.errors import DataError, FolderError
+from fashion_sweep.errors import DataError, FolderError, UnreadableError
 from fashion_sweep.storage.provenance import versions
+from fashion_sweep.storage.reading import open_file
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import interruption, process_settings
@@ -76,8 +78,18 @@ class Job:
             )
         return dataset
 
+    def require_readable(self) -> None:
+        """Raise UnreadableError where there is a state to go on from, and it or the history cannot be read."""
+        if os.path.lexists(self.run.state):  # a link in a circle is there, too
+            for path in (self.run.state, self.run.history):
+                with suppress(FileNotFoundError):
+                    open_file(path).close()
+
     def start(self) -> None:
-        """Start the run, or continue it after the epochs of its saved state."""
+        """Start the run, or continue it after the epochs of its saved state.
+
+        Raises UnreadableError where the state or the history is there and cannot be read.
+        """
         self.state = self._saved_state()
         self.recorder.start(self.run.read_history()[: self.state.epoch] if self.state else ())
 
@@ -87,10 +99,12 @@ class Job:
         from fashion_sweep.training import checkpoint  # imports Keras
 
         found = checkpoint.read(self.run, self._stamp)
-        with suppress(FolderError):
-            if found is not None and len(self.run.read_history()) >= found.epoch:
-                return found
-        return None
+        try:
+            return found if found is not None and len(self.run.read_history()) >= found.epoch else None
+        except UnreadableError:
+            raise
+        except FolderError:
+            return None
 
     @property
     def _stamp(self) -> dict[str, Any]:

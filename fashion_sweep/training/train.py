@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 
 from fashion_sweep.config.redaction import Redaction, redacted_logs
 from fashion_sweep.config.run_spec import RunSpec
-from fashion_sweep.errors import UserError
+from fashion_sweep.errors import UnreadableError
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import interruption
@@ -31,7 +30,7 @@ def train(specs: Sequence[RunSpec]) -> list[RunRecord]:
     are passed to that trainer together. Raises only KeyboardInterrupt, at the end of the running epoch or at once on a
     second signal, after the unfinished runs that had started are recorded as interrupted.
     """
-    found = [_kept(spec) or _refused(spec) or Job(spec) for spec in specs]
+    found = [_refused(spec) or _kept(spec) or _begun(spec) for spec in specs]
     jobs = [one for one in found if isinstance(one, Job)]
     with redacted_logs(Redaction.all(spec.hidden for spec in specs)), interruption.deferred(lambda: _give_up(jobs)):
         _train(jobs)
@@ -71,20 +70,30 @@ def _kept(spec: RunSpec) -> RunRecord | None:
     return record if record is not None and record.is_kept(spec.identity, spec.config["retry"]) else None
 
 
+def _begun(spec: RunSpec) -> Job | RunRecord:
+    """The run to train; its record where what it would go on from cannot be read: it is not to start over for that."""
+    job = Job(spec)
+    try:
+        job.require_readable()
+    except UnreadableError as error:
+        job.recorder.take_over()
+        return job.recorder.finish(Status.FAILED, str(error))
+    return job
+
+
 def _refused(spec: RunSpec) -> RunRecord | None:
-    """A record, written nowhere, of a run whose folder is another run's; None where it is not."""
-    with suppress(UserError):
-        record = RunDir(spec.folder).read_record()
-        if record is not None and record.identity != spec.identity:
-            reason = f"{spec.folder} holds another run; give another folder"
-            return RunRecord(spec.name, spec.identity, Status.FAILED, reason)
-    return None
+    """A record, written nowhere, of a run whose folder is another run's or cannot be read; None where it is not."""
+    try:
+        record = RunDir(spec.folder).record_before()
+        if record is None or record.identity == spec.identity:
+            return None
+        reason = f"{spec.folder} holds another run; give another folder"
+    except UnreadableError as error:
+        reason = str(error)
+    return RunRecord(spec.name, spec.identity, Status.FAILED, reason)
 
 
 def record_of(spec: RunSpec) -> RunRecord | None:
-    """The run's record in its folder; None if there is none, or one of another run."""
-    try:
-        record = RunDir(spec.folder).read_record()
-    except UserError:  # a damaged record is no proof of a finished run
-        return None
+    """The run's record in its folder; None if there is none, or one of another run. Raises UnreadableError."""
+    record = RunDir(spec.folder).record_before()
     return record if record is not None and record.identity == spec.identity else None
