@@ -26,7 +26,7 @@ from fashion_sweep.analysis.load import collect
 from fashion_sweep.config import recorded
 from fashion_sweep.data import npz_file
 from fashion_sweep.errors import DataError, FolderError
-from fashion_sweep.evaluation import measure
+from fashion_sweep.evaluation import measure, saved_model
 from fashion_sweep.reporting import samples
 from fashion_sweep.storage.lease import living_owner
 from fashion_sweep.storage.run_dir import RunDir
@@ -182,6 +182,36 @@ def test_an_array_of_any_header(
     place, read = READERS[name]
     with replaced(place(folder), archive):
         read(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Folder) -> saved_model.TrainedRun:
+    """The run with a saved model."""
+    import keras
+
+    model = keras.Sequential([keras.Input((2, 2)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    model.save(folder.run.path / "best.keras")
+    return saved_model.TrainedRun(folder.run, record(POINT, curve()))
+
+
+@settings(deadline=None)
+@given(damage=damages())
+def test_a_damaged_model(trained: saved_model.TrainedRun, damage: Callable[[bytes], bytes]) -> None:
+    file = trained.folder.path / "best.keras"
+    with replaced(file, damage), suppress(FolderError):
+        saved_model.load(trained, file)
+
+
+def test_a_model_that_unpacks_to_more_than_it_holds(trained: saved_model.TrainedRun) -> None:
+    def bomb(_: bytes) -> bytes:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", b" " * 10**6)
+        return packed.getvalue()
+
+    file = trained.folder.path / "best.keras"
+    with replaced(file, bomb), pytest.raises(FolderError, match=r"best\.keras: damaged: not a whole \.keras file"):
+        saved_model.load(trained, file)
 
 
 def test_an_archive_that_unpacks_to_more_than_the_file_is_refused(folder: Folder) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import string
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,42 @@ def test_a_sweep_lists_planned_runs_in_order_and_then_the_others(tmp_path: Path)
     sweep.plan.write_text("{}")
     with pytest.raises(FolderError, match=r"sweep\.json: cannot be read as a sweep's plan"):
         sweep.read_plan()
+
+
+REQUEST = {"overrides": ["seed=0,1"], "config_name": "config", "config_path": "/c", "config_dir": None, "started": None}
+
+
+@pytest.mark.parametrize(
+    ("plan", "problem"),
+    [
+        ({}, "KeyError"),
+        ({"requests": []}, "KeyError"),
+        ({"requests": {}}, "KeyError"),
+        ({"request": {}}, "a request without overrides"),
+        ({"requests": [REQUEST], "request": {}}, "a request without overrides"),
+        ({"requests": [REQUEST, []]}, "a request without overrides"),
+        ({"requests": [REQUEST | {"overrides": None}]}, "overrides is None, expected list[str]"),
+        ({"requests": [REQUEST | {"overrides": [1]}]}, "overrides is [1], expected list[str]"),
+        ({"requests": [REQUEST | {"config_name": 5}]}, "config_name is 5, expected str | None"),
+        ({"requests": [REQUEST | {"config_path": ["/"]}]}, "config_path is ['/'], expected str | None"),
+        ({"requests": [REQUEST | {"started": "soon"}]}, "Invalid isoformat string: 'soon'"),
+    ],
+)
+def test_what_a_sweep_was_asked_for_is_checked(tmp_path: Path, plan: dict[str, Any], problem: str) -> None:
+    SweepDir(tmp_path).plan.write_text(json.dumps(plan))
+    with pytest.raises(FolderError) as error:
+        SweepDir(tmp_path).read_requests()
+    assert str(error.value) == (
+        f"{tmp_path}: sweep.json does not record the command that started the sweep ({problem}); "
+        f"run that command again with hydra.sweep.dir={tmp_path}"
+    )
+
+
+def test_requests_of_both_kinds_are_read(tmp_path: Path) -> None:
+    SweepDir(tmp_path).plan.write_text(json.dumps({"request": REQUEST | {"other": 1}}))
+    assert SweepDir(tmp_path).read_requests() == [REQUEST]
+    SweepDir(tmp_path).plan.write_text(json.dumps({"requests": [REQUEST, REQUEST]}))
+    assert SweepDir(tmp_path).read_requests() == [REQUEST, REQUEST]
 
 
 @given(config=st.dictionaries(st.text(string.ascii_lowercase, min_size=1), JSON, max_size=4), fingerprint=st.text())

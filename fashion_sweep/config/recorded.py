@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from fashion_sweep.config.redaction import Redaction, resolve, restored
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage import reading
-from fashion_sweep.storage.record import RunRecord
+from fashion_sweep.storage.record import RunRecord, fits
 from fashion_sweep.storage.run_dir import RunDir
 
 MOST_BYTES = reading.MIB
@@ -26,6 +26,12 @@ MOST_BYTES = reading.MIB
 
 SECTIONS = ("data", "model", "trainer")
 """Keys that the config of every run has."""
+
+NUMBERS: Mapping[str, Any] = {
+    "data.validation_fraction": float, "data.split_seed": int, "data.limit": int | None,
+    "epochs": int, "batch_size": int, "seed": int | None,
+}  # fmt: skip
+"""Keys that are used before anything checks them, and their types."""
 
 _SURROGATE = re.compile(r"\\[uU](0000)?[dD][89a-fA-F]")
 
@@ -58,12 +64,17 @@ def read(run: RunDir, record: RunRecord) -> RecordedConfig:
 
 
 def check(run: RunDir, values: Mapping[str, Any]) -> None:
-    """Raise FolderError unless a resolved config has the sections that runs are built from."""
+    """Raise FolderError unless a resolved config has what runs are built from, in its types."""
     for key in SECTIONS:
-        if not (isinstance(values.get(key), Mapping) and isinstance(values[key].get("_target_"), str)):
-            raise FolderError(
-                f"{run.record}: config.{key} is {values.get(key)!r:.60}, expected a group with a _target_"
-            )
+        node = values.get(key)
+        if not (isinstance(node, Mapping) and isinstance(node.get("_target_"), str)):
+            raise FolderError(f"{run.record}: config.{key} is {node!r:.60}, expected a group with a _target_")
+    for key, kind in NUMBERS.items():
+        section, _, name = key.rpartition(".")
+        node = values[section] if section else values
+        if name in node and not fits(node[name], kind):
+            expected = "a number" if kind is float else "a whole number"
+            raise FolderError(f"{run.record}: config.{key} is {node[name]!r:.60}, expected {expected}")
 
 
 def _loaded(run: RunDir, record: RunRecord) -> DictConfig:

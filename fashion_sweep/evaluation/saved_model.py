@@ -102,7 +102,7 @@ def load(run: TrainedRun, file: Path) -> Any:
     """
     if file.name.endswith(WEIGHTS):
         return _with_weights(run, file)
-    if file.suffix == ".keras" and not zipfile.is_zipfile(file):
+    if file.suffix == ".keras" and not _is_whole(file):
         raise FolderError(f"{file}: damaged: not a whole .keras file (a zip archive)")
     import keras
 
@@ -114,6 +114,15 @@ def load(run: TrainedRun, file: Path) -> Any:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # keras, zipfile, h5py and json raise many kinds of errors for a damaged file
         raise FolderError(f"{file}: cannot be loaded as a Keras model ({_first_sentence(error)})") from error
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether it is a zip archive that unpacks to no more than it holds: Keras compresses nothing."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return sum(member.file_size for member in archive.infolist()) <= file.stat().st_size
+    except Exception:  # zipfile raises many kinds for a damaged file
+        return False
 
 
 def _with_weights(run: TrainedRun, file: Path) -> Any:
