@@ -162,20 +162,22 @@ def test_a_disk_that_is_full_at_the_start(tmp_path: Path, seen: Seen, kib: int) 
 
 @fault("the command killed with -9 as it begins", rare=True)
 def test_a_command_that_is_killed_early(tmp_path: Path, seen: Seen) -> None:
-    grid = ["-m", "seed=0", *QUICK, IN_S]
     chance, planned = random.Random(0), 0
-    for _ in range(5):
-        with started(tmp_path, *grid) as process:
-            while not (tmp_path / "s").exists() and process.poll() is None:
-                time.sleep(0.002)
-            time.sleep(chance.uniform(0, 0.12))
+    for number in range(6):
+        sweep = tmp_path / f"s{number}"
+        with started(tmp_path, "-m", "seed=0", *QUICK, f"hydra.sweep.dir={sweep.name}") as process:
+            while not sweep.exists() and process.poll() is None:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.1))
             process.kill()
-        if (tmp_path / "s" / "sweep.json").exists():
+        if (sweep / "sweep.json").exists():
             planned += 1
-            shown = run(tmp_path, "resume=s", "plan=true")
+            shown = run(tmp_path, f"resume={sweep.name}", "plan=true")
             assert shown.returncode == 0, shown.stderr
-    done = run(tmp_path, *grid)
+    done = run(tmp_path, "-m", "seed=0", *QUICK, "hydra.sweep.dir=s0")
     assert done.returncode == 0, done.stderr
     assert_told_briefly(done)
-    assert len(SweepDir(tmp_path / "s").run_dirs()) == 1
-    seen(f"5 times, {planned} of them after its plan was written, which resume= reads; then {statuses(tmp_path / 's')}")
+    assert len(SweepDir(tmp_path / "s0").run_dirs()) == 1
+    seen(
+        f"6 times, {planned} of them after its plan was written, which resume= reads; then {statuses(tmp_path / 's0')}"
+    )
