@@ -8,7 +8,7 @@ ARGS ?=
 # Byte code is written at installation, so that no command pays for it (TensorFlow loads twice as fast with it).
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help sweep smoke test check matrix coverage lint format faults bench wheel clean
+.PHONY: help sweep smoke test rare check matrix coverage lint format faults bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -19,8 +19,11 @@ sweep: $(VENV)/ready ## the main job: sweep Fashion-MNIST, end in a table and cu
 smoke: $(VENV)/ready ## a tiny sweep on made-up images, done in seconds; ARGS="KEY=VALUE ..."
 	$(BIN)/python -m fashion_sweep -m experiment=smoke $(ARGS)
 
-test: lint ## lint, types and all tests; ARGS="-k NAME ..." for some
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+test: lint ## lint, types and the tests, with a sample of the faults; ARGS="-k NAME ..." for some
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not rare" $(ARGS)
+
+rare: $(VENV)/ready-dev ## the faults that make test leaves out
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m rare $(ARGS)
 
 check: lint ## lint, types and the fast tests, before each commit
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not slow and not medium" $(ARGS)

@@ -64,9 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         trains = "make_spec" in getattr(item, "fixturenames", ())
         if trains or item.path.stem in MEDIUM:
             item.add_marker(pytest.mark.medium)
-        for mark in item.iter_markers("fault"):
-            item.user_properties.append(("fault", mark.args[0]))
-            item.add_marker(pytest.mark.slow)
+        fault_table.mark(item)
 
 
 def pytest_collection_finish() -> None:
@@ -74,10 +72,9 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture
-def seen(request: pytest.FixtureRequest) -> Callable[[object], None]:
+def seen(request: pytest.FixtureRequest) -> fault_table.Told:
     """Tell the table of faults what was seen."""
-    told: Callable[[object], None] = fault_table.seen_fixture(request)
-    return told
+    return fault_table.Told(request.node)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""The faults that a sweep must survive, and the table of what was seen when each was tried.
+"""Tests of faults, and the table of what was seen when each was tried.
 
-A test says which fault it tries with ``@fault("...")`` and what it has seen with the fixture ``seen``; with
-``--fault-table FILE`` pytest writes the table. It ends badly where a fault was not tried.
+A test says which faults of ``fault_rows`` it tries with ``@fault("...")`` and what it has seen with the fixture
+``seen``; with ``--fault-table FILE`` pytest writes the table. It ends badly where a fault was not tried.
 """
 
 from __future__ import annotations
@@ -10,52 +10,47 @@ import platform
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-FAULTS = {
-    "a lane killed with -9": "the other runs finish; the killed one is tried once more, alone, then `failed`, "
-    'reason "killed by signal 9"; exit 1',
-    "the command itself killed with -9": "its lanes end within seconds; the same command resumes; finished runs are "
-    "not trained again",
-    "Ctrl-C once": "running epochs end, states are saved, exit 130, the line to resume is printed",
-    "Ctrl-C twice": "at once, and still nothing torn",
-    "SIGTERM": "as Ctrl-C, exit 143, within 10 s",
-    "interrupted at ten random moments": "the final table equals that of a sweep that was left alone",
-    "a run raises": "only that run is `failed`, with its traceback in its log; every failure is listed at the end; "
-    "exit 1",
-    "a run calls sys.exit(3)": "the same",
-    "fail_fast=true": "the rest is not started; exit 1",
-    "a run over run_timeout_min": "`failed`, reason timeout; the others finish",
-    "a loss that is NaN or infinite": "`diverged` at epoch k, in the table, never ranked best; others in its pack "
-    "unharmed",
-    "out of memory in a pack": "reason named; the pack is split and tried again; all runs finish",
-    "disk full while writing a history": 'that run `failed`, reason "disk full"; rows already written readable',
-    "disk full while writing a checkpoint": 'that run `failed`, reason "disk full"; the previous best.keras loads',
-    "disk full while writing a report": "one line, exit 1; the runs are whole",
-    "history.csv torn, empty or damaged": "the report names the file, marks the run as partial or leaves it out, "
-    "keeps all others; exit 0 with a warning, 1 with --strict",
-    "run.json truncated, not JSON, or missing": "the same",
-    "best.keras damaged": "a clear error from evaluation; the table is unharmed",
-    "two sweeps at once into one folder": "the second exits with 2 and names the first",
-    "two sweeps started in the same second": "two folders",
-    "a config or code file edited while the sweep runs": "all runs use what was there at its start",
-    "the clock set back": "works",
-    "a sweep folder that cannot be written": "one line, exit 2",
-    "a path with spaces, quotes, Unicode and 200 characters": "works",
-    "overrides with /, .., newlines, =, commas, lists": "folder names stay inside the sweep's folder, are unique and "
-    "legible",
-    "2,000 runs": "completes; the command's memory grows by less than 100 kB a run; the report opens",
-}
-"""Fault -> what must be seen."""
+from fault_rows import FAULTS, KINDS
 
 
-def fault(name: str) -> pytest.MarkDecorator:
-    """Marks a test that tries a fault of FAULTS. It takes seconds."""
-    if name not in FAULTS:
-        raise ValueError(f"{name!r} is not in FAULTS")
-    return pytest.mark.fault(name)
+def fault(*names: str, rare: bool = False) -> pytest.MarkDecorator:
+    """Marks a test that tries faults of FAULTS. It takes seconds. rare: ``make test`` leaves it out, CI does not."""
+    unknown = [name for name in names if name not in FAULTS]
+    if unknown or not names:
+        raise ValueError(f"{unknown} are not in FAULTS")
+    return pytest.mark.fault(*names, rare=rare)
+
+
+def tried_by(item: pytest.Item) -> list[str]:
+    """The faults that a test tries."""
+    return [str(name) for mark in item.iter_markers("fault") for name in mark.args]
+
+
+def mark(item: pytest.Item) -> None:
+    """Prepare a collected test: its markers, and what the table is to know of it."""
+    names = tried_by(item)
+    if not names:
+        return
+    item.user_properties.append(("faults", names))
+    item.add_marker(pytest.mark.slow)
+    if any(found.kwargs.get("rare") for found in item.iter_markers("fault")):
+        item.add_marker(pytest.mark.rare)
+
+
+class Told:
+    """The fixture ``seen``: call it with what was seen, in a few words."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item, self._names = item, tried_by(item)
+
+    def __call__(self, text: object, fault: str | None = None) -> None:
+        """fault: which of the faults that the test tries; None where it tries one."""
+        name = self._names[0] if fault is None else fault
+        if name not in self._names or (fault is None and len(self._names) > 1):
+            raise ValueError(f"{fault!r} is not among the faults of this test: {self._names}")
+        self._item.user_properties.append(("seen", [name, " ".join(str(text).split())]))
 
 
 class FaultTable:
@@ -66,12 +61,17 @@ class FaultTable:
         self.rows: dict[str, list[str]] = {name: [] for name in FAULTS}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        properties = dict(report.user_properties)
-        name = properties.get("fault")
-        if name is None or (report.when != "call" and not report.failed and not report.skipped):
+        if report.when != "call" and not report.failed and not report.skipped:
             return
-        told = "; ".join(str(value) for key, value in report.user_properties if key == "seen")
-        self.rows[str(name)].append(told if report.passed else f"**{report.outcome}** {told}".strip())
+        told = [value for key, value in report.user_properties if key == "seen"]
+        names = next((value for key, value in report.user_properties if key == "faults"), [])
+        assert isinstance(names, list)
+        for name in names:
+            seen = "; ".join(pair[1] for pair in told if isinstance(pair, list) and pair[0] == name)
+            if report.failed or report.skipped:
+                self.rows[name].append(f"**{report.outcome}** {seen}".strip())
+            elif seen:
+                self.rows[name].append(seen)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(session.config, "workerinput"):  # one of xdist's workers: the table is the main process's
@@ -83,21 +83,24 @@ class FaultTable:
     def lines(self) -> list[str]:
         versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras", "hydra-core"))
         now = datetime.now(timezone.utc)
-        rows = [[name, FAULTS[name], " / ".join(seen) or "**not tried**"] for name, seen in self.rows.items()]
         return [
             "# Faults",
             "",
-            "What happens to a sweep when things go wrong, each tried for real: real processes, signals, full disks "
-            "and damaged files. Written by `make faults`.",
+            f"What happens to a sweep when things go wrong: {len(FAULTS)} faults, each tried for real, with real "
+            "processes, signals, full disks and damaged files. Written by `make faults`.",
             "",
             f"{now:%Y-%m-%d}, Python {platform.python_version()}, {versions}, {platform.system()}.",
+            *(line for kind in KINDS for line in self._section(kind)),
+        ]
+
+    def _section(self, kind: str) -> list[str]:
+        rows = [[name, expected, " / ".join(self.rows[name]) or "**not tried**"]
+                for name, expected in KINDS[kind].items()]  # fmt: skip
+        return [
+            "",
+            f"## {kind}",
             "",
             "| fault | what must be seen | seen |",
             "|---|---|---|",
             *(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows),
         ]
-
-
-def seen_fixture(request: pytest.FixtureRequest) -> Any:
-    """What the fixture ``seen`` gives: call it with what was seen, in a few words."""
-    return lambda text: request.node.user_properties.append(("seen", " ".join(str(text).split())))

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import faulty_acts
 import keras
 from optional import present
 
@@ -156,3 +157,14 @@ class Wait(AtEpoch):
         Path("waiting").touch()
         while not Path(self.path).exists():
             time.sleep(0.05)
+
+
+class Act(AtEpoch):
+    """Does what a function of ``faulty_acts`` does; act: its name, None: nothing."""
+
+    def __init__(self, act: str | None, epoch: int = 1) -> None:
+        super().__init__(epoch)
+        self._act = act
+
+    def act(self) -> None:
+        faulty_acts.act(self._act)

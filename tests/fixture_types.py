@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from typing import TypeAlias
 
+from fault_table import Told
 from omegaconf import DictConfig
 
 from fashion_sweep.training.train import RunSpec
@@ -13,4 +14,4 @@ from fashion_sweep.training.train import RunSpec
 Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 Compose: TypeAlias = Callable[..., DictConfig]
 MakeSpec: TypeAlias = Callable[..., RunSpec]
-Seen: TypeAlias = Callable[[object], None]
+Seen: TypeAlias = Told

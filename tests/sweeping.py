@@ -24,6 +24,12 @@ from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 
 TINY = ("data=synthetic", "data.samples=320", "data.image_size=8")
+SMALL = ("data=synthetic", "data.samples=160", "data.image_size=8", "model.hidden_units=[4]", "epochs=2",
+         "callbacks=none", "save=none", "hydra.launcher.lanes=1")  # fmt: skip
+"""A sweep that is over soon."""
+QUICK = (*SMALL, "~trainer", "+trainer={_target_: faulty_trainer.acting, act: null, seconds: 0, wait_for: null}")
+"""The same with a trainer that imports no TensorFlow and does what ``trainer.act`` names, of ``faulty_acts``."""
+IN_S = "hydra.sweep.dir=s"
 HERE = Path(__file__).parent
 PATIENCE_S = 120
 
@@ -44,10 +50,32 @@ def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProce
                           timeout=300, check=False)  # fmt: skip
 
 
-def script(folder: Path, name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def assert_told_briefly(done: subprocess.CompletedProcess[str]) -> None:
+    """No traceback reaches the terminal."""
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Logging error" not in done.stderr
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command says that exits with 2, in one line; at most two are allowed."""
+    assert done.returncode == 2, done.stderr or done.stdout
+    assert_told_briefly(done)
+    lines = done.stderr.strip().splitlines()
+    assert 1 <= len(lines) <= 3, done.stderr
+    return " ".join(lines).partition(": ")[2].replace(str(Path.cwd()), "")
+
+
+def site(folder: Path, code: str) -> dict[str, str]:
+    """Environment in which every Python process runs this code as it starts."""
+    (folder / "site").mkdir(exist_ok=True)
+    (folder / "site" / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": os.pathsep.join([str(folder / "site"), environment()["PYTHONPATH"]])}
+
+
+def script(folder: Path, name: str, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command line of scripts/."""
     command = [sys.executable, str(HERE.parent / "scripts" / f"{name}.py"), *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300,
+    return subprocess.run(command, cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=300,
                           check=False)  # fmt: skip
 
 
@@ -65,6 +93,19 @@ def on_a_disk(folder: Path, options: str, *arguments: str) -> subprocess.Complet
     steps = f'{mount}; "$@"; code=$?; cp -a . "{kept}"; exit $code'
     return subprocess.run([*in_namespace(steps), *words(*arguments)], env=environment(), capture_output=True,
                           text=True, timeout=300, check=False)  # fmt: skip
+
+
+def script_on_a_disk(folder: Path, options: str, steps: str) -> Path:
+    """Run a shell script in a folder that is a file system of its own; what it puts into $kept is kept."""
+    disk, kept = folder / "disk", folder / "kept"
+    disk.mkdir()
+    kept.mkdir()
+    mount = f'mount -t tmpfs -o {options} tmpfs "{disk}"'
+    if shutil.which("unshare") is None or subprocess.run(in_namespace(mount), check=False).returncode:
+        pytest.skip("no file systems can be mounted here")
+    subprocess.run(in_namespace(f'{mount} && cd "{disk}"\n{steps}'), env=environment(kept=str(kept)), timeout=300,
+                   check=False)  # fmt: skip
+    return kept
 
 
 def in_namespace(steps: str) -> list[str]:
@@ -116,8 +157,23 @@ def alive(pid: int) -> bool:
 
 def records(sweep: Path) -> dict[int, RunRecord]:
     """Seed -> record of the runs that have one."""
-    read = [run.read_record() for run in SweepDir(sweep).run_dirs()]
-    return {present(record.seed): record for record in read if record is not None}
+    return {present(record.seed): record for record in _records(sweep)}
+
+
+def by_act(sweep: Path) -> dict[str | None, RunRecord]:
+    """``trainer.act``, or that of the callback x -> record, of the runs that have one."""
+    return {_act(record): record for record in _records(sweep)}
+
+
+def _records(sweep: Path) -> list[RunRecord]:
+    read = [run.read_record() for run in SweepDir(sweep).run_dirs() if run.path.is_dir()]
+    return [record for record in read if record is not None]
+
+
+def _act(record: RunRecord) -> str | None:
+    callback = (record.config.get("callbacks") or {}).get("x")
+    act: str | None = callback["act"] if callback else record.config["trainer"]["act"]
+    return act
 
 
 def epochs(sweep: Path) -> dict[str, int]:
@@ -127,8 +183,7 @@ def epochs(sweep: Path) -> dict[str, int]:
 
 def statuses(sweep: Path) -> str:
     """What became of the runs, in a few words."""
-    read = [run.read_record() for run in SweepDir(sweep).run_dirs()]
-    found = [record.status.value for record in read if record]
+    found = [record.status.value for record in _records(sweep)]
     return ", ".join(f"{found.count(status)} {status}" for status in dict.fromkeys(found))
 
 

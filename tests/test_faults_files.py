@@ -12,14 +12,25 @@ import pytest
 from fault_table import fault
 from fixture_types import Seen
 from optional import present
-from sweeping import TINY, in_namespace, log_of, on_a_disk, run, script, statuses, table, words
+from sweeping import (
+    IN_S,
+    TINY,
+    assert_told_briefly,
+    in_namespace,
+    log_of,
+    on_a_disk,
+    run,
+    script,
+    statuses,
+    table,
+    words,
+)
 from sweeping import environment as surroundings
 
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 
-IN_S = "hydra.sweep.dir=s"
 ODD = ('it\'s a "sweep" of süße 名前, a=b [1] {x} #2 & ' + "long " * 40)[:199] + "!"
 
 
@@ -29,11 +40,6 @@ def runs_of(sweep: Path) -> list[RunDir]:
 
 def fill(leave: int, after: str = "waiting") -> str:
     return f"{{_target_: faulty.Fill, filepath: run.json, leave: {leave}, after: {after}}}"
-
-
-def assert_told_briefly(done: subprocess.CompletedProcess[str]) -> None:
-    assert "Traceback" not in done.stdout + done.stderr
-    assert "Logging error" not in done.stderr
 
 
 @fault("disk full while writing a history")
@@ -54,7 +60,7 @@ def test_a_disk_that_is_full(tmp_path: Path, seen: Seen) -> None:
          "of 1 readable")  # fmt: skip
 
 
-@fault("disk full while writing a checkpoint")
+@fault("disk full while writing a checkpoint", rare=True)
 def test_a_disk_that_is_full_at_a_checkpoint(tmp_path: Path, seen: Seen) -> None:
     bad = f"+callbacks.bad={fill(24_000)},{{_target_: faulty.Wait, path: room}}"
     done = on_a_disk(tmp_path, "size=6m", "-m", bad, *TINY, "epochs=6", IN_S, "hydra.launcher.lanes=2")
@@ -68,7 +74,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(tmp_path: Path, seen: Seen) -> None
     seen(f'tmpfs: exit {done.returncode}; {statuses(sweep)}: "{failed.reason}"; best.keras of epoch 2 loads')
 
 
-@fault("disk full while writing a checkpoint")
+@fault("disk full while writing a checkpoint", rare=True)
 def test_a_file_that_may_not_grow(tmp_path: Path, seen: Seen) -> None:
     bad = "+callbacks.bad={_target_: faulty.LimitFiles, size: 40000}"
     done = run(tmp_path, "-m", bad, *TINY, "epochs=6", IN_S)
@@ -81,7 +87,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, seen: Seen) -> None:
     seen('limit on the size of files: the same, "disk full"')
 
 
-@fault("disk full while writing a report")
+@fault("disk full while writing a report", rare=True)
 def test_a_disk_that_is_full_at_the_report(tmp_path: Path, seen: Seen) -> None:
     done = on_a_disk(tmp_path, "size=6m", "-m", f"+callbacks.bad={fill(60_000, 'null')}", *TINY, "callbacks=none",
                      "save=none", "epochs=3", IN_S)  # fmt: skip
@@ -155,7 +161,7 @@ def test_damaged_records(sweep: Path, seen: Seen) -> None:
     seen("3 warnings that name the files, their runs left out; exit 0, with --strict 1")
 
 
-@fault("best.keras damaged")
+@fault("best.keras damaged", rare=True)
 def test_a_damaged_model(sweep: Path, seen: Seen) -> None:
     first = runs_of(sweep)[0]
     model = first.path / "best.keras"
@@ -173,7 +179,7 @@ def test_a_damaged_model(sweep: Path, seen: Seen) -> None:
 
 
 @fault("a sweep folder that cannot be written")
-@pytest.mark.parametrize("mode", ["run", "sweep"])
+@pytest.mark.parametrize("mode", ["run", pytest.param("sweep", marks=pytest.mark.rare)])
 def test_a_folder_that_cannot_be_written(tmp_path: Path, seen: Seen, mode: str) -> None:
     flags = ["-m"] if mode == "sweep" else []
     given = [*flags, *TINY, f"hydra.{mode}.dir={{}}"]
@@ -195,7 +201,7 @@ def hydra_quoted(text: object) -> str:
     return "'" + str(text).replace("'", "\\'") + "'"
 
 
-@fault("a path with spaces, quotes, Unicode and 200 characters")
+@fault("a path with spaces, quotes, Unicode and 200 characters", rare=True)
 def test_a_strange_path(tmp_path: Path, seen: Seen) -> None:
     assert len(ODD) == 200
     folder = tmp_path / ODD
@@ -219,7 +225,7 @@ def test_a_strange_path(tmp_path: Path, seen: Seen) -> None:
 TEXTS = ("'a/b'", "'../..'", "'x=y'", "'p,q'", "'new\nline'", "[1,2]", "'/etc/passwd'", "'$(id) `id` ; é'", "''")
 
 
-@fault("overrides with /, .., newlines, =, commas, lists")
+@fault("overrides with /, .., newlines, =, commas, lists", rare=True)
 def test_strange_overrides(tmp_path: Path, seen: Seen) -> None:
     grid = ["+callbacks.note={_target_: faulty.Note, text: none}", f"callbacks.note.text={','.join(TEXTS)}"]
     done = run(tmp_path, "-m", *grid, *TINY, "epochs=1", "callbacks=none", "save=none", IN_S)

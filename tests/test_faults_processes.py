@@ -13,6 +13,7 @@ from fault_table import fault
 from fixture_types import Seen
 from optional import present
 from sweeping import (
+    IN_S,
     TINY,
     alive,
     children,
@@ -31,7 +32,6 @@ from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.sweep_dir import SweepDir
 
 SLOW = "+callbacks.slow={_target_: faulty.Slow, seconds: 0.05}"
-IN_S = "hydra.sweep.dir=s"
 ONE_LANE = "hydra.launcher.lanes=1"
 
 
@@ -102,7 +102,7 @@ def test_ctrl_c(tmp_path: Path, seen: Seen) -> None:
     seen(f'exit {code} after {seconds:.1f} s; {statuses(tmp_path / "s")}, states saved; "{out.splitlines()[-1]}"')
 
 
-@fault("Ctrl-C twice")
+@fault("Ctrl-C twice", rare=True)
 def test_ctrl_c_twice(tmp_path: Path, seen: Seen) -> None:
     code, _, err, seconds = _interrupted(tmp_path, signal.SIGINT, signal.SIGINT, pause=0.02)
     assert code == 130, err
@@ -112,7 +112,10 @@ def test_ctrl_c_twice(tmp_path: Path, seen: Seen) -> None:
 
 
 @fault("SIGTERM")
-@pytest.mark.parametrize("launcher", [["hydra.launcher.lanes=2"], ["hydra/launcher=basic"]], ids=["packed", "basic"])
+@pytest.mark.parametrize("launcher", [
+    pytest.param(["hydra.launcher.lanes=2"], id="packed"),
+    pytest.param(["hydra/launcher=basic"], id="basic", marks=pytest.mark.rare),
+])  # fmt: skip
 def test_sigterm(tmp_path: Path, seen: Seen, launcher: list[str]) -> None:
     grid = ["-m", "seed=0,1", *TINY, SLOW, "epochs=100000", IN_S, *launcher]
     with started(tmp_path, *grid) as process:
@@ -130,7 +133,7 @@ def test_sigterm(tmp_path: Path, seen: Seen, launcher: list[str]) -> None:
     seen(f"{kind}: exit {process.returncode} after {seconds:.1f} s")
 
 
-@fault("interrupted at ten random moments")
+@fault("interrupted at ten random moments", rare=True)
 def test_interrupted_again_and_again(tmp_path: Path, seen: Seen) -> None:
     grid = ["-m", "seed=0,1", "model.dropout=0.3", "callbacks=checkpoint_early_stopping", *TINY, SLOW, "epochs=80",
             "callbacks.early_stopping.patience=80", ONE_LANE]  # fmt: skip
@@ -179,7 +182,7 @@ def test_runs_that_raise(tmp_path: Path, seen: Seen) -> None:
 
 
 @fault("a run calls sys.exit(3)")
-@pytest.mark.parametrize("launcher", ["packed", "basic"])
+@pytest.mark.parametrize("launcher", ["packed", pytest.param("basic", marks=pytest.mark.rare)])
 def test_a_run_that_exits(tmp_path: Path, seen: Seen, launcher: str) -> None:
     done = run(tmp_path, "-m", failing("Exit"), *TINY, "epochs=3", IN_S, f"hydra/launcher={launcher}")
     assert done.returncode == 1, done.stderr
@@ -190,7 +193,7 @@ def test_a_run_that_exits(tmp_path: Path, seen: Seen, launcher: str) -> None:
     seen(f'{launcher}: exit {done.returncode}; {statuses(tmp_path / "s")}: "{found[0].reason}"')
 
 
-@fault("fail_fast=true")
+@fault("fail_fast=true", rare=True)
 def test_fail_fast(tmp_path: Path, seen: Seen) -> None:
     bad = "+callbacks.bad={_target_: faulty.Raise}"
     done = run(tmp_path, "-m", bad, "seed=0,1,2", *TINY, IN_S, "hydra.launcher.fail_fast=true",
@@ -203,7 +206,7 @@ def test_fail_fast(tmp_path: Path, seen: Seen) -> None:
     seen(f"exit {done.returncode}; the first failed, two not started")
 
 
-@fault("a run over run_timeout_min")
+@fault("a run over run_timeout_min", rare=True)
 def test_a_run_that_hangs(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", failing("Hang"), *TINY, "epochs=3", IN_S,
                "hydra.launcher.run_timeout_min=0.2")  # fmt: skip
@@ -228,7 +231,7 @@ def test_two_sweeps_in_one_folder(tmp_path: Path, seen: Seen) -> None:
     seen(f'exit {second.returncode}: "{told} on ..."')
 
 
-@fault("two sweeps started in the same second")
+@fault("two sweeps started in the same second", rare=True)
 def test_two_sweeps_in_the_same_second(tmp_path: Path, seen: Seen) -> None:
     grid = ["-m", "seed=0", *TINY, "epochs=1"]
     with started(tmp_path, *grid) as one, started(tmp_path, *grid) as other:

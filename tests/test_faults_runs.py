@@ -15,17 +15,16 @@ from fault_table import fault
 from fixture_types import Seen
 from html_page import Page
 from optional import present
-from sweeping import TINY, children, log_of, records, run, script, started, statuses, table, until
+from sweeping import IN_S, TINY, children, log_of, records, run, script, started, statuses, table, until
 
 from fashion_sweep.errors import ConfigError
 from fashion_sweep.storage.sweep_dir import SweepDir
 from fashion_sweep.training import failures
 
-IN_S = "hydra.sweep.dir=s"
 PACKED = ("hydra.launcher.lanes=1", "hydra.launcher.pack_size=4")
 
 
-@fault("a loss that is NaN or infinite")
+@fault("a loss that is NaN or infinite", rare=True)
 def test_a_run_that_diverges_in_a_pack(tmp_path: Path, seen: Seen) -> None:
     grid = [*TINY, "optimizer=sgd", "epochs=4", "hydra.launcher.lanes=1"]
     done = run(tmp_path, "-m", "optimizer.learning_rate=0.1,0.2,1e30,0.05", *grid, "hydra.launcher.pack_size=4", IN_S)
@@ -60,7 +59,7 @@ TOO_LARGE = (
 """Images, which a pack holds once for each run, do not fit. TensorFlow raises, or crashes, as it happens."""
 
 
-@fault("out of memory in a pack")
+@fault("out of memory in a pack", rare=True)
 def test_a_pack_that_is_too_large(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", *TOO_LARGE, "data=synthetic", "model=cnn", "callbacks=none", "save=none",
                "optimizer=sgd", "epochs=1", *PACKED, IN_S)  # fmt: skip
@@ -132,7 +131,7 @@ def edit(tmp_path: Path) -> Callable[[], None]:
     return edited
 
 
-@fault("a config or code file edited while the sweep runs")
+@fault("a config or code file edited while the sweep runs", rare=True)
 @pytest.mark.parametrize("launcher", ["packed", "basic"])
 def test_files_that_are_edited(tmp_path: Path, seen: Seen, edit: Callable[[], None], launcher: str) -> None:
     own = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), str(tmp_path)])}
@@ -163,7 +162,7 @@ def test_files_that_are_edited(tmp_path: Path, seen: Seen, edit: Callable[[], No
         seen("resume takes the configs of the start")
 
 
-@fault("the clock set back")
+@fault("the clock set back", rare=True)
 def test_a_clock_that_is_set_back(tmp_path: Path, seen: Seen) -> None:
     done = run(tmp_path, "-m", "seed=0,1", "+callbacks.clock={_target_: faulty.ClockSetBack}", *TINY, "epochs=3", IN_S)
     assert done.returncode == 0, done.stderr
@@ -187,7 +186,7 @@ def test_a_clock_that_is_set_back(tmp_path: Path, seen: Seen) -> None:
          f"{resumed.returncode}, report {report.returncode}, {statuses(sweep.path)}")  # fmt: skip
 
 
-@fault("2,000 runs")
+@fault("2,000 runs", rare=True)
 def test_thousands_of_runs(tmp_path: Path, seen: Seen) -> None:
     few, _ = no_op_runs(tmp_path / "few", 100)  # by then the libraries of the report are imported
     many, out = no_op_runs(tmp_path / "many", 2000)
