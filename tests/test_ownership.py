@@ -18,12 +18,15 @@ from pathlib import Path
 
 import pytest
 import sweeping
+from fixture_types import MakeSpec
 from optional import present
 
 from fashion_sweep.errors import FolderError, LostError, UnreadableError
 from fashion_sweep.storage import lease
 from fashion_sweep.storage.lease import OWNER, living_owner, owned, owner_of_run
 from fashion_sweep.storage.owner import DEAD_AFTER_S, Owner
+from fashion_sweep.storage.record import Status
+from fashion_sweep.training.train import lost
 
 HOLD = "import sys, time, pathlib; from fashion_sweep.storage.lease import owned\n" \
     "with owned(pathlib.Path(sys.argv[1])):\n    print('owned', flush=True); time.sleep(60)"  # fmt: skip
@@ -268,6 +271,11 @@ def test_only_one_of_many_simultaneous_takeovers_succeeds(tmp_path: Path) -> Non
         for thread in threads:
             thread.join()
         assert (len(got), len(refused)) == (1, 7)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lost_run_of_a_folder_that_is_gone_is_not_recorded(make_spec: MakeSpec, tmp_path: Path) -> None:
+    lost(make_spec(folder="renamed/run"), Status.FAILED, "killed")
     assert list(tmp_path.iterdir()) == []
 
 

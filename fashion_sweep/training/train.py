@@ -57,7 +57,12 @@ def _give_up(jobs: Iterable[Job]) -> None:
 
 
 def lost(spec: RunSpec, status: Status, reason: str) -> None:
-    """Record a run whose process died before it could do so itself. reason: for people, made one line."""
+    """Record a run whose process died before it could do so itself. reason: for people, made one line.
+
+    Does nothing where the sweep's folder has been renamed or deleted.
+    """
+    if not spec.folder.parent.is_dir():
+        return
     record = record_of(spec)
     if record is None or record.status is not Status.COMPLETED:
         recorder = Job(spec).recorder
