@@ -14,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """After the block these are as before it: current folder, umask, environment, signal handlers, limits of
+    """After the block these are as before it: current folder, umask, environment, signal handlers and mask, limits of
     resources, standard streams, module search path, arguments, recursion limit, and what ``logging.disable`` sets.
     """
     with ExitStack() as undo:
@@ -64,8 +64,10 @@ def _signals() -> Undo:
     if threading.current_thread() is not threading.main_thread():  # the only one that may set handlers
         return lambda: None
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def undo() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         for number, handler in before.items():
             if handler is not None and signal.getsignal(number) != handler:  # None: set by C code
                 signal.signal(number, handler)

@@ -37,6 +37,7 @@ TINY = ("data=synthetic", "data.samples=320", "data.image_size=8")
 
 def specs(folder: Path, *overrides: str) -> list[RunSpec]:
     """The runs of a grid of tiny cross-validations: 320 images, 64 in each fold."""
+    folder.mkdir(exist_ok=True)
     return [
         RunSpec(folder / str(number), point.config, point.choices, point.overrides, point.identity)
         for number, point in enumerate(planned("model=logistic", *overrides).runs)

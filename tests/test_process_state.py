@@ -43,6 +43,10 @@ CHANGES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         lambda: signal.getsignal(signal.SIGCHLD),
         lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
     ),
+    "SIGTERM blocked": (
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}),
+    ),
     "a limit": (soft_limit, lower_limit),
     "module search path": (lambda: list(sys.path), sys.path.clear),
     "arguments": (lambda: list(sys.argv), sys.argv.clear),

@@ -50,7 +50,11 @@ class Lease:
             raise LostError(self.lost)
 
     def start(self) -> None:
-        self._thread.start()
+        """Raises FolderError where this process may have no further thread."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise FolderError(f"{self._folder} cannot be watched ({error}); raise the limit of processes") from error
 
     def end(self) -> None:
         """Give the folder up, if it is still ours."""

@@ -16,7 +16,7 @@ def reason(error: BaseException, hide: Callable[[str], str] = str) -> str:
     """Why a run failed, in one line for people. hide: removes from a text what must not be written to disk."""
     if any(_is_out_of_memory(each) for each in _chain(error)):
         return OUT_OF_MEMORY
-    if any(_is_full_disk(each) for each in _chain(error)):
+    if any(is_full_disk(each) for each in _chain(error)):
         return "disk full"
     if isinstance(error, SystemExit):
         return f"the run called sys.exit({hide(str(error.code))})"
@@ -38,7 +38,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or name == "ResourceExhaustedError" or bool(is_one_dnn)
 
 
-def _is_full_disk(error: BaseException) -> bool:
+def is_full_disk(error: BaseException) -> bool:
     """Whether it is an OSError for that, by its number or, as HDF5 raises it, by its text alone."""
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return isinstance(error, OSError) and (error.errno in full or any(os.strerror(n) in str(error) for n in full))

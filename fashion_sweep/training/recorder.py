@@ -17,6 +17,7 @@ from fashion_sweep.storage.atomic import replacing, write_text
 from fashion_sweep.storage.provenance import peak_memory_mib, versions
 from fashion_sweep.storage.record import METRICS, RunRecord, Status
 from fashion_sweep.storage.run_dir import HISTORY_COLUMNS, RunDir
+from fashion_sweep.training.failures import is_full_disk
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +151,9 @@ class Recorder:
             self._run.state.unlink(missing_ok=True)
         try:
             self._run.write_record(record)
-        except OSError:
+        except OSError as error:
+            if not is_full_disk(error):
+                raise
             self._run.state.unlink(missing_ok=True)
             self._run.clear_leftovers()
             try:

@@ -29,6 +29,7 @@ class Picture:
 
 def write(found: Outcome, output: Path) -> Path:
     """Write index.html and the figures into a folder; returns the page."""
+    output.mkdir(parents=True, exist_ok=True)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
