@@ -20,7 +20,7 @@ from hydra.errors import CompactHydraException
 from rich.console import Console
 
 from fashion_sweep.cli import model_summary, preview, progress, signals
-from fashion_sweep.cli.conclude import conclude, import_report
+from fashion_sweep.cli.conclude import conclude, import_report, say_resume
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import keep_traceback, log_on_stderr, say_error
 from fashion_sweep.config import schema
@@ -106,8 +106,10 @@ def _train(arguments: argparse.Namespace) -> int:
         with owned(planned.folder) as lease:
             try:
                 return _train_owned(session, request, planned, lease)
-            except (KeyboardInterrupt, UserError):
+            except (KeyboardInterrupt, UserError) as error:
                 lease.require()  # what is raised where the folder is lost comes of that
+                if isinstance(error, KeyboardInterrupt):
+                    say_resume(planned, Console())
                 raise
 
 

@@ -20,6 +20,7 @@ def restored() -> Iterator[None]:
     with ExitStack() as undo:
         for keep in (_folder, _umask, _environment, _signals, _limits, _interpreter):
             undo.callback(keep())
+        undo.callback(sys.setrecursionlimit, sys.getrecursionlimit())  # undone first: the others need frames
         yield
 
 
@@ -95,14 +96,13 @@ def _limits() -> Undo:
 def _interpreter() -> Undo:
     streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
     lists: list[tuple[list[Any], list[Any]]] = [(each, list(each)) for each in (sys.path, sys.argv)]
-    recursion, disabled = sys.getrecursionlimit(), logging.root.manager.disable
+    disabled = logging.root.manager.disable
 
     def undo() -> None:
         for name, stream in streams.items():
             setattr(sys, name, stream)
         for each, before in lists:
             each[:] = before
-        sys.setrecursionlimit(recursion)
         logging.disable(disabled)
 
     return undo

@@ -232,7 +232,7 @@ KINDS: dict[str, dict[str, str]] = {
         "a model function that closes all descriptors": "exit 2, one line that names it",
         "a model function that writes to every descriptor": "exit 2, one line that names it",
         "a data source that calls sys.exit(0)": "exit 2, one line that names it",
-        "a data source that raises KeyboardInterrupt": "exit 2, one line that names it",
+        "a data source that raises KeyboardInterrupt": "exit 130, as by Ctrl-C",
         "a data source that raises a BaseException": "exit 2, one line that names it",
         "a data source without end": "exit 2, one line that names it",
         "a module of one's own that calls sys.exit(0)": "exit 2, one line that names it",

@@ -79,11 +79,18 @@ SOURCE = "import os, sys, ctypes\ndef load():\n    {act}\n"
 
 @pytest.mark.parametrize("act", [
     pytest.param("sys.exit(0)", marks=rare("a data source that calls sys.exit(0)")),
-    pytest.param("raise KeyboardInterrupt", marks=rare("a data source that raises KeyboardInterrupt")),
     pytest.param("raise BaseException('of mine')", marks=rare("a data source that raises a BaseException")),
     pytest.param("sys.setrecursionlimit(50); return load()", marks=rare("a data source without end")),
 ])  # fmt: skip
 def test_sources_that_end_the_check(tmp_path: Path, seen: Seen, act: str) -> None:
+    text = complaint(own_source(tmp_path, act))
+    assert "my_source.load" in text
+    assert not (tmp_path / "s").exists()
+    seen(f'exit 2: "{text}"')
+
+
+def own_source(tmp_path: Path, act: str) -> subprocess.CompletedProcess[str]:
+    """A sweep over data from a function of one's own."""
     (tmp_path / "mine" / "data").mkdir(parents=True)
     (tmp_path / "mine" / "data" / "own.yaml").write_text(
         "_target_: my_source.load\nvalidation_fraction: 0.2\nsplit_seed: 42\nlimit: null\n"
@@ -91,11 +98,16 @@ def test_sources_that_end_the_check(tmp_path: Path, seen: Seen, act: str) -> Non
     (tmp_path / "my_source.py").write_text(SOURCE.format(act=act))
     env = {"PYTHONPATH": os.pathsep.join([environment()["PYTHONPATH"], str(tmp_path)])}
     given = [each for each in QUICK if not each.startswith("data")]
-    done = run(tmp_path, "--config-dir", "mine", "-m", "data=own", *given, "seed=0,1", IN_S, **env)
-    text = complaint(done)
-    assert "my_source.load" in text
+    return run(tmp_path, "--config-dir", "mine", "-m", "data=own", *given, "seed=0,1", IN_S, **env)
+
+
+@rare("a data source that raises KeyboardInterrupt")
+def test_a_source_that_interrupts(tmp_path: Path, seen: Seen) -> None:
+    done = own_source(tmp_path, "raise KeyboardInterrupt")
+    assert_told_briefly(done)
+    assert done.returncode == 130
     assert not (tmp_path / "s").exists()
-    seen(f'exit 2: "{text}"')
+    seen("exit 130, as by Ctrl-C")
 
 
 @pytest.mark.parametrize("act", [
@@ -162,7 +174,7 @@ def test_keras_set_up_otherwise(
         seen("exit 0, and the runs are what they are without it")
         return
     text = complaint(done)
-    name = next(iter(config or settings))
+    *_, name = config or {key: value for key, value in settings.items() if "HOME" not in key}
     assert (config or settings)[name].lower() in text.lower()
     assert not list(tmp_path.glob("s/*/run.json"))
     seen(f'exit 2: "{text.replace(str(tmp_path), "")}"')

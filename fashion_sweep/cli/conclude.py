@@ -35,9 +35,16 @@ def conclude(planned: Plan, console: Console, code: int, deadline: float | None)
         if planned.is_sweep:
             say_error(f"the report was interrupted; write it with: {_command('fashion-sweep-report', str(folder))}")
     if code >= signals.INTERRUPTED:
-        resumed = _command("python", "-m", "fashion_sweep", f"resume={hydra_errors.argument(str(folder))}")
-        console.print(f"Resume: {resumed}", markup=False, highlight=False, soft_wrap=True)
+        say_resume(planned, console)
     return code
+
+
+def say_resume(planned: Plan, console: Console) -> None:
+    """Print the line that resumes the runs, where there is something to resume."""
+    if not (SweepDir(planned.folder).plan if planned.is_sweep else RunDir(planned.folder).record).exists():
+        return
+    line = _command("python", "-m", "fashion_sweep", f"resume={hydra_errors.argument(str(short(planned.folder)))}")
+    console.print(f"Resume: {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _command(*words: str) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 from fashion_sweep.data.dataset import Dataset, checked, one_line, user_path
 from fashion_sweep.data.split import SPLIT_KEYS, Split, split
 from fashion_sweep.errors import ConfigError, DataError, UserError
+from packed_jobs.process_state import restored
 
 
 def load(config: Mapping[str, Any]) -> Dataset:
@@ -90,7 +91,8 @@ def _call(config: Mapping[str, Any]) -> Any:
 
     target = config["_target_"]
     try:
-        return instantiate(config, _convert_="all")
+        with restored():
+            return instantiate(config, _convert_="all")
     except SystemExit as stopped:
         raise DataError(f"data._target_={target} called sys.exit({stopped.code!r}), expected it to return") from stopped
     except InstantiationException as error:
@@ -104,6 +106,10 @@ def _call(config: Mapping[str, Any]) -> Any:
             raise ConfigError(f"data._target_={target}: {one_line(cause)}") from error
         where = f"{frame.filename}:{frame.lineno}"
         raise DataError(f"data._target_={target}: {type(cause).__name__} at {where}: {one_line(cause)}") from error
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise DataError(f"data._target_={target}: {type(error).__name__}: {one_line(error)}") from error
 
 
 def _file_stamps(source: Mapping[str, Any]) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -35,7 +35,7 @@ def problems(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _answers(nodes: Sequence[str]) -> tuple[int, list[str]]:
+def _answers(nodes: Sequence[str]) -> tuple[int, list[str | None]]:
     """Exit code of the process, and a line for each model that it got to: what is wrong with it, or nothing."""
     reader, writer = os.pipe()
     command = [sys.executable, "-c", f"from {MODULE} import serve; serve()", str(writer), *sys.path]
@@ -52,9 +52,21 @@ def _answers(nodes: Sequence[str]) -> tuple[int, list[str]]:
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(list(nodes)))
             process.stdin.close()
-        with os.fdopen(reader, encoding="utf-8") as answers:
+        with os.fdopen(reader, encoding="utf-8", errors="replace") as answers:
             lines = answers.read().splitlines()
-    return process.returncode, [json.loads(line) for line in lines if line.endswith(('"', "null"))]
+    return process.returncode, list(_whole(lines))
+
+
+def _whole(lines: Sequence[str]) -> Iterator[str | None]:
+    """The answers before the first line that is none: torn, or written by the model's own code."""
+    for line in lines:
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            return
+        if not (answer is None or isinstance(answer, str)):
+            return
+        yield answer
 
 
 def serve() -> None:

@@ -173,7 +173,9 @@ def guarded(jobs: Sequence[Job]) -> Iterator[None]:
             if job.is_running:
                 job.recorder.finish(Status.INTERRUPTED, f"stopped after epoch {len(job.recorder.rows)}")
         raise
-    except (Exception, SystemExit) as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:
         log.exception("The run failed")
         for job in jobs:
             if not job.recorder.record.status.is_final:
