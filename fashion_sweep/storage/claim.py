@@ -49,7 +49,8 @@ def check_run(folder: Path) -> None:
 def check_run_of_sweep(folder: Path, *, is_planned: bool) -> None:
     """The same for a run in a sweep. is_planned: whether the folder was the run's before this command."""
     if folder.is_dir():  # of a run whose place is taken by a file, training says so
-        is_ours = (is_planned and not folder.is_symlink()) or os.path.lexists(RunDir(folder).record)
+        is_here = is_planned or os.path.lexists(RunDir(folder).record)
+        is_ours = _has_record(folder) if folder.is_symlink() else is_here  # a link may have taken the folder's place
         _check(folder, RunDir.own_names(), "hydra.sweep.dir", is_ours=is_ours)
 
 
