@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import locale
 import logging
 import os
 import signal
 import sys
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -14,8 +18,9 @@ from typing import Any
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """After the block these are as before it: current folder, umask, environment, signal handlers and mask, limits of
-    resources, standard streams, module search path, arguments, recursion limit, and what ``logging.disable`` sets.
+    """After the block these are as before it: current folder, umask, environment, signal handlers, mask and timers,
+    cores and limits of resources, standard streams, module search path, arguments, recursion limit, garbage collection,
+    locale, and what ``logging.disable`` and filters of warnings set.
     """
     with ExitStack() as undo:
         for keep in (_folder, _umask, _environment, _signals, _limits, _interpreter):
@@ -52,11 +57,14 @@ def _environment() -> Undo:
     before = dict(os.environ)
 
     def undo() -> None:
-        for name in os.environ.keys() - before.keys():
+        now = dict(os.environ)
+        changed = {name for name in now.keys() | before.keys() if now.get(name) != before.get(name)}
+        for name in changed & before.keys():
+            os.environ[name] = before[name]
+        for name in changed - before.keys():
             del os.environ[name]
-        for name, value in before.items():
-            if os.environ.get(name) != value:
-                os.environ[name] = value
+        if "TZ" in changed and hasattr(time, "tzset"):
+            time.tzset()
 
     return undo
 
@@ -66,9 +74,13 @@ def _signals() -> Undo:
         return lambda: None
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    timers = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+    had_timer = any(signal.getitimer(timer)[0] for timer in timers)  # somebody's deadline, which goes on
 
     def undo() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for timer in () if had_timer else timers:
+            signal.setitimer(timer, 0)
         for number, handler in before.items():
             if handler is not None and signal.getsignal(number) != handler:  # None: set by C code
                 signal.signal(number, handler)
@@ -83,8 +95,12 @@ def _limits() -> Undo:
         return lambda: None
     kinds = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
     before = {kind: resource.getrlimit(kind)[0] for kind in kinds}
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
 
     def undo() -> None:
+        if cores is not None and os.sched_getaffinity(0) != cores:
+            with suppress(OSError):
+                os.sched_setaffinity(0, cores)
         for kind, soft in before.items():
             with suppress(OSError, ValueError):  # the hard limit was lowered, too
                 if resource.getrlimit(kind)[0] != soft:
@@ -95,8 +111,9 @@ def _limits() -> Undo:
 
 def _interpreter() -> Undo:
     streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
-    lists: list[tuple[list[Any], list[Any]]] = [(each, list(each)) for each in (sys.path, sys.argv)]
-    disabled = logging.root.manager.disable
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]
+    lists: list[tuple[list[Any], list[Any]]] = [(each, list(each)) for each in (sys.path, sys.argv, filters)]
+    disabled, collects, place = logging.root.manager.disable, gc.isenabled(), locale.setlocale(locale.LC_ALL)
 
     def undo() -> None:
         for name, stream in streams.items():
@@ -104,5 +121,7 @@ def _interpreter() -> Undo:
         for each, before in lists:
             each[:] = before
         logging.disable(disabled)
+        (gc.enable if collects else gc.disable)()
+        locale.setlocale(locale.LC_ALL, place)
 
     return undo

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import locale
 import logging
 import os
 import resource
 import signal
 import sys
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +37,18 @@ def lower_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft_limit() - 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
+def other_cores() -> set[int]:
+    """Other cores than this process has: it may have been pinned to one of several."""
+    every = set(range(os.cpu_count() or 1))
+    mine = os.sched_getaffinity(0)
+    return every - mine or {min(mine)}
+
+
+def set_time_zone() -> None:
+    os.environ["TZ"] = "Asia/Kathmandu"
+    time.tzset()
+
+
 CHANGES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "current folder": (Path.cwd, lambda: os.chdir("/")),
     "umask": (umask, lambda: os.umask(0o755)),
@@ -43,6 +59,12 @@ CHANGES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         lambda: signal.getsignal(signal.SIGCHLD),
         lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
     ),
+    "a timer": (lambda: signal.getitimer(signal.ITIMER_REAL), lambda: signal.alarm(100)),
+    "cores": (lambda: os.sched_getaffinity(0), lambda: os.sched_setaffinity(0, other_cores())),
+    "filters of warnings": (lambda: list(warnings.filters), lambda: warnings.simplefilter("error")),
+    "garbage collection": (gc.isenabled, gc.disable),
+    "locale": (lambda: locale.setlocale(locale.LC_ALL), lambda: locale.setlocale(locale.LC_ALL, "C.UTF-8")),
+    "time zone": (lambda: time.localtime(0).tm_hour, set_time_zone),
     "SIGTERM blocked": (
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}),
