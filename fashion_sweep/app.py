@@ -121,6 +121,7 @@ def _train_owned(session: Session, request: Request, planned: Plan, lease: Lease
     console, code, deadline = Console(), 0, None
     files = sources(planned)
     trained_with = Code(git_state(), code_snapshot.fingerprint(files))
+    resume.check_readable(planned)
     if planned.is_sweep:
         with written_into(planned.folder):
             kept = keep(request, planned, files)

@@ -115,8 +115,9 @@ class BatchRunner:
             own, hydra = compose.parts(job.pickled.load_config())
             with as_hydra_config(hydra):
                 on_lost(Job(own, hydra, job.number, _payload(job)), reason)
-        except Exception:
-            log.warning("\t#%d : on_lost failed", job.number, exc_info=True)
+        except Exception as error:
+            log.warning("\t#%d : its end could not be recorded: %s: %s", job.number, type(error).__name__, error)
+            log.debug("\t#%d : on_lost failed", job.number, exc_info=True)
 
 
 def _payload(job: PlannedJob) -> Any:

@@ -52,7 +52,7 @@ def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProce
 
 def assert_told_briefly(done: subprocess.CompletedProcess[str]) -> None:
     """No traceback reaches the terminal."""
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr or done.stdout
     assert "Logging error" not in done.stderr
 
 

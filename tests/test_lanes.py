@@ -238,7 +238,7 @@ def test_surplus_lanes_are_ended(launch: Callable[..., Launch]) -> None:
 
 def test_lanes_that_die_as_they_start_are_given_up(launch: Callable[..., Launch]) -> None:
     found = errors(launch(launcher_app.frail, "lanes=1")("+do=x", "+do=y"))
-    expected = "3 lanes in a row died as they started; the last one ended with exit code 5"
+    expected = "no lane can be started: the last one ended with exit code 5"
     assert [(type(error), str(error)) for error in found] == [(LaneDiedError, expected)] * 2
 
 

@@ -78,7 +78,7 @@ def _report(folder: Path, console: Console, deadline: float | None) -> int:
         return 1
     except Exception as error:
         where = keep_traceback(SweepDir(folder).report_error)
-        say_error(f"the report failed ({_described(error)}); the runs are whole{where}")
+        say_error(f"the report failed ({_described(error)}); what the runs have written is whole{where}")
         return 1
     report.print_table(written, console)
     return 0 if (written.table["status"] == Status.COMPLETED.value).all() else 1

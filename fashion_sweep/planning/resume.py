@@ -27,6 +27,12 @@ def take_over(planned: Plan, code: Code, console: Console) -> list[RunSpec]:
     return [spec for spec in planned.runs if is_due(spec, records[spec.identity])]
 
 
+def check_readable(planned: Plan) -> None:
+    """Raise UnreadableError where the record of a run is there and cannot be read. Call it before anything is written."""
+    for spec in planned.runs:
+        record_of(spec)
+
+
 def mark_lost(planned: Plan) -> None:
     """Mark runs whose records say that they are running, though no process trains them."""
     for spec in planned.runs:

@@ -22,7 +22,7 @@ from packed_jobs.executor import NOT_STARTED, OnLost, Rules
 from packed_jobs.hydra_internals.job_return import result_of
 from packed_jobs.local.memory import limit_gib, share_gib
 from packed_jobs.local.messages import JobEnded, Ready, StartFailed
-from packed_jobs.local.pool import MAX_FAILED_STARTS, Lane, Lanes
+from packed_jobs.local.pool import Lane, Lanes
 from packed_jobs.packs import Pack
 from packed_jobs.task import PlannedJob
 
@@ -50,7 +50,7 @@ class Scheduler:
         self.share_gib = share_gib(len(lanes.slots))
         self.returns: dict[int, JobReturn] = {}  # by index in the batch
         self.pending = {job.index: job for pack in packs for job in pack}  # without a JobReturn
-        self.failed_starts = 0  # in a row, of any slot
+        self.start_error = ""  # what the last lane said that could not start
         self.stopping = False  # no further pack is started
 
     def run(self) -> dict[int, JobReturn]:
@@ -68,7 +68,7 @@ class Scheduler:
         busy = sum(1 for lane in self.lanes.running if lane.jobs)
         self.lanes.ensure(busy + len(self.queue))
         if self.queue and not self.lanes.running and not self.lanes.usable:
-            self._give_up(LaneDiedError(f"no lane can be started: the last one {self.lanes.start_failure}"))
+            self._give_up(_no_lane(self.lanes.start_failure, self.start_error))
         for lane in self.lanes.ready():
             if self.queue:
                 pack, limit = self.queue.popleft(), self.rules.timeout_min
@@ -99,7 +99,7 @@ class Scheduler:
         if not lane.has_started:
             self.lanes.note_started(lane)
         lane.is_ready = True
-        lane.deadline, self.failed_starts = None, 0
+        lane.deadline = None
         self._retry_jobs(lane, "gave no result")  # there are none, unless the stack or the memory ran out
         lane.jobs.clear()
         if lane.pack_size and not lane.first_gib:
@@ -140,13 +140,8 @@ class Scheduler:
             self.queue.appendleft([job])
 
     def _count_failed_start(self, lane: Lane, reason: str) -> None:
-        """Give up where lane after lane fails to start and none has ever; another lane may still do all the work."""
         self.lanes.note_failed_start(lane.slot, reason)
-        self.failed_starts += 1
-        if self.failed_starts < MAX_FAILED_STARTS or any(each.has_started for each in self.lanes.running):
-            return
-        died = LaneDiedError(f"{MAX_FAILED_STARTS} lanes in a row died as they started; the last one {reason}")
-        self._give_up(_start_error(lane.start_error) if lane.start_error else died)
+        self.start_error = lane.start_error
 
     def _fail(self, job: PlannedJob, error: Exception) -> None:
         self.on_lost(job, str(error))
@@ -182,8 +177,10 @@ class Scheduler:
             self.returns[job.index] = failed_job(job, NotStartedError(NOT_STARTED))
 
 
-def _start_error(text: str) -> LaneDiedError:
-    """text: the traceback that a lane has sent, which ends with the error."""
+def _no_lane(reason: str, text: str) -> LaneDiedError:
+    """reason: how the last lane ended; text: the traceback that it has sent, which ends with the error, if it has."""
+    if not text:
+        return LaneDiedError(f"no lane can be started: the last one {reason}")
     error = LaneDiedError(f"a lane could not start: {text.strip().splitlines()[-1]}")
     error.__cause__ = LaneTraceback(text)
     return error

@@ -108,4 +108,4 @@ def _warm_up(warm_up: Any) -> None:
     try:
         warm_up()
     except Exception:  # the first job will fail with it too, and has a log and a JobReturn
-        log.warning("warm_up failed", exc_info=True)
+        log.debug("warm_up failed", exc_info=True)
