@@ -197,6 +197,7 @@ def _brief(values: dict[str, float]) -> str:
 def _write(benchmark: Benchmark, arguments: argparse.Namespace) -> None:
     for path, text in ((arguments.output, markdown(benchmark)), (arguments.csv, csv_text(benchmark))):
         if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, text)
 
 

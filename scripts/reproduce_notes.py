@@ -130,6 +130,7 @@ def _write(
         restorations,
         time.monotonic() - started,
     )
+    arguments.table.parent.mkdir(parents=True, exist_ok=True)
     write_text(arguments.table, table.markdown(outcome))
     print(f"{outcome.verdict}\nTable: {arguments.table}  Figures: {page.write(outcome, arguments.output)}")
     return outcome.missing

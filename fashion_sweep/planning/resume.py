@@ -28,7 +28,7 @@ def take_over(planned: Plan, code: Code, console: Console) -> list[RunSpec]:
 
 
 def check_readable(planned: Plan) -> None:
-    """Raise UnreadableError where the record of a run is there and cannot be read. Call it before anything is written."""
+    """Raise UnreadableError where a run has a record that cannot be read. Call it before anything is written."""
     for spec in planned.runs:
         record_of(spec)
 

@@ -37,6 +37,7 @@ def main() -> None:
 def _trained(folder: Path, runs: int, overrides: Sequence[str]) -> list[RunRecord]:
     """The records of the runs. Raises RuntimeError unless all completed, in a single pack."""
     common = ["model.dropout=0", "callbacks=none", "save=none", "trainer=compiled", *overrides]
+    folder.mkdir(parents=True)
     records = train([_spec(folder / str(seed), [*common, f"seed={seed}"]) for seed in range(runs)])
     for record in records:
         if record.status is not Status.COMPLETED or record.pack != runs:
