@@ -64,7 +64,8 @@ def import_report() -> None:
         with suppress(Exception):  # whatever it is, the report will meet it again and say so
             importlib.import_module("fashion_sweep.reporting.html")
 
-    threading.Thread(target=work, daemon=True).start()
+    with suppress(RuntimeError):  # this process may have no further thread
+        threading.Thread(target=work, daemon=True).start()
 
 
 def _report(folder: Path, console: Console, deadline: float | None) -> int:

@@ -53,12 +53,14 @@ def shown(epochs: Mapping[RunDir, int], console: Console, kept: Collection[RunDi
     with bar:
         watcher = _Watcher(dict(epochs), console, bar, set(kept))
         thread = threading.Thread(target=watcher.watch, daemon=True)
-        thread.start()
+        with suppress(RuntimeError):  # this process may have no further thread: then all is said at the end
+            thread.start()
         try:
             yield
         finally:
             watcher.stop.set()
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
             watcher.look(everywhere=True)
 
 
