@@ -105,12 +105,14 @@ def _train(arguments: argparse.Namespace) -> int:
         make_folder(planned)
         with owned(planned.folder) as lease:
             try:
-                return _train_owned(session, request, planned, lease)
+                code = _train_owned(session, request, planned, lease)
             except (KeyboardInterrupt, UserError) as error:
                 lease.require()  # what is raised where the folder is lost comes of that
                 if isinstance(error, KeyboardInterrupt):
                     say_resume(planned, Console())
                 raise
+            signals.ignore()  # what is left takes a moment, and the exit code is that of the runs
+            return code
 
 
 def _train_owned(session: Session, request: Request, planned: Plan, lease: Lease) -> int:

@@ -37,6 +37,12 @@ def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
+def ignore() -> None:
+    """Ignore both signals from now on: all is done, and the process is about to end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def exit_code(interruption: KeyboardInterrupt) -> int:
     """Of a command that was interrupted."""
     return INTERRUPTED + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
