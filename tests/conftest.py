@@ -26,8 +26,9 @@ from fashion_sweep.training.train import RunSpec
 from packed_jobs.hydra_internals.config_loader import fast_loader
 from packed_jobs.local.devices import available_cores
 
-# A shell that starts the tests in the background has them ignore SIGINT, and so would every process that they start.
+# A shell that starts the tests in the background has them ignore these, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 settings.register_profile("thorough", max_examples=2000)
 """Twenty times as many inputs as usual: for ``pytest --hypothesis-profile=thorough``."""
