@@ -7,12 +7,16 @@ A test says which faults of ``fault_rows`` it tries with ``@fault("...")`` and w
 from __future__ import annotations
 
 import platform
+import re
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from fault_rows import FAULTS, KINDS
+
+TEMPORARY = re.compile(r"/[^\s\"']*?/pytest-of-[^/]+/pytest-\d+/(popen-gw\d+/)?[^/\s\"']+/")
+"""The folder of a test, which says nothing to a reader of the table."""
 
 
 def fault(*names: str, rare: bool = False) -> pytest.MarkDecorator:
@@ -50,7 +54,8 @@ class Told:
         name = self._names[0] if fault is None else fault
         if name not in self._names or (fault is None and len(self._names) > 1):
             raise ValueError(f"{fault!r} is not among the faults of this test: {self._names}")
-        self._item.user_properties.append(("seen", [name, " ".join(str(text).split())]))
+        told = TEMPORARY.sub("", " ".join(str(text).split()))
+        self._item.user_properties.append(("seen", [name, told]))
 
 
 class FaultTable:
@@ -69,7 +74,8 @@ class FaultTable:
         for name in names:
             seen = "; ".join(pair[1] for pair in told if isinstance(pair, list) and pair[0] == name)
             if report.failed or report.skipped:
-                self.rows[name].append(f"**{report.outcome}** {seen}".strip())
+                why = str(report.longrepr[2]).removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else seen
+                self.rows[name].append(f"**{report.outcome}** {why}".strip())
             elif seen:
                 self.rows[name].append(seen)
 
@@ -83,11 +89,13 @@ class FaultTable:
     def lines(self) -> list[str]:
         versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras", "hydra-core"))
         now = datetime.now(timezone.utc)
+        untried = sum(all(text.startswith("**skipped**") for text in seen) for seen in self.rows.values())
+        could_not = f" {untried} could not be tried on this machine." if untried else ""
         return [
             "# Faults",
             "",
-            f"What happens to a sweep when things go wrong: {len(FAULTS)} faults, each tried for real, with real "
-            "processes, signals, full disks and damaged files. Written by `make faults`.",
+            f"What happens to a sweep when things go wrong: {len(FAULTS)} faults, tried for real, with real processes, "
+            f"signals, full disks and damaged files.{could_not} Written by `make faults`.",
             "",
             f"{now:%Y-%m-%d}, Python {platform.python_version()}, {versions}, {platform.system()}.",
             *(line for kind in KINDS for line in self._section(kind)),
