@@ -89,7 +89,9 @@ class FaultTable:
     def lines(self) -> list[str]:
         versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras", "hydra-core"))
         now = datetime.now(timezone.utc)
-        untried = sum(all(text.startswith("**skipped**") for text in seen) for seen in self.rows.values())
+        untried = sum(
+            bool(seen) and all(text.startswith("**skipped**") for text in seen) for seen in self.rows.values()
+        )
         could_not = f" {untried} could not be tried on this machine." if untried else ""
         return [
             "# Faults",
