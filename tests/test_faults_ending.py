@@ -110,7 +110,7 @@ def test_ctrl_c_during_the_report(tmp_path: Path, seen: Seen) -> None:
         until(lambda: statuses(tmp_path / "s") == "2 completed" if (tmp_path / "s").exists() else False, "all runs")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    assert "Traceback" not in out + err
+    assert "Traceback" not in out + err, err
     assert process.returncode in (0, 130), err
     assert process.returncode == 0 or RESUME in out
     assert statuses(tmp_path / "s") == "2 completed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from hydra.core.utils import JobReturn
 
@@ -47,5 +48,9 @@ class LocalExecutor:
         self.lanes.kill_all()
 
     def close(self) -> None:
-        """End all lanes: idle ones gracefully, the others at once."""
-        self.lanes.end()
+        """End all lanes: idle ones gracefully, the others at once.
+
+        The garbage collector calls it, and could not pass on a KeyboardInterrupt: one only ends the lanes at once.
+        """
+        with suppress(KeyboardInterrupt):
+            self.lanes.end()
