@@ -34,6 +34,11 @@ LEFT = {
 """Fault -> what the run does."""
 
 
+def ending(record: RunRecord) -> str:
+    """What became of a run, with its reason if it has one."""
+    return f'{record.status.value}: "{record.reason}"' if record.reason else record.status.value
+
+
 @fault(*LEFT)
 @pytest.mark.parametrize("launcher", ["packed", pytest.param("basic", marks=pytest.mark.rare)])
 def test_state_that_a_run_leaves(tmp_path: Path, seen: Seen, launcher: str) -> None:
@@ -103,7 +108,7 @@ def test_runs_that_crash(tmp_path: Path, seen: Seen) -> None:
     assert "Traceback" not in done.stderr
     for row, act in CRASHES.items():
         assert records[act].status in (Status.FAILED, Status.COMPLETED)
-        seen(f'{records[act].status.value}: "{records[act].reason}"; the others finish', row)
+        seen(f"{ending(records[act])}; the others finish", row)
 
 
 @fault(*STOPS, rare=True)
@@ -114,7 +119,7 @@ def test_runs_that_stop(tmp_path: Path, seen: Seen) -> None:
     assert_others_completed(records, set(STOPS.values()), done.stderr)
     assert done.returncode == 1, done.stderr
     for row, act in STOPS.items():
-        seen(f'{records[act].status.value}: "{records[act].reason}"; the others finish', row)
+        seen(f"{ending(records[act])}; the others finish", row)
 
 
 CHILDREN = {
