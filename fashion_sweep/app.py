@@ -123,12 +123,11 @@ def _train_owned(session: Session, request: Request, planned: Plan, lease: Lease
     console, code, deadline = Console(), 0, None
     files = sources(planned)
     trained_with = Code(git_state(), code_snapshot.fingerprint(files))
-    resume.check_readable(planned)
+    due = resume.take_over(planned, trained_with, console)
     if planned.is_sweep:
         with written_into(planned.folder):
             kept = keep(request, planned, files)
         session.compose_from(kept.conf, kept.extra_conf)
-    due = resume.take_over(planned, trained_with, console)
     task = _task(request, planned, due, trained_with)
     epochs = {RunDir(spec.folder): int(spec.config.get("epochs", 1)) for spec in planned.runs}
     try:

@@ -84,26 +84,27 @@ def on_a_disk(folder: Path, options: str, *arguments: str) -> subprocess.Complet
 
     options: of mount, such as size=4m. The test is skipped where such a file system cannot be made.
     """
+    mount, kept = _disk(folder, options)
+    steps = f'{mount}; "$@"; code=$?; cp -a . "{kept}"; exit $code'
+    return subprocess.run([*in_namespace(steps), *words(*arguments)], env=environment(), capture_output=True,
+                          text=True, timeout=300, check=False)  # fmt: skip
+
+
+def _disk(folder: Path, options: str) -> tuple[str, Path]:
+    """The command that mounts a file system and enters it, and the folder for what is to be kept of it."""
     disk, kept = folder / "disk", folder / "kept"
     disk.mkdir()
     kept.mkdir()
     mount = f'mount -t tmpfs -o {options} tmpfs "{disk}" && cd "{disk}"'
     if shutil.which("unshare") is None or subprocess.run(in_namespace(mount), check=False).returncode:
         pytest.skip("no file systems can be mounted here")
-    steps = f'{mount}; "$@"; code=$?; cp -a . "{kept}"; exit $code'
-    return subprocess.run([*in_namespace(steps), *words(*arguments)], env=environment(), capture_output=True,
-                          text=True, timeout=300, check=False)  # fmt: skip
+    return mount, kept
 
 
 def script_on_a_disk(folder: Path, options: str, steps: str) -> Path:
     """Run a shell script in a folder that is a file system of its own; what it puts into $kept is kept."""
-    disk, kept = folder / "disk", folder / "kept"
-    disk.mkdir()
-    kept.mkdir()
-    mount = f'mount -t tmpfs -o {options} tmpfs "{disk}"'
-    if shutil.which("unshare") is None or subprocess.run(in_namespace(mount), check=False).returncode:
-        pytest.skip("no file systems can be mounted here")
-    subprocess.run(in_namespace(f'{mount} && cd "{disk}"\n{steps}'), env=environment(kept=str(kept)), timeout=300,
+    mount, kept = _disk(folder, options)
+    subprocess.run(in_namespace(f"{mount}\n{steps}"), env=environment(kept=str(kept)), timeout=300,
                    check=False)  # fmt: skip
     return kept
 

@@ -26,14 +26,13 @@ def conclude(planned: Plan, console: Console, code: int, deadline: float | None)
     code: 0, or the exit code that the command has already; deadline: time.monotonic() at which it has to end. Returns
     the exit code: 0 where every run completed, 1 where not, that of a signal where one came.
     """
-    folder = short(planned.folder)
     try:
         resume.mark_lost(planned)
         code = max(code, _report(planned.folder, console, deadline) if planned.is_sweep else _single(planned, console))
     except KeyboardInterrupt as interruption:
         code = signals.exit_code(interruption)
         if planned.is_sweep:
-            say_error(f"the report was interrupted; write it with: {_command('fashion-sweep-report', str(folder))}")
+            say_error(f"the report was interrupted; {_write_it_with(short(planned.folder))}")
     if code >= signals.INTERRUPTED:
         say_resume(planned, console)
     return code
@@ -43,12 +42,9 @@ def say_resume(planned: Plan, console: Console) -> None:
     """Print the line that resumes the runs, where there is something to resume."""
     if not (SweepDir(planned.folder).plan if planned.is_sweep else RunDir(planned.folder).record).exists():
         return
-    line = _command("python", "-m", "fashion_sweep", f"resume={hydra_errors.argument(str(short(planned.folder)))}")
+    given = f"resume={hydra_errors.argument(str(short(planned.folder)))}"
+    line = shlex.join(["python", "-m", "fashion_sweep", given])
     console.print(f"Resume: {line}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _command(*words: str) -> str:
-    return shlex.join(words)
 
 
 def _single(planned: Plan, console: Console) -> int:
@@ -75,7 +71,7 @@ def _report(folder: Path, console: Console, deadline: float | None) -> int:
 
             written = report.write_report([folder])
     except signals.NoTimeError:
-        say_error(f"there was no time for the report; write it with: {_command('fashion-sweep-report', str(folder))}")
+        say_error(f"there was no time for the report; {_write_it_with(folder)}")
         return 1
     except Exception as error:
         where = keep_traceback(SweepDir(folder).report_error)
@@ -83,6 +79,10 @@ def _report(folder: Path, console: Console, deadline: float | None) -> int:
         return 1
     report.print_table(written, console)
     return 0 if (written.table["status"] == Status.COMPLETED.value).all() else 1
+
+
+def _write_it_with(folder: Path) -> str:
+    return f"write it with: {shlex.join(['fashion-sweep-report', str(folder)])}"
 
 
 def _described(error: Exception) -> str:

@@ -21,26 +21,30 @@ def take_over(planned: Plan, code: Code, console: Console) -> list[RunSpec]:
 
     Raises UnreadableError for a record that is there and cannot be read.
     """
-    mark_lost(planned)
-    records = {spec.identity: record_of(spec) for spec in planned.runs}
+    records = {spec.identity: record_of(spec) for spec in planned.runs}  # all of them, before anything is written
+    for spec in planned.runs:
+        if _was_running(records[spec.identity]):
+            _mark_lost(spec)
+            records[spec.identity] = record_of(spec)
     _report_other_code([record for record in records.values() if record and is_finished(record)], code, console)
     return [spec for spec in planned.runs if is_due(spec, records[spec.identity])]
-
-
-def check_readable(planned: Plan) -> None:
-    """Raise UnreadableError where a run has a record that cannot be read. Call it before anything is written."""
-    for spec in planned.runs:
-        record_of(spec)
 
 
 def mark_lost(planned: Plan) -> None:
     """Mark runs whose records say that they are running, though no process trains them."""
     for spec in planned.runs:
-        # On a full disk, whoever reads the record sees that nobody owns the folder.
-        with suppress(OSError, UnreadableError):
-            record = record_of(spec)
-            if record is not None and record.status is Status.RUNNING:
-                lost(spec, Status.INTERRUPTED, PROCESS_DIED)
+        with suppress(UnreadableError):
+            if _was_running(record_of(spec)):
+                _mark_lost(spec)
+
+
+def _was_running(record: RunRecord | None) -> bool:
+    return record is not None and record.status is Status.RUNNING
+
+
+def _mark_lost(spec: RunSpec) -> None:
+    with suppress(OSError, UnreadableError):  # on a full disk, who reads the record sees that nobody owns the folder
+        lost(spec, Status.INTERRUPTED, PROCESS_DIED)
 
 
 def is_due(spec: RunSpec, record: RunRecord | None) -> bool:

@@ -8,14 +8,14 @@ says which of its files are ours.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from fashion_sweep.errors import FolderError
+from fashion_sweep.errors import FolderError, UnreadableError
 from fashion_sweep.storage.atomic import as_json
+from fashion_sweep.storage.reading import read_json
 from fashion_sweep.storage.source_files import config_files, content
 
 MANIFEST = ".files.json"
@@ -118,8 +118,8 @@ def _there(folder: Path) -> set[str]:
 def _listed(folder: Path) -> set[str] | None:
     """The names that the list in a snapshot has; None where there is none, or a damaged one."""
     try:
-        return set(map(str, json.loads((folder / MANIFEST).read_text("utf-8"))))
-    except (OSError, ValueError, TypeError, RecursionError):
+        return set(map(str, read_json(folder / MANIFEST)))
+    except (FileNotFoundError, UnreadableError, ValueError, TypeError):
         return None
 
 

@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from fashion_sweep.errors import FolderError, UnreadableError
 from fashion_sweep.storage import reading
 from fashion_sweep.storage.atomic import as_json, write_text
+from fashion_sweep.storage.lease import OWNER
 from fashion_sweep.storage.record import fits, is_file_name
 from fashion_sweep.storage.run_dir import RunDir
 
@@ -80,7 +81,7 @@ class SweepDir:
     @staticmethod
     def is_run_name(name: str) -> bool:
         """Whether a run's folder may have this name: a plain one, and none that the sweep itself uses."""
-        return is_file_name(name) and not name.startswith(".") and name not in (*SweepDir.own_names(), "owner.json")
+        return is_file_name(name) and not name.startswith(".") and name not in (*SweepDir.own_names(), OWNER)
 
     def read_plan(self) -> tuple[list[str], list[PlannedRun]]:
         """The commands that trained into the folder and the planned runs; both empty where there is no plan.

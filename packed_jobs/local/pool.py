@@ -120,10 +120,6 @@ class Lane:
         self._close()
         return code
 
-    def close_channel(self) -> None:
-        """Have an idle lane exit."""
-        self.channel.close()
-
     def _close(self) -> None:
         self.channel.close()
         if self._lifeline >= 0:
@@ -252,7 +248,7 @@ class Lanes:
     def _end(self, lanes: Sequence[Lane]) -> None:
         idle = [lane for lane in lanes if lane.is_ready]
         for lane in idle:
-            lane.close_channel()
+            lane.channel.close()
         try:
             end = time.monotonic() + END_GRACE_S
             while any(lane.process.poll() is None for lane in idle) and time.monotonic() < end:
