@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import fault_table
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose, initialize, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
+from launching import Launch
 from omegaconf import DictConfig
 
 from fashion_sweep import app
@@ -54,8 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 MEDIUM = {
     f"test_{name}"
-    for name in ("batch", "composing", "composition", "evaluation", "experiments", "figures", "lanes", "measuring",
-                 "packed_launcher", "planned_sweeper", "report", "report_command", "reproduction", "models")
+    for name in ("batch", "composing", "composition", "evaluation", "experiments", "figures", "lane_starts", "lanes",
+                 "measuring", "packed_launcher", "planned_sweeper", "report", "report_command", "reproduction",
+                 "models")
 }  # fmt: skip
 """Test modules that start processes, or try so much that it takes a second and more."""
 
@@ -125,6 +128,13 @@ def make_spec(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[.
         return RunSpec(tmp_path / folder, resolved, choices, lines, run_spec.identity_of(resolved))
 
     return make
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
+    """Launches batches of jobs with the packed launcher, into this test's folder."""
+    with initialize(version_base="1.3", config_path=None, job_name="app"):
+        yield partial(Launch, tmp_path)
 
 
 @pytest.fixture

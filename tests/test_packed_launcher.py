@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
 
 import launcher_app
 import pytest
-from hydra import initialize, version
+from hydra import version
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
@@ -18,12 +16,6 @@ from optional import present
 from packed_jobs import JobExitedError
 from packed_jobs.packs import form
 from packed_jobs.task import PickledJob, PlannedJob
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
-    with initialize(version_base="1.3", config_path=None, job_name="app"):
-        yield partial(Launch, tmp_path)
 
 
 def test_hydra_finds_the_launcher() -> None:
