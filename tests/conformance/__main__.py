@@ -1,11 +1,17 @@
-"""``python -m conformance --engine ENGINE --output FILE``: try everything with one engine, and write what was seen."""
+"""The command of the suite.
+
+``python -m conformance --write FILE`` tries everything with both engines, each in a process of its own, and writes the
+table. ``--engine ENGINE --output FILE`` tries it with one, and writes what was seen as JSON.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -14,44 +20,60 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+ENGINES = ("tensorflow", "jax")
+
 
 def main() -> int:
     """Exit code 1 where something is wrong, or Keras has grown what the suite does not know."""
-    arguments = _arguments()
+    parser = argparse.ArgumentParser(prog="python -m conformance")
+    parser.add_argument("--write", type=Path, help="a Markdown file for the table")
+    parser.add_argument("--engine", choices=ENGINES, help="try everything with this one alone")
+    parser.add_argument("--output", type=Path, help="a JSON file for what was seen with it")
+    parser.add_argument("--modules", nargs="+", help="of Keras, such as layers; all of them otherwise")
+    parser.add_argument("--match", default="", help="try only cases with this text in a label")
+    parser.add_argument("--every", type=int, default=1, help="try only every n-th case")
+    arguments = parser.parse_args()
+    return _with_one(arguments) if arguments.engine else _with_all(arguments.write)
+
+
+def _with_all(page: Path) -> int:
+    from conformance import exports, table
+
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = {engine: Path(folder) / f"{engine}.json" for engine in ENGINES}
+        command = [sys.executable, "-m", "conformance"]
+        codes = [subprocess.run([*command, "--engine", engine, "--output", output], check=False).returncode
+                 for engine, output in outputs.items()]  # fmt: skip
+        results = [json.loads(output.read_text("utf-8")) for output in outputs.values() if output.exists()]
+    aliases = {entry.key: entry.aliases for module in exports.MODULES for entry in exports.entries(module)}
+    page.write_text("\n".join(table.lines(results, exports.left_out(), aliases)) + "\n", "utf-8")
+    return int(any(codes))
+
+
+def _with_one(arguments: argparse.Namespace) -> int:
     os.environ["KERAS_BACKEND"] = arguments.engine
     warnings.simplefilter("ignore")
-    from conformance import cases
+    from conformance import cases, exports
 
-    plan = cases.plan(_expectation(arguments.engine), arguments.modules)
-    chosen = [case for case in plan.cases if any(arguments.match in label for label in case.labels)][:: arguments.every]
-    found = list(_tried(arguments.engine, chosen))
+    plan = cases.plan(_expectation(arguments.engine), arguments.modules or exports.MODULES)
+    matching = [case for case in plan.cases if any(arguments.match in label for label in case.labels)]
+    found = list(_tried(arguments.engine, matching[:: arguments.every]))
     result = {"engine": arguments.engine, "outcomes": found, "refused": plan.refused, "unknown": plan.unknown}
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    if arguments.output:
+        arguments.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     wrong = [f"{one['label']}: {one['why']}" for one in found if one["how"] == "WRONG"]
     print("\n".join([*plan.unknown, *wrong]), file=sys.stderr)
     return int(bool(wrong or plan.unknown))
 
 
-def _arguments() -> argparse.Namespace:
-    from conformance.exports import MODULES
-
-    parser = argparse.ArgumentParser(prog="python -m conformance")
-    parser.add_argument("--engine", choices=("tensorflow", "jax"), default="tensorflow")
-    parser.add_argument("--output", type=Path, required=True, help="a file for what was seen, JSON")
-    parser.add_argument("--modules", nargs="+", choices=MODULES, default=MODULES, help="of Keras")
-    parser.add_argument("--match", default="", help="try only cases with this text in a label")
-    parser.add_argument("--every", type=int, default=1, help="try only every n-th case")
-    return parser.parse_args()
-
-
 def _expectation(engine: str) -> Any:
     """How an engine would train a model: so that what is trained alike shares a model."""
     if engine == "jax":
-        return lambda model: "packed"
+        return lambda *_: "packed"
     from fashion_sweep.training.engines.tensorflow import stackable
 
-    def expected(model: Any) -> str:
-        model.compile("sgd", "sparse_categorical_crossentropy")
+    def expected(model: Any, optimizer: Any) -> str:
+        model.compile(optimizer, "sparse_categorical_crossentropy")
         return "alone" if stackable.unsupported_reason(model) else "packed"
 
     return expected
@@ -71,7 +93,7 @@ def _tried(engine: str, chosen: list[Any]) -> Iterator[dict[str, Any]]:
             seconds = (time.monotonic() - started) / len(case.labels)
             for one in found:
                 print(f"{one.how:8} {one.difference:.0e} {seconds:5.1f} s {one.label} {one.why}", flush=True)
-                yield {**asdict(one), "seconds": round(seconds, 2)}
+                yield {**asdict(one), "is_half": case.is_half, "seconds": round(seconds, 2)}
 
 
 if __name__ == "__main__":

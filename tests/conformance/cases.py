@@ -5,19 +5,28 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
+
+from conformance import networks
 from conformance.arguments import OF_EVERY_OPTIMIZER, Node, needed, others
 from conformance.exports import MODULES, Entry, entries
-from conformance.layers import Variant, model_of, variants
+from conformance.layers import Variant, bench, made, variants
 from conformance.reference import draws
-from hydra.utils import instantiate
 
 IN_BRANCHES = ("layers", "regularizers", "constraints", "initializers", "activations", "dtype_policies")
 """Modules whose entries are tried in branches of a network."""
 
+OPTIMIZER_CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+"""Each optimizer takes one of these at a time, and each is tried with some of the optimizers."""
+
 TOGETHER = 10
 """Branches of one network, at most."""
+
+
+Expect = Callable[[keras.Model, Any], str]
+"""How an engine would train a model with an optimizer: packed or alone."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,16 @@ class Case:
     has_noise: bool = False  # whether it draws random numbers, other than those of Dropout
     has_masks: bool = False  # whether it has Dropout
     is_half: bool = False  # whether it computes in fewer than 32 bits
+
+    @property
+    def reference(self) -> str:
+        """How the plain Keras loop has to run: see ``reference.plain_keras``. Few steps are fastest uncompiled."""
+        return "xla" if self.has_noise else "eager"
+
+    @property
+    def has_partial_batches(self) -> bool:
+        """Whether the last batches of an epoch are smaller: it matters to what is drawn for a batch."""
+        return self.has_noise or self.has_masks or not self.branches
 
     def halves(self) -> list[Case]:
         """Two cases that together try the same; none for a case of one branch."""
@@ -47,34 +66,36 @@ class Plan:
     """All cases, and what cannot be tried."""
 
     cases: list[Case] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)  # entry and argument -> why Keras does not take its other value
+    refused: dict[str, str] = field(
+        default_factory=dict
+    )  # entry and argument -> why Keras does not take its other value
     unknown: list[str] = field(default_factory=list)  # what Keras has grown that the suite cannot build
 
 
-def plan(expect: Callable[[keras.Model], str], modules: Sequence[str] = MODULES) -> Plan:
-    """Everything that Keras exports. expect: how an engine would train a model: packed or alone."""
-    made = Plan()
+def plan(expect: Expect, modules: Sequence[str] = MODULES) -> Plan:
+    """Everything that Keras exports."""
+    planned = Plan()
     branches: list[Variant] = []
     for entry in (entry for module in modules for entry in entries(module)):
         try:
             if entry.module in IN_BRANCHES:
                 found = variants(entry)
                 branches += found.variants
-                made.refused |= {f"{entry.key}({name})": why for name, why in found.refused.items()}
+                planned.refused |= {f"{entry.key}({name})": why for name, why in found.refused.items()}
             else:
-                made.cases += _of_entry(entry)
+                planned.cases += _of_entry(entry, expect)
         except Exception as error:
-            made.unknown.append(f"{entry.key}: {error}")
-    made.cases = [*_of_kinds(branches, expect), *made.cases]
-    return made
+            planned.unknown.append(f"{entry.key}: {error}")
+    planned.cases = [*_of_kinds(branches, expect), *planned.cases]
+    return planned
 
 
-def _of_kinds(branches: Sequence[Variant], expect: Callable[[keras.Model], str]) -> Iterator[Case]:
+def _of_kinds(branches: Sequence[Variant], expect: Expect) -> Iterator[Case]:
     """Cases of branches that an engine is expected to train alike."""
     kinds: dict[tuple[str, bool, bool, bool], list[Variant]] = {}
     for branch in branches:
-        model = model_of([branch.branch])
-        kind = (expect(model), draws(model), _has_dropout(model), branch.is_half)
+        model = bench().model(branch.branch)
+        kind = (expect(model, "sgd"), draws(model), _has_dropout(model), branch.is_half)
         kinds.setdefault(kind, []).append(branch)
     for (expected, noise, masks, half), some in kinds.items():
         like = Case((), {}, (), expected, noise, masks, half)
@@ -91,17 +112,21 @@ def _has_dropout(model: keras.Model) -> bool:
     return any(isinstance(layer, keras.layers.Dropout) for layer in model._flatten_layers())
 
 
-def _of_entry(entry: Entry) -> list[Case]:
+def _of_entry(entry: Entry, expect: Expect) -> Iterator[Case]:
     """The cases of an entry that is no part of a model: its defaults, and bins of its other arguments."""
-    return [Case((_label(entry, changed),), parts) for changed, parts in _PARTS[entry.module](entry)]
+    for changed, parts in _PARTS[entry.module](entry):
+        expected = expect(networks.dense((8, 8), 5), made(parts.get("optimizer", "sgd")))
+        yield Case((Variant(entry, {}, changed).label,), parts, expected=expected)
 
 
 def _optimizers(entry: Entry) -> Iterator[tuple[Node, Node]]:
     rate = {"learning_rate": 0.1 if entry.name == "SGD" else 0.01}
     plain = {"_target_": entry.target, **needed(entry), **(rate if _takes_rate(entry) else {})}
     every = others(entry)
+    turn = OPTIMIZER_CLIPS[len(entry.name) % len(OPTIMIZER_CLIPS)]
     own = {name: value for name, value in every.items() if name not in OF_EVERY_OPTIMIZER}
     shared = {name: value for name, value in every.items() if name in OF_EVERY_OPTIMIZER}
+    shared = {name: value for name, value in shared.items() if name not in OPTIMIZER_CLIPS or name == turn}
     for changed in ({}, *_bins(plain, own), *_bins(plain, shared)):
         yield changed, {"optimizer": {**plain, **changed}}
 
@@ -147,13 +172,7 @@ def _bins(plain: Node, every: Node) -> Iterator[Node]:
 
 def _is_taken(node: Node) -> bool:
     try:
-        instantiate(node, _convert_="all")
+        made(node)
     except Exception:
         return False
     return True
-
-
-def _label(entry: Entry, changed: Node) -> str:
-    return Variant(entry, {}, changed).label
-
-

@@ -16,10 +16,12 @@ _BASE = "a base class"
 _SERVICE = "turns names and configs into objects, and back"
 _STRINGS = "takes text, which no image is"
 UNUSED: dict[str, str] = {
-    **dict.fromkeys((f"{module}.{name}" for module in MODULES for name in ("serialize", "deserialize", "get")), _SERVICE),
+    **{f"{module}.{name}": _SERVICE for module in MODULES for name in ("serialize", "deserialize", "get")},
     **dict.fromkeys(
         ("layers.Layer", "layers.Wrapper", "optimizers.Optimizer", "optimizers.schedules.LearningRateSchedule",
-         "callbacks.Callback", "regularizers.Regularizer", "constraints.Constraint", "initializers.Initializer"), _BASE),
+         "callbacks.Callback", "regularizers.Regularizer", "constraints.Constraint", "initializers.Initializer"),
+        _BASE,
+    ),
     **dict.fromkeys(("layers.StringLookup", "layers.TextVectorization"), _STRINGS),
     "layers.InputSpec": "describes the input of a layer",
     "layers.Input": "the start of every model of this suite",

@@ -13,16 +13,25 @@ SEQUENCE, VOLUME, FRAMES = (8, 16), (4, 4, 4, 2), (2, 2, 2, 4, 4)
 MOST_TOKENS = 15
 """The largest number that stands for a brightness."""
 
+
+def _filtered(x: Any) -> Any:
+    return keras.layers.Conv2D(2, 3, padding="same")(keras.layers.Reshape((8, 8, 1))(x))
+
+
+def _tokens(x: Any) -> Any:
+    return keras.layers.Flatten()(keras.layers.Rescaling(MOST_TOKENS)(x))
+
+
 FEEDS: dict[str, Callable[[Any], Any]] = {
     "flat": lambda x: keras.layers.Dense(6)(keras.layers.Flatten()(x)),
     "sequence": lambda x: keras.layers.Reshape(SEQUENCE)(_filtered(x)),
-    "map": lambda x: _filtered(x),
+    "map": _filtered,
     "volume": lambda x: keras.layers.Reshape(VOLUME)(_filtered(x)),
     "frames": lambda x: keras.layers.Reshape(FRAMES)(_filtered(x)),
-    "tokens": lambda x: _tokens(x),
+    "tokens": _tokens,
     "integers": lambda x: keras.ops.cast(_tokens(x), "int32"),
     "image": lambda x: keras.layers.Concatenate()([keras.layers.Reshape((8, 8, 1))(x)] * 3),
-    "signal": lambda x: keras.layers.Reshape((64, 1))(x),
+    "signal": lambda x: keras.layers.Reshape((64, 1))(x),  # noqa: PLW0108 - a new layer for each model
 }
 """What a layer may be given, by name: each made of the images."""
 
@@ -30,8 +39,8 @@ FEEDS: dict[str, Callable[[Any], Any]] = {
 def branched(branches: Sequence[Mapping[str, Any]], input_shape: Sequence[int], num_classes: int) -> keras.Model:
     """A model of parallel branches, which the last layer joins.
 
-    branches: each with a ``layer``, the ``feed`` that it takes, how it is called (``call``: one, pair or spread) and
-    ``then``, layers after it; the config makes the layers.
+    branches: each with a ``layer``, the ``feed`` that it takes, how it is called (``call``: with one
+    tensor, a pair, two arguments, or inside a layer around it); the config makes the layers.
     """
     images = keras.Input(tuple(input_shape))
     feeds: dict[str, Any] = {}
@@ -50,14 +59,35 @@ def dense(input_shape: Sequence[int], num_classes: int, units: int = 8) -> keras
 
 def branch_of(images: Any, feeds: dict[str, Any], layer: Any, feed: str, call: str = "one") -> Any:
     """The features of one branch, [N, 3]. feeds: what other branches have made of the images."""
+    return keras.layers.Dense(3, "tanh", dtype="float32")(flat_result(images, feeds, layer, feed, call))
+
+
+def flat_result(images: Any, feeds: dict[str, Any], layer: Any, feed: str, call: str = "one") -> Any:
+    """All that the layer returns, in one row an image."""
     if feed not in feeds:
         feeds[feed] = FEEDS[feed](images)
     given = feeds[feed]
-    result = {"one": lambda: layer(given), "pair": lambda: layer([given, _other(given)]),
-              "spread": lambda: layer(given, _other(given))}[call]()  # fmt: skip
+    calls: dict[str, Callable[[], Any]] = {
+        "one": lambda: layer(given),
+        "pair": lambda: layer([given, _other(given)]),
+        "spread": lambda: layer(given, _other(given)),
+        "inside": lambda: Around(layer)(given),
+    }
+    result = calls[call]()
     ends = [_flat(one) for one in (result if isinstance(result, (list, tuple)) else [result])]
-    joined = ends[0] if len(ends) == 1 else keras.layers.Concatenate()(ends)
-    return keras.layers.Dense(3, "tanh", dtype="float32")(joined)
+    return ends[0] if len(ends) == 1 else keras.layers.Concatenate()(ends)
+
+
+@keras.saving.register_keras_serializable()
+class Around(keras.layers.Layer):  # type: ignore[misc]
+    """A layer of one's own around another, for one that a functional model cannot hold."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return self.layer(x, training=training)
 
 
 def _flat(x: Any) -> Any:
@@ -72,14 +102,6 @@ def _flat(x: Any) -> Any:
 def _other(x: Any) -> Any:
     """A second input of the same shape."""
     return keras.layers.Activation("tanh")(x)
-
-
-def _filtered(x: Any) -> Any:
-    return keras.layers.Conv2D(2, 3, padding="same")(keras.layers.Reshape((8, 8, 1))(x))
-
-
-def _tokens(x: Any) -> Any:
-    return keras.layers.Flatten()(keras.layers.Rescaling(MOST_TOKENS)(x))
 
 
 def function(name: str, **arguments: Any) -> Callable[[Any], Any]:

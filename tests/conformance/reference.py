@@ -8,27 +8,29 @@ from typing import Any
 
 import keras
 import numpy as np
+from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
 
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import split as data_split
 from fashion_sweep.storage.record import METRICS
 from fashion_sweep.training import model_setup
-from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
 from fashion_sweep.training.job import Job
 
 History = list[dict[str, float]]
 Before = Callable[[int], None]
 
 
-def plain_keras(spec: RunSpec, *, has_noise: bool, has_masks: bool) -> tuple[History, keras.Model]:
+def plain_keras(spec: RunSpec, how: str) -> tuple[History, keras.Model]:
     """History and trained model of train_on_batch.
 
-    has_noise: compile Keras' own train step with XLA, because TensorFlow draws other random numbers without it;
-    has_masks: run it operation by operation, with the compiled trainer's masks in the place of Dropout's.
+    how: ``eager`` runs Keras' own train step operation by operation, with the compiled trainer's masks in the place of
+    Dropout's; ``graph`` makes it a graph; ``xla`` compiles it as well, because TensorFlow draws other random numbers
+    without that. JAX always compiles, but for ``eager``.
     """
     job = Job(spec)
-    model = model_setup.compiled_model(job, run_eagerly=has_masks, jit_compile=has_noise or keras.backend.backend() == "jax")
-    with _masked(model, job.config["seed"]) if has_masks else _unmasked() as before:
+    is_xla = how == "xla" or keras.backend.backend() == "jax"
+    model = model_setup.compiled_model(job, run_eagerly=how == "eager", jit_compile=is_xla and how != "eager")
+    with _masked(model, job.config["seed"]) if how == "eager" else _unmasked() as before:
         history = [_epoch(job, model, epoch, before) for epoch in range(job.config["epochs"])]
     model.optimizer.finalize_variable_values(model.trainable_weights)
     return history, model
@@ -68,14 +70,14 @@ def _masked(model: keras.Model, seed: int) -> Iterator[Before]:
         calls.begin(StepNoise(*map(keras.ops.convert_to_tensor, vars(noise).values())))
 
     with calls.masked():
-        calls.begin(None)
-        model(np.zeros((1, *model.input_shape[1:]), "float32"), training=True)  # counts the calls
+        before(0)  # without masks: the calls are only counted
+        model(np.zeros((1, *model.input_shape[1:]), "float32"), training=True)
         yield before
 
 
 @contextmanager
 def _unmasked() -> Iterator[Before]:
-    yield lambda step: None
+    yield lambda _: None
 
 
 def largest_difference(history: History, expected: History, weights: Any, expected_weights: Any) -> float:
