@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fashion_sweep.training import packing
+from fashion_sweep.training.engines import engine_of
 from fashion_sweep.training.network_trainer import NetworkTrainer, importing
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ class Compiled(NetworkTrainer):
     """Trains whole epochs as one program, and runs that fit together in packs."""
 
     def pack_key(self, config: Mapping[str, Any]) -> str | None:
-        """See ``packing.pack_key``."""
-        return packing.pack_key(config)
+        """See ``engines.base.Engine.pack_key``."""
+        return engine_of(config).pack_key(config)
 
     def train(self, jobs: Sequence[Job]) -> None:
         """Train runs, those that fit together in packs."""

@@ -26,10 +26,10 @@ def train(jobs: Sequence[Job], steps_per_execution: int, jit_compile: bool | str
     """Train runs one after another; the options are described in conf/trainer/fit.yaml."""
     for job in jobs:
         with running([job]):
-            job.end(_fitted(job, steps_per_execution, jit_compile))
+            job.end(fitted(job, steps_per_execution, jit_compile))
 
 
-def _fitted(job: Job, steps_per_execution: int, jit_compile: bool | str) -> keras.Model:
+def fitted(job: Job, steps_per_execution: int, jit_compile: bool | str) -> keras.Model:
     """The trained model of one run, with the weights that its callbacks leave."""
     steps = model_setup.steps_per_epoch(job)
     model = model_setup.compiled_model(

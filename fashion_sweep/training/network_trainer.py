@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.data import split
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.training import keras_settings, native_output, packing
+from fashion_sweep.training import cost, keras_settings, native_output
 from fashion_sweep.training.engines import default_engine
 from fashion_sweep.training.trainer_base import Trainer
 
@@ -44,8 +44,8 @@ class NetworkTrainer(Trainer):
         split.check_size(dataset, config["data"]["validation_fraction"], config["data"]["limit"])
 
     def cost(self, config: Mapping[str, Any]) -> float:
-        """See ``packing.cost``."""
-        return packing.cost(config)
+        """See ``cost.cost``."""
+        return cost.cost(config)
 
     def summary(self, config: Mapping[str, Any], dataset: Dataset) -> str:
         """What ``model.summary()`` prints."""
