@@ -1,4 +1,4 @@
-"""A plain Keras loop over the batches that the compiled trainer uses, with its dropout masks: what runs have to equal."""
+"""A plain Keras loop over the batches of the compiled trainer, with its dropout masks: what runs have to equal."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from plain_keras import ENGINE, assert_close, plain_keras
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
 from fashion_sweep.data import split as data_split
-from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.record import METRICS, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import model_setup
 from fashion_sweep.training.engines import engine_named

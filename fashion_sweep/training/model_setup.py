@@ -36,7 +36,7 @@ def compiled_model(job: Job, **options: Any) -> keras.Model:
     depend on those before it in the process.
     """
     keras.utils.clear_session()
-    keras.utils.set_random_seed(job.config["seed"])
+    keras_internals.set_random_seed(job.config["seed"])
     model = build_model(job.config["model"], job.split.input_shape, job.split.num_classes)
     optimizer = optimizers.build_optimizer(job.config, steps_per_epoch(job) * job.config["epochs"])
     model.compile(optimizer=optimizer, loss=LOSS, metrics=["accuracy"], **options)

@@ -27,7 +27,7 @@ def thresholds(rates: Any) -> np.ndarray:
 
 
 def scales(rates: Any) -> np.ndarray:
-    """The factors of units that are kept, so that the expected sum stays the same: float32, same shape; 0 for rate 1."""
+    """The factors of units that are kept, so that the expected sum stays the same: float32; 0 where none is kept."""
     kept = 1.0 - np.asarray(rates, "float64")
     return np.divide(1.0, kept, out=np.zeros_like(kept), where=kept > 0).astype("float32")
 

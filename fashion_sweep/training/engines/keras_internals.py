@@ -5,24 +5,47 @@ Importing this module fails where Keras has no such names any more.
 
 from __future__ import annotations
 
+import random
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
+from keras.src.utils import rng_utils
 
 EXPECTED = (
     (keras.Model, "_flatten_layers"),
     (keras.Model, "_symbolic_build"),
     (keras.optimizers.Optimizer, "_get_current_learning_rate"),
+    (global_state, "set_global_attribute"),
+    (rng_utils, "GLOBAL_RANDOM_SEED"),
+    (seed_generator, "GLOBAL_SEED_GENERATOR"),
 )
-"""Private methods that are used here."""
+"""Private names that are used here."""
 
 for _owner, _name in EXPECTED:
     if not hasattr(_owner, _name):
         raise ImportError(
             f"Keras {keras.__version__} has no {_owner.__name__}.{_name}, which training needs; 3.15 has it"
         )
+
+
+def set_random_seed(seed: int) -> None:
+    """``keras.utils.set_random_seed``, which imports TensorFlow to seed it as well, on any backend.
+
+    Here TensorFlow is seeded only where it is imported: that takes seconds and hundreds of MiB.
+    """
+    if "tensorflow" in sys.modules:
+        keras.utils.set_random_seed(seed)
+        return
+    global_state.set_global_attribute(rng_utils.GLOBAL_RANDOM_SEED, seed)
+    global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, None)
+    random.seed(seed)
+    np.random.seed(seed)
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:

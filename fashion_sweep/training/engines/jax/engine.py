@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from fashion_sweep.training.engines.jax import packing
+from fashion_sweep.training.engines.jax.settings import ENVIRONMENT, settings
 from fashion_sweep.training.engines.program_cache import ProgramCache
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class JaxEngine:
     """See ``engines.base.Engine``."""
 
-    environment: Mapping[str, str] = {"KERAS_BACKEND": "jax"}
+    environment: Mapping[str, str] = ENVIRONMENT
 
     def __init__(self) -> None:
         self.functions: ProgramCache[Functions] = ProgramCache()
@@ -59,7 +60,7 @@ class JaxEngine:
         return sorted(varying)
 
     def settings(self) -> Iterable[tuple[Callable[[], Any], Callable[[Any], object]]]:
-        return ()
+        return settings()
 
     def forget(self) -> None:
         self.functions.clear()

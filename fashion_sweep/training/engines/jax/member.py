@@ -20,9 +20,9 @@ State = tuple[list[Any], list[Any], list[Any], list[Any]]
 
 
 class JaxMember:
-    """See ``engines.base.Member``. Everything that JAX traces is a function of its inputs, so every run can be packed."""
+    """See ``engines.base.Member``. What JAX traces is a function of its inputs, so that every run can be packed."""
 
-    alone = None
+    alone: str | None = None
     can_continue = True
 
     def __init__(self, run: Run, arrays: Arrays) -> None:
@@ -63,7 +63,7 @@ class JaxMember:
 
         def traced(calls: int) -> Traced:
             data = self._state(), *_batch(arrays.x_train, arrays.y_train, count)
-            return Traced(step, *data, [jax.ShapeDtypeStruct(*each) for each in _noise(calls)])
+            return Traced(step, *data, _noise(calls))
 
         layers = keras_internals.all_layers(self.run.model)
         expected = len(self.dropouts.layers) or sum(isinstance(layer, keras.layers.Dropout) for layer in layers)
@@ -88,10 +88,15 @@ def _batch_sizes(count: int, size: int) -> tuple[int, int]:
     return (size if count >= size else 0), count % size
 
 
-def _noise(calls: int) -> list[tuple[tuple[int, ...], Any]]:
+def _noise(calls: int) -> list[Any]:
     """Shapes and dtypes of ``StepNoise``."""
-    return [((), np.uint32), ((), np.uint32), ((calls,), np.uint32), ((calls,), np.float32)]
+    return [_like((), np.uint32), _like((), np.uint32), _like((calls,), np.uint32), _like((calls,), np.float32)]
 
 
 def _batch(x: Any, y: Any, count: int) -> tuple[Any, Any]:
-    return jax.ShapeDtypeStruct((count, *x.shape[1:]), np.float32), jax.ShapeDtypeStruct((count,), y.dtype)
+    return _like((count, *x.shape[1:]), np.float32), _like((count,), y.dtype)
+
+
+def _like(shape: tuple[int, ...], dtype: Any) -> Any:
+    make: Any = jax.ShapeDtypeStruct
+    return make(shape, dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -31,12 +30,12 @@ class JaxProgram:
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.train``."""
         whole, rest = (self._row(each) for each in batches(orders, self._members[0].run.batch_size))
-        first, data = np.uint32(first_step % 2**32), (arrays.x_train, arrays.y_train)
-        return self._run(live, self._functions.train, self._varying, self._noise(), first, whole, rest, *data)
+        noise, data = self._noise(first_step), (arrays.x_train, arrays.y_train)
+        return self._run(live, self._functions.train, self._varying, noise, (whole, rest), data)
 
     def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.validate``."""
-        return self._run(live, self._functions.validate, self._varying, arrays.x_val, arrays.y_val)
+        return self._run(live, self._functions.validate, self._varying, (arrays.x_val, arrays.y_val))
 
     def _run(self, live: Sequence[int], function: Any, *arguments: Any) -> list[Logs]:
         self._load()
@@ -49,13 +48,15 @@ class JaxProgram:
     def _numbers(self, logs: Any) -> list[Logs]:
         if len(self._members) == 1:
             return [numbers(logs)]
-        return [numbers(jax.tree.map(lambda each: each[row], logs)) for row in range(len(self._members))]
+        names, rows = list(logs), zip(*logs.values(), strict=True)
+        return [numbers(dict(zip(names, row, strict=True))) for row in rows]
 
-    def _noise(self) -> list[Any]:
-        """Seeds, and thresholds and scales of the calls of Dropout layers."""
+    def _noise(self, first_step: int) -> tuple[Any, ...]:
+        """``StepNoise`` of the first step."""
         seeds = np.array([member.run.seed % 2**32 for member in self._members], np.uint32)
         rates = np.array([member.dropouts.rates for member in self._members])
-        return [self._row(each) for each in (seeds, thresholds(rates), scales(rates))]
+        seed, *masks = (self._row(each) for each in (seeds, thresholds(rates), scales(rates)))
+        return seed, np.uint32(first_step % 2**32), *masks
 
     def _row(self, array: Any) -> Any:
         """An array [R, ...] as the functions take it."""
@@ -89,6 +90,6 @@ def _is_variable(node: Any) -> bool:
     return not isinstance(node, (list, tuple))
 
 
-@partial(jax.jit)
+@jax.jit
 def _row_of(stacked: Sequence[Any], row: Any) -> list[Any]:
     return [each[row] for each in stacked]

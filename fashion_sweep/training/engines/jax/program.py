@@ -18,8 +18,8 @@ from fashion_sweep.training.engines.jax.traced import Traced
 class Functions:
     """Compiled functions of R runs; every argument but the data has a first axis of R, unless R is 1."""
 
-    train: Callable[..., Any]  # (state, numbers, noise, first step, batches, rest, x, y) -> state, logs
-    validate: Callable[..., Any]  # (state, numbers, x, y) -> state, logs
+    train: Callable[..., Any]  # of the arguments of _Steps.train
+    validate: Callable[..., Any]  # of those of _Steps.validate
 
 
 def compiled(member: JaxMember, varying: Sequence[int], runs: int) -> Functions:
@@ -30,8 +30,8 @@ def compiled(member: JaxMember, varying: Sequence[int], runs: int) -> Functions:
     one = _Steps(member, varying)
     if runs == 1:
         return Functions(jax.jit(one.train), jax.jit(one.validate))
-    train = jax.vmap(one.train, in_axes=(0, 0, 0, None, 0, 0, None, None))
-    validate = jax.vmap(one.validate, in_axes=(0, 0, None, None))
+    train = jax.vmap(one.train, in_axes=(0, 0, (0, None, 0, 0), (0, 0), None))
+    validate = jax.vmap(one.validate, in_axes=(0, 0, None))
     return Functions(jax.jit(train, donate_argnums=0), jax.jit(validate, donate_argnums=0))
 
 
@@ -49,12 +49,14 @@ class _Steps:
         self._train, self._test = member.train, member.test
         self._fixed, self._varying = all_numbers(member), list(varying)
 
-    def train(
-        self, state: State, given: Sequence[Any], noise: Any, first: Any, whole: Any, rest: Any, x: Any, y: Any
-    ) -> Any:
-        """whole: int [S, B], which images each step trains on; rest: int [N - S * B]; noise: seed and masks."""
+    def train(self, state: State, given: Sequence[Any], noise: Any, order: Any, data: Any) -> Any:
+        """noise: ``StepNoise`` of the first step; order: the images of whole batches, int [S, B], and what is left
+        over, int [N - S * B]; data: images and labels. Returns state and logs.
+        """
         call = self._calls(given)
-        seed, *masks = noise
+        seed, first, *masks = noise
+        whole, rest = order
+        x, y = data
 
         def step(traced: Traced, state: Any, batch: Any, number: Any) -> Any:
             logs, state = call(traced, state, scaled(x[batch]), y[batch], (seed, first + number, *masks))
@@ -70,14 +72,14 @@ class _Steps:
             carry = step(self._train[1], carry[0], rest, jnp.uint32(len(whole)))
         return carry
 
-    def validate(self, state: State, given: Sequence[Any], x: Any, y: Any) -> Any:
-        """Images [M, ...] and labels, in batches of the same size as in training, as model.fit does it."""
+    def validate(self, state: State, given: Sequence[Any], data: Any) -> Any:
+        """data: images [M, ...] and labels, in batches of the same size as in training, as model.fit does it."""
         call = self._calls(given)
         trainable, others, optimizer, _ = state
-        size, count = self._size, len(y)
+        size, count = self._size, len(data[1])
 
         def step(traced: Traced, state: Any, at: Any, length: int) -> Any:
-            part = [jax.lax.dynamic_slice_in_dim(each, at, length) for each in (x, y)]
+            part = [jax.lax.dynamic_slice_in_dim(each, at, length) for each in data]
             logs, state = call(traced, state, scaled(part[0]), part[1])
             return (tuple(state), logs)
 

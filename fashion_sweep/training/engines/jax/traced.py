@@ -77,7 +77,7 @@ class _Text:
         if not isinstance(operand, Literal):
             return self._variable(operand)
         if are_inputs and is_number(operand):
-            self.numbers.append(np.asarray(operand.val, operand.aval.dtype))
+            self.numbers.append(np.asarray(operand.val, _type(operand).dtype))
             return f"number:{operand.aval}"
         return f"{operand.val!r}:{operand.aval}"
 
@@ -87,14 +87,20 @@ class _Text:
             return [self._parameter(item) for item in value]
         if isinstance(value, (ClosedJaxpr, Jaxpr)):
             inner = _Text()
-            inner.add(getattr(value, "jaxpr", value), are_inputs=False)
+            inner.add(value.jaxpr if isinstance(value, ClosedJaxpr) else value, are_inputs=False)
             return [inner.lines, _constants(value)]
         return str(value)
 
 
 def is_number(literal: Literal) -> bool:
     """Whether a literal is a float."""
-    return literal.aval.shape == () and jax.numpy.issubdtype(literal.aval.dtype, jax.numpy.floating)
+    kind = _type(literal)
+    return kind.shape == () and bool(jax.numpy.issubdtype(kind.dtype, jax.numpy.floating))
+
+
+def _type(literal: Literal) -> Any:
+    """Shape and dtype."""
+    return literal.aval
 
 
 def _inlined(equation: Any) -> ClosedJaxpr | None:
@@ -115,7 +121,7 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], arguments: Sequence[Any], flo
     def value(operand: Any) -> Any:
         if not isinstance(operand, Literal):
             return known[operand]
-        return jax.numpy.asarray(next(floats), operand.aval.dtype) if is_number(operand) else operand.val
+        return jax.numpy.asarray(next(floats), _type(operand).dtype) if is_number(operand) else operand.val
 
     for equation in jaxpr.eqns:
         operands = [value(each) for each in equation.invars]
@@ -123,7 +129,8 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], arguments: Sequence[Any], flo
         if inner is not None:
             results = _evaluate(inner.jaxpr, inner.consts, operands, floats)
         else:
-            found = equation.primitive.bind(*operands, **equation.params)
+            bind: Any = equation.primitive.bind
+            found = bind(*operands, **equation.params)
             results = found if equation.primitive.multiple_results else [found]
         known.update(zip(equation.outvars, results, strict=True))
     return [each.val if isinstance(each, Literal) else known[each] for each in jaxpr.outvars]

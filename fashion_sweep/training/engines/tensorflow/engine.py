@@ -37,7 +37,9 @@ class TensorFlowEngine:
         from fashion_sweep.training.engines.tensorflow.lone import LoneRun
         from fashion_sweep.training.engines.tensorflow.pack import PackMember
 
-        return PackMember(run, arrays) if pack > 1 else LoneRun(run, arrays, self.graphs)
+        if pack == 1:
+            return LoneRun(run, arrays, self.graphs)
+        return PackMember(run, arrays)
 
     def program(self, members: Sequence[Member]) -> Program:
         from fashion_sweep.training.engines.tensorflow.pack import PackProgram

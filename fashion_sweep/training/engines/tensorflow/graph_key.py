@@ -29,9 +29,9 @@ class _Digest:
             return self._numbers[name]
         self._numbers[name] = f"f{len(self._numbers)}"
         function = self._library[name]
-        names = {argument.name: f"a{number}" for number, argument in enumerate(function.signature.input_arg)}
+        arguments = {argument.name: f"a{number}" for number, argument in enumerate(function.signature.input_arg)}
         self._add("function", [each.type for each in function.signature.input_arg])
-        names = self._add_nodes(function.node_def, names)
+        names = self._add_nodes(function.node_def, arguments)
         results = [_renamed(function.ret[each.name], names) for each in function.signature.output_arg]
         self._add(results, sorted(_renamed(node, names) for node in function.control_ret.values()))
         return self._numbers[name]

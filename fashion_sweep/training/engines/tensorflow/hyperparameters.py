@@ -63,7 +63,7 @@ class Inputs:
         self._rate: Any = None  # of the step that is traced
 
     def values(self, steps: int) -> list[Any]:
-        """Learning rates of the next steps, float32 [steps], empty if they are no input; ``names``, float64 [inputs]."""
+        """Learning rates of the next steps, float32 [steps], if they are inputs, and of ``names``, float64 [inputs]."""
         first = keras_internals.iterations(self._optimizer)
         rates = learning_rates(self._optimizer, first, steps) if self._has_rates else np.empty(0, "float32")
         return [tf.constant(rates), tf.constant(values([self._optimizer], self._names).reshape(-1), tf.float64)]

@@ -23,7 +23,7 @@ from fashion_sweep.training.engines.tensorflow.graph import Graph, is_compiled
 class LoneRun:
     """A run that trains its own model: a member and its program in one; see ``engines.base``."""
 
-    alone = None
+    alone: str | None = None
 
     def __init__(self, run: Run, arrays: Arrays, kept: ProgramCache[Any]) -> None:
         """kept: the graphs of runs before."""
