@@ -7,8 +7,9 @@ sweepers do not look at them.
 from __future__ import annotations
 
 import math
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -80,10 +81,16 @@ class Task:
             raise RunFailedError(f"{record.run} failed: {record.reason}")
         return _value(record)
 
+    def environments(self) -> list[Mapping[str, str]]:
+        """Those of the runs' trainers, each once; any lane will do for a trainer that asks for nothing."""
+        every = [trainer_of({"trainer": node}).environment for node in self.trainers]
+        return [each for number, each in enumerate(every) if each and each not in every[:number]]
+
     def warm_up(self) -> None:
-        """Import what takes seconds, while the command line still composes the grid."""
-        for node in self.trainers:
-            trainer_of({"trainer": node}).warm_up()
+        """Import what takes seconds, while the command line still composes the grid, and fits this process."""
+        for trainer in [trainer_of({"trainer": node}) for node in self.trainers]:
+            if trainer.environment.items() <= os.environ.items():
+                trainer.warm_up()
 
     def prepare(self, config: DictConfig, number: int) -> Prepared:  # noqa: ARG002 - the launcher's protocol
         """The spec of a job, and how it may be packed. config: with its hydra node, HydraConfig set to it."""
@@ -91,7 +98,8 @@ class Task:
         if spec is None:
             spec = self._settled(config)
         trainer = trainer_of(spec.config)
-        return Prepared(trainer.pack_key(spec.config), trainer.cost(spec.config), replace(spec, code=self.code))
+        key, cost = trainer.pack_key(spec.config), trainer.cost(spec.config)
+        return Prepared(key, cost, replace(spec, code=self.code), trainer.environment)
 
     def run_pack(self, jobs: Sequence[Job]) -> list[float | RunFailedError]:
         """Train runs together."""
@@ -120,9 +128,9 @@ class Task:
 
     def _settled(self, config: DictConfig) -> RunSpec:
         """The spec of a job that a sweeper has just chosen; its folder is written into the config."""
-        settled = run_spec.settle(config)
         if self._folders is None:  # reads the sweep's folder
             self._folders = run_spec.SweepFolders(Path(str(config.hydra.sweep.dir)))
+        settled = run_spec.settle(config, is_known=self._folders.has)
         config.hydra.sweep.subdir = self._folders.name(settled)
         return run_spec.spec_of(settled, self._folders.folder / config.hydra.sweep.subdir, config)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,8 @@ class BatchRunner:
         self.worker_context.config_loader = plain_loader(context.config_loader)
         context.config_loader = fast_loader(context.config_loader)
         self.program = make_program(task, self.worker_context)
-        self.executor.start(self.program, self._planned_jobs())
+        environments: Callable[[], Sequence[Mapping[str, str]]] = getattr(self.task, "environments", list)
+        self.executor.start(self.program, self._planned_jobs(), environments() or [{}])
 
     def _planned_jobs(self) -> int | None:
         """How many jobs there will be, where the task function has planned them."""

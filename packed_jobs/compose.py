@@ -53,9 +53,9 @@ def _prepare(task: TaskFunction, job: PlannedJob, config: DictConfig) -> None:
     try:
         with as_hydra_config(config):
             prepared = prepare(config, job.number)
-        job.cost = float(prepared.cost)
+        job.cost, job.environment = float(prepared.cost), dict(prepared.environment)
         if packable and prepared.pack_key is not None:
-            job.key = (prepared.pack_key, environment)
+            job.key = (prepared.pack_key, environment, tuple(sorted(job.environment.items())))
             hash(job.key)
         if prepared.payload is not None:
             job.pickled.payload = cloudpickle.dumps(prepared.payload)  # its class may be of the main program

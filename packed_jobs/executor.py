@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,17 +48,19 @@ class Executor(Protocol):
         Slurm: as for the requested device, see ``local.devices.default_pack_size``.
         """
 
-    def start(self, program: Program, jobs: int | None) -> None:
+    def start(self, program: Program, jobs: int | None, environments: Sequence[Mapping[str, str]]) -> None:
         """Called once, before the first batch is composed: start what takes long to start. Returns at once.
 
-        jobs: how many there will be at most; None where nobody knows.
+        jobs: how many there will be at most; None where nobody knows. environments: those that jobs are likely to ask
+        for, at least one.
         Slurm: does nothing, as the number of packs is not known yet.
         """
 
     def run(self, packs: Sequence[Pack], program: Program, rules: Rules, on_lost: OnLost) -> dict[int, JobReturn]:
         """Run the packs of a batch, in this order. Returns a JobReturn for each job, by ``PlannedJob.index``.
 
-        program: as in ``start``, with the state that the parent has now. A job that fails, or whose process dies, has a
+        program: as in ``start``, with the state that the parent has now. The jobs of a pack have equal environments
+        and run in a process that was started with these variables. A job that fails, or whose process dies, has a
         JobReturn with the exception; ``on_lost`` is called for the latter. Raises only KeyboardInterrupt.
 
         Slurm: write the program and the ``PickledJob``s of each pack to a folder that the nodes share, submit the array

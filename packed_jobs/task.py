@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from omegaconf import DictConfig
@@ -26,6 +26,7 @@ class Prepared:
     pack_key: Hashable | None = None  # jobs with equal keys may train together; None: the job runs alone
     cost: float = 1.0  # how long the job takes relative to the others; the longest start first
     payload: Any = None  # picklable; the process that runs the job gets a copy as Job.payload
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables that its process has to start with
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,13 @@ class PackTask(Protocol):
     def __call__(self, config: DictConfig) -> Any:
         """Run one job: under other launchers, and in a lane where the task function has no ``run_pack``."""
 
+    def environments(self) -> Sequence[Mapping[str, str]]:
+        """Called in the parent before any job is prepared: the different environments that jobs will ask for."""
+
     def warm_up(self) -> None:
-        """Called once in each lane as it starts, while the parent still composes: import what is slow to import."""
+        """Called once in each lane as it starts, while the parent still composes: import what is slow to import, and
+        fits the lane's environment.
+        """
 
     def jobs(self) -> Sequence[Sequence[str]] | None:
         """Called by the sweeper: the overrides of each job to launch, expanded and checked; None: the whole grid."""
@@ -109,6 +115,7 @@ class PlannedJob:
     number: int  # hydra.job.num
     key: Hashable | None = None  # of the pack that it may join
     cost: float = 1.0  # relative time
+    environment: Mapping[str, str] = field(default_factory=dict)  # see Prepared
     error: Exception | None = None  # why it could not be prepared
     lane_failures: int = 0  # lanes that died while they had the job
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,14 @@ class ArrayExecutor:
     default_pack_size: int = 8
     events: list[str] = field(default_factory=list)
 
-    def start(self, program: Program, jobs: int | None) -> None:  # noqa: ARG002 - the protocol's
+    def start(
+        self,
+        program: Program,
+        jobs: int | None,  # noqa: ARG002 - the protocol's
+        environments: Sequence[Mapping[str, str]],
+    ) -> None:
         assert callable(program.load_task())
+        assert environments == [{}]
         self.events.append("start")
 
     def run(self, packs: Sequence[Pack], program: Program, rules: Rules, on_lost: OnLost) -> dict[int, JobReturn]:
@@ -42,7 +49,8 @@ class ArrayExecutor:
         for number, pack in enumerate(packs):
             file = self.folder / f"pack_{number}.pickle"
             file.write_bytes(pickle.dumps((program, [job.pickled for job in pack])))
-            done = subprocess.run([sys.executable, __file__, str(file)], check=False)
+            environment = os.environ | dict(pack[0].environment)
+            done = subprocess.run([sys.executable, __file__, str(file)], env=environment, check=False)
             for job in pack:
                 returns[job.index] = self._received(file, job, done.returncode, on_lost)
         return returns

@@ -24,6 +24,7 @@ from packed_jobs import Job, Prepared, run
 log = logging.getLogger("launcher_app")
 state: list[Any] = []
 """What this process remembers."""
+started_with = dict(os.environ)
 
 
 class OddError(Exception):
@@ -166,7 +167,7 @@ def prepare(config: DictConfig, number: int) -> Prepared:
     seen = list(hydra_node.overrides.task), number
     payload = threading.Lock() if config.do == "lock" else Unloadable() if config.do == "unloadable" else seen
     key: Any = [] if config.do == "unhashable" else config.get("group")
-    return Prepared(key, float(config.get("cost", 1.0)), payload)
+    return Prepared(key, float(config.get("cost", 1.0)), payload, config.get("environment") or {})
 
 
 class Unloadable:
@@ -203,6 +204,8 @@ def _in_pack(job: Job, numbers: list[int]) -> Any:
         return job.payload
     if job.config.do == "flavour":
         return os.environ["FLAVOUR"]
+    if job.config.do == "started_with":
+        return os.getpid(), started_with.get("FLAVOUR")
     return numbers, list(state), job.hydra.hydra.runtime.output_dir
 
 

@@ -50,6 +50,11 @@ def test_packs_run_in_processes_that_know_them_from_a_file(run: Run, tmp_path: P
     assert lines(tmp_path, 0, "app.log")[-1].endswith("Job #0 ended")
 
 
+def test_a_process_starts_with_the_variables_of_its_jobs(run: Run) -> None:
+    returns = run("+do=flavour +environment={FLAVOUR:sweet}", "+do=flavour +environment={FLAVOUR:bitter}")
+    assert values(returns) == ["sweet", "bitter"]
+
+
 def test_the_task_is_called_for_jobs_whose_process_died(run: Run, tmp_path: Path) -> None:
     [error, none] = errors(run("+do=die", "+do=x"))
     assert (type(error), str(error)) == (LaneDiedError, "the array task was killed by signal 9 (SIGKILL)")

@@ -9,75 +9,28 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from fixture_types import MakeSpec
 from optional import present
+from plain_keras import ENGINE, assert_close, plain_keras
 
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading
 from fashion_sweep.data import split as data_split
-from fashion_sweep.models import optimizers
 from fashion_sweep.storage.record import METRICS, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import model_setup
-from fashion_sweep.training.engines import default_engine
-from fashion_sweep.training.engines.tensorflow import stacking
-from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs, scales, thresholds
+from fashion_sweep.training.engines import engine_named
 from fashion_sweep.training.job import Job
 from fashion_sweep.training.train import train
 
 Nets = Callable[[str], tuple[str, str]]
 
 EPOCHS = 3
-BATCH = ("trainer=compiled", f"epochs={EPOCHS}", "batch_size=48")  # of 256 images: five whole batches and one of 16
+TRAINER = ("trainer=compiled", f"trainer.engine={ENGINE}")
+BATCH = (*TRAINER, f"epochs={EPOCHS}", "batch_size=48")  # of 256 images: five whole batches and one of 16
 
 TOLERANCE = {"rmsprop": 2e-4, "default": 2e-5}
 """Largest relative difference of an epoch's losses. RMSprop divides by the root of what is nearly zero at first."""
-
-
-def plain_keras(spec: RunSpec) -> tuple[list[dict[str, float]], list[np.ndarray]]:
-    """History and final weights of train_on_batch over the batches that the compiled trainer uses."""
-    job = Job(spec)
-    config, split = job.config, job.split
-    initial = model_setup.compiled_model(job)
-    noise, steps = DropoutInputs(), model_setup.steps_per_epoch(job)
-    model = stacking.stack([initial], noise)
-    model.set_weights(initial.get_weights())
-    model.compile(
-        optimizers.build_optimizer(config, steps * config["epochs"]),
-        model_setup.LOSS,
-        metrics=["accuracy"],
-        run_eagerly=True,
-    )
-    rates = np.array(stacking.dropout_rates(initial))[:, None]
-    noise.seeds, noise.step = tf.constant([config["seed"]], tf.uint32), tf.Variable(0, dtype=tf.uint32, trainable=False)
-    noise.thresholds, noise.scales = list(tf.constant(thresholds(rates))), list(tf.constant(scales(rates)))
-    x, x_val, history = data_split.scale(split.x_train), data_split.scale(split.x_val), []
-    for epoch in range(config["epochs"]):
-        order = model_setup.order(job, epoch)
-        logs = dict.fromkeys(("loss", "accuracy"), 0.0)
-        for step in range(steps):
-            batch = order[step * config["batch_size"] : (step + 1) * config["batch_size"]]
-            one = model.train_on_batch(x[batch], split.y_train[batch], return_dict=True)  # means over this batch
-            logs = {key: logs[key] + float(one[key]) * len(batch) / len(order) for key in logs}
-            noise.step.assign_add(1)
-        logs |= {f"val_{k}": v for k, v in model.evaluate(x_val, split.y_val, verbose=0, return_dict=True).items()}
-        history.append({key: float(logs[key]) for key in METRICS})
-    return history, model.get_weights()
-
-
-def assert_close(spec: RunSpec, expected: tuple[list[dict[str, float]], list[np.ndarray]], tolerance: float) -> None:
-    history, weights = expected
-    got = RunDir(spec.folder).read_history()
-    assert len(got) == len(history)
-    for row, reference in zip(got, history, strict=True):
-        for key in ("loss", "val_loss"):
-            assert row[key] == pytest.approx(reference[key], rel=tolerance), key
-        for key in ("accuracy", "val_accuracy"):
-            assert row[key] == pytest.approx(reference[key], abs=1.5 / 64), key  # one image on the edge at most
-    saved = keras.models.load_model(RunDir(spec.folder).last_model, safe_mode=True)
-    for one, two in zip(saved.get_weights(), weights, strict=True):
-        np.testing.assert_allclose(one, two, rtol=50 * tolerance, atol=5 * tolerance)
 
 
 VARIED: dict[str, dict[str, tuple[float, ...]]] = {
@@ -260,7 +213,7 @@ def rows(spec: RunSpec) -> list[str]:
 
 
 def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec: MakeSpec) -> None:
-    words = ("trainer=compiled", "model.hidden_units=[20]", "model.dropout=0.2", "epochs=12", "optimizer=nesterov")
+    words = (*TRAINER, "model.hidden_units=[20]", "model.dropout=0.2", "epochs=12", "optimizer=nesterov")
     stopping = ("callbacks=checkpoint_early_stopping", "callbacks.early_stopping.patience=1")
 
     def pack(prefix: str) -> list[RunSpec]:
@@ -291,13 +244,13 @@ def test_a_run_that_stops_early_leaves_the_others_as_they_were(make_spec: MakeSp
 
 
 def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec: MakeSpec) -> None:
-    words = ("trainer=compiled", "model.hidden_units=[20]", "model.dropout=0.3")
+    words = (*TRAINER, "model.hidden_units=[20]", "model.dropout=0.3")
     first, other, again = (
         make_spec(*words, f"seed={seed}", folder=name) for name, seed in zip("abc", (1, 2, 1), strict=True)
     )
     for spec in (first, other, again):
         train([spec])
-    default_engine().forget()
+    engine_named(ENGINE).forget()
     anew = make_spec(*words, "seed=1", folder="d")
     train([anew])
     assert rows(first) == rows(again) == rows(anew) != rows(other)
@@ -306,7 +259,7 @@ def test_the_same_seed_gives_the_same_history_in_a_program_old_or_new(make_spec:
 def test_a_model_with_random_numbers_of_its_own_does_not_inherit_them(make_spec: MakeSpec, nets: Nets) -> None:
     def spec(rate: float, folder: str) -> RunSpec:
         model = f"+model={{_target_: own_nets.noisy, rate: {rate}}}"
-        return make_spec("trainer=compiled", "~model", model, folder=folder)
+        return make_spec(*TRAINER, "~model", model, folder=folder)
 
     nets("noisy")
     first, other, again = spec(0.2, "first"), spec(0.8, "other"), spec(0.2, "again")

@@ -19,6 +19,7 @@ from fashion_sweep.planning import plan, run_spec
 from fashion_sweep.planning.request import Request
 from fashion_sweep.storage.provenance import Code
 from fashion_sweep.task import Task
+from fashion_sweep.training.engines.choice import best_first
 from packed_jobs import compose
 from packed_jobs.hydra_internals import session
 from packed_jobs.hydra_internals.config_loader import FastConfigLoader
@@ -94,6 +95,8 @@ def test_the_plan_is_what_hydra_composes(line: tuple[str, ...], folders: dict[st
     assert [spec.overrides for spec in planned.specs] == [overrides for _, overrides in expected]
     assert [spec.number for spec in planned.specs] == list(range(len(expected))) if planned.is_sweep else [0]
     for spec, (config, _) in zip(planned.specs, expected, strict=True):
+        if config["trainer"].get("engine") == "auto":
+            config["trainer"]["engine"] = best_first()[0]
         assert spec.config == {key: config[key] for key in spec.config}
         unused = config.keys() - spec.config.keys()
         assert not unused or spec.choices["model"] == "logistic"
@@ -114,7 +117,13 @@ def test_a_point_is_composed_resolved_and_hashed_once(monkeypatch: pytest.Monkey
     count("compose", FastConfigLoader, "load_sweep_config")
     count("resolve", run_spec, "resolve")
     count("identity", run_spec, "identity")
-    request = Request([*DATA, "seed=range(5)", f"hydra.sweep.dir={tmp_path}"], app.CONF, "config", None, True)
+    request = Request(
+        [*DATA, "trainer.engine=tensorflow", "seed=range(5)", f"hydra.sweep.dir={tmp_path}"],
+        app.CONF,
+        "config",
+        None,
+        True,
+    )
     with session.opened(app.CONF, None, app.NAME, request.started) as hydra:
         planned = plan.make_plan(hydra, request)
         task = Task(planned.specs, Code(), request.started)

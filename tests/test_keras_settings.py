@@ -12,6 +12,7 @@ from fixture_types import Command
 
 from fashion_sweep.errors import ConfigError
 from fashion_sweep.training import keras_settings
+from fashion_sweep.training.engines import JAX, TENSORFLOW, engine_named
 
 VARIABLES = ("KERAS_HOME", "KERAS_BACKEND", "KERAS_NNX_ENABLED", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
@@ -34,9 +35,9 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_what_keras_itself_writes_is_right(home: Path) -> None:
-    keras_settings.check()
+    keras_settings.check(engine_named(TENSORFLOW))
     written(home, '{"floatx": "float32", "epsilon": 1e-07, "backend": "jax", "image_data_format": "channels_last"}')
-    keras_settings.check()  # we set the backend in the environment, which comes before the file
+    keras_settings.check(engine_named(TENSORFLOW))  # we set the backend in the environment, which comes before the file
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_what_keras_itself_writes_is_right(home: Path) -> None:
 def test_variables_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError) as error:
-        keras_settings.check()
+        keras_settings.check(engine_named(TENSORFLOW))
     assert str(error.value) == f"Keras would not train what the config says: {problem}"
 
 
@@ -71,31 +72,40 @@ def test_variables_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: 
 def test_the_file_is_named(home: Path, text: str, problem: str) -> None:
     file = written(home, text)
     with pytest.raises(ConfigError) as error:
-        keras_settings.check()
+        keras_settings.check(engine_named(TENSORFLOW))
     assert problem.replace("FILE", str(file)) in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "\xff", '{"backend": "tensorflow"}'])
 def test_files_that_keras_passes_over_are_passed_over(home: Path, text: str) -> None:
     written(home, text)
-    keras_settings.check()
+    keras_settings.check(engine_named(TENSORFLOW))
+
+
+@pytest.mark.usefixtures("home")
+def test_the_backend_is_that_of_the_runs_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    keras_settings.check(engine_named(JAX))
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    with pytest.raises(ConfigError, match="the backend is tensorflow, by KERAS_BACKEND; expected jax: unset KERAS_BAC"):
+        keras_settings.check(engine_named(JAX))
 
 
 def test_an_empty_backend_leaves_it_to_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "")
-    keras_settings.check()
+    keras_settings.check(engine_named(TENSORFLOW))
     written(home, '{"backend": "torch"}')
     with pytest.raises(ConfigError, match=r"backend is 'torch', by .*; expected 'tensorflow'"):
-        keras_settings.check()
+        keras_settings.check(engine_named(TENSORFLOW))
 
 
 def test_keras_home_comes_before_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(home, '{"floatx": "float64"}')
     monkeypatch.setenv("KERAS_HOME", str(home / "other"))
-    keras_settings.check()
+    keras_settings.check(engine_named(TENSORFLOW))
     (home / "other" / "keras.json").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"other/keras\.json is no file; remove it"):
-        keras_settings.check()
+        keras_settings.check(engine_named(TENSORFLOW))
 
 
 @pytest.mark.slow

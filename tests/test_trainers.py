@@ -64,7 +64,8 @@ def test_equal_nodes_share_a_trainer_of_the_class_that_they_name(
         (CROSS_VALIDATION | {"fold": 5}, "trainer fashion_sweep.baseline.cross_validation cannot be made: .*'fold'"),
         (FIT | {"steps_per_execution": 0}, "^trainer.steps_per_execution is 0, expected at least 1$"),
         (FIT | {"jit_compile": "yes"}, "^trainer.jit_compile is yes, expected true, false or auto$"),
-        (COMPILED | {"rate": 1}, "trainer fashion_sweep.training.compiled.compiled cannot be made: .*takes no arg"),
+        (COMPILED | {"rate": 1}, "trainer fashion_sweep.training.compiled.compiled cannot be made: .*argument 'rate'"),
+        (COMPILED | {"engine": "torch"}, "^trainer.engine is torch, expected auto, tensorflow or jax$"),
         ({"_target_": "no_such_package.f"}, "^trainer no_such_package.f cannot be imported: .*no_such_package"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import say_error
@@ -15,8 +15,11 @@ from fashion_sweep.errors import UserError
 from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_run
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.plain_text import clean
-from fashion_sweep.training import keras_settings
-from fashion_sweep.training.network_trainer import importing
+from fashion_sweep.training import keras_settings, native_output
+from fashion_sweep.training.engines import choice, engine_named, engine_of, process
+
+if TYPE_CHECKING:
+    from fashion_sweep.training.engines.base import Engine
 
 DESCRIPTION = """\
 Load the best model of a run and measure it: loss and accuracy on the validation images that training held out.
@@ -39,9 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     try:
         check_names(argv)
-        keras_settings.check()
-        with importing(None):
-            _run(arguments)
+        _run(arguments)
     except UserError as error:
         say_error(str(error), "error")
         raise SystemExit(error.exit_code) from None
@@ -83,7 +84,16 @@ def _run(arguments: argparse.Namespace) -> None:
         file = choose(run, last=arguments.last, name=arguments.file)
         recorded.check(run.folder, run.record.config)
         print(f"model     {clean(str(file))}")
-        (_predict if arguments.predict else _evaluate)(run, file, arguments)
+        engine = _engine(run)
+        keras_settings.check(engine)
+        with process.first_import(engine.environment), native_output.importing(None):
+            (_predict if arguments.predict else _evaluate)(run, file, arguments)
+
+
+def _engine(run: TrainedRun) -> Engine:
+    """What to compute with: the run's own engine, or the best one here where this machine lacks it."""
+    own = engine_of(run.record.config)
+    return own if choice.problem(own.environment[process.BACKEND]) is None else engine_named(choice.best_first()[0])
 
 
 def _evaluate(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None:

@@ -30,7 +30,6 @@ from fashion_sweep.storage.provenance import THREADS
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
-from fashion_sweep.training import keras_settings
 from fashion_sweep.training.network_trainer import NetworkTrainer
 from fashion_sweep.training.trainer import trainer_of
 
@@ -105,8 +104,9 @@ def _reproduce(
     run: RunDir, original: RunRecord, config: RecordedConfig, output: Path | None, tolerance: float | None
 ) -> int:
     recorded.check(run, config.values)
-    if isinstance(trainer_of(config.values), NetworkTrainer):
-        keras_settings.check()
+    trainer = trainer_of(config.values)
+    if isinstance(trainer, NetworkTrainer):
+        trainer.check_machine()
     if isinstance(original.device.get("threads"), int):
         os.environ[THREADS] = str(original.device["threads"])  # read when TensorFlow is imported
     before = changes.before(run, original, config.values)

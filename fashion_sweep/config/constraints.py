@@ -37,6 +37,7 @@ _POSITIVE = ("a number greater than 0", lambda value: 0 < value < math.inf)
 _SIZES = ("one or more whole numbers, each at least 1, like [300,100]", _sizes)
 _BELOW_ONE = ("in [0, 1)", lambda value: 0 <= value < 1)
 _UNIT = ("in [0, 1]", lambda value: 0 <= value <= 1)
+_ENGINE = ("auto, tensorflow or jax", lambda value: value in ("auto", "tensorflow", "jax"))
 _SEED = ("in [0, 4294967295]", lambda value: 0 <= value < 2**32)
 
 EVERYWHERE = (
@@ -87,6 +88,7 @@ OF_TARGETS: Mapping[str, Sequence[Constraint]] = {
         Constraint("gradient_accumulation_steps", *_at_least(2)),
     ),
     "keras.callbacks.EarlyStopping": (Constraint("patience", *_at_least(0)),),
+    "fashion_sweep.training.compiled.compiled": (Constraint("engine", *_ENGINE),),
     "fashion_sweep.data.synthetic": (
         Constraint("samples", *_at_least(2)),
         Constraint("image_size", *_at_least(1)),

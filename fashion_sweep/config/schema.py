@@ -214,6 +214,11 @@ class Npz(Data):
 
 
 @dataclass
+class Compiled(Target):
+    engine: str = "tensorflow"  # of the copies of conf/ that sweeps kept before there was another one
+
+
+@dataclass
 class Fit(Target):
     steps_per_execution: int = MISSING
     jit_compile: Union[bool, str] = MISSING
@@ -242,7 +247,7 @@ SCHEMAS: Mapping[str, type] = {
     "data/fashion_mnist": FashionMnist,
     "data/synthetic": Synthetic,
     "data/npz": Npz,
-    "trainer/compiled": Target,
+    "trainer/compiled": Compiled,
     "trainer/fit": Fit,
     "trainer/cross_validation": CrossValidation,
 }

@@ -15,6 +15,7 @@ from fashion_sweep.storage.provenance import Code, git_state, versions
 from fashion_sweep.storage.record import RunRecord
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
+from fashion_sweep.training.engines import name_of
 
 NAMED = 3
 """Changed source files that are named; more are counted."""
@@ -31,7 +32,7 @@ class Change:
 
 def before(run: RunDir, then: RunRecord, config: Mapping[str, Any]) -> list[Change]:
     """What is known to have changed before the run is trained again with a resolved config. Raises DataError."""
-    return [*_versions(then), *_git(then), *_code(run, then, config), *_data(then, config)]
+    return [*_versions(then, name_of(config)), *_git(then), *_code(run, then, config), *_data(then, config)]
 
 
 def after(then: RunRecord, now: RunRecord) -> list[Change]:
@@ -44,8 +45,8 @@ def code_of(configs: Iterable[Mapping[str, Any]]) -> Code:
     return Code(git_state(), code_snapshot.fingerprint(source_files.source_files(configs)))
 
 
-def _versions(then: RunRecord) -> Iterator[Change]:
-    now = versions()
+def _versions(then: RunRecord, engine: str) -> Iterator[Change]:
+    now = versions(engine)
     for package in dict.fromkeys([*then.versions, *now]):
         old, new = then.versions.get(package, "not recorded"), now.get(package, "not recorded")
         if old != new:

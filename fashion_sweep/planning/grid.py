@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,16 @@ from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.planning import hydra_errors
 from fashion_sweep.planning.request import Request
-from fashion_sweep.planning.run_spec import Settled, SweepFolders, free_place, places, settle, spec_of, subdir_override
+from fashion_sweep.planning.run_spec import (
+    Settled,
+    SweepFolders,
+    free_place,
+    is_placed,
+    places,
+    settle,
+    spec_of,
+    subdir_override,
+)
 from fashion_sweep.storage.run_dir import RunDir
 from packed_jobs.hydra_internals.session import Session, grid
 
@@ -88,7 +97,7 @@ class Grid:
         if config.hydra.mode is None:
             config.hydra.mode = RunMode.RUN
         _check_launcher(config)
-        settled = self._settled(config, self.lines, is_sweep=False)
+        settled = self._settled(config, self.lines, is_placed, is_sweep=False)
         place = free_place([Path(each) for each in places(settled)], settled.identity)
         spec = spec_of(settled, place, config)
         _check_free(spec, place, "hydra.run.dir")
@@ -141,7 +150,7 @@ class Grid:
         compose = lambda: self.session.compose_job(master, lines, number)  # noqa: E731
         config = self._explained(compose, lines)
         self._check_hydra_node(config, master, lines)
-        settled = self._settled(config, lines, is_sweep=True)
+        settled = self._settled(config, lines, folders.has, is_sweep=True)
         name = folders.name(settled)
         spec = spec_of(settled, folders.folder / name, config)
         place = subdir_override(name)
@@ -163,8 +172,10 @@ class Grid:
                 f"sweep over one of them at a time"
             )
 
-    def _settled(self, config: DictConfig, lines: Sequence[str], *, is_sweep: bool) -> Settled:
-        settled: Settled = self._explained(lambda: settle(config, is_sweep=is_sweep), lines)
+    def _settled(
+        self, config: DictConfig, lines: Sequence[str], is_known: Callable[[Settled], bool], *, is_sweep: bool
+    ) -> Settled:
+        settled: Settled = self._explained(lambda: settle(config, is_sweep=is_sweep, is_known=is_known), lines)
         return settled
 
     def _dimensions(self, config: DictConfig) -> list[Override]:

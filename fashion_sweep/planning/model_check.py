@@ -24,15 +24,23 @@ MODULE = "fashion_sweep.planning.model_check"
 def problems(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """What is wrong with the distinct models of resolved configs, one line each; empty where nothing is."""
     nodes = [{key: config[key] for key in ("model", "data", "trainer")} for config in configs]
-    wanted = {json.dumps(node, sort_keys=True): node for node in nodes if trainer_of(node).tries_models}
-    if not wanted:
-        return []
+    groups: dict[str, dict[str, Mapping[str, Any]]] = {}  # a process can hold one engine
+    for node in nodes:
+        trainer = trainer_of(node)
+        if trainer.tries_models:
+            group = groups.setdefault(str(dict(trainer.environment)), {})
+            group[json.dumps(node, sort_keys=True)] = node
+    return list(dict.fromkeys(problem for group in groups.values() for problem in _found(group)))
+
+
+def _found(wanted: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is wrong with the models of these nodes, by the nodes as JSON."""
     code, answers = _answers(list(wanted))
     found = [answer for answer in answers if answer]
     if len(answers) < len(wanted):
         target = list(wanted.values())[len(answers)]["model"]["_target_"]
         found.append(f"model {target} ended the process that built it ({_ending(code)}), expected a keras.Model")
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _answers(nodes: Sequence[str]) -> tuple[int, list[str | None]]:

@@ -22,6 +22,8 @@ from fashion_sweep.planning.grid import Grid
 from fashion_sweep.planning.request import Request
 from fashion_sweep.planning.run_spec import SweepFolders
 from fashion_sweep.storage.sweep_dir import PlannedRun
+from fashion_sweep.training.engines.process import BACKEND
+from fashion_sweep.training.trainer import trainer_of
 from packed_jobs.hydra_internals.session import Session, is_listed
 
 
@@ -43,7 +45,8 @@ class Plan:
     @property
     def trainer(self) -> dict[str, Any]:
         """The trainer node: of the runs, where a sweeper chooses them as it goes, most likely this."""
-        return self._plain(self.config.trainer)
+        node = {"trainer": self._plain(self.config.trainer)}
+        return dict(trainer_of(node).variants(node)[0])
 
     @property
     def has_lanes(self) -> bool:
@@ -111,8 +114,23 @@ def _sweep(main: Grid, others: Sequence[Grid]) -> Plan:
     swept = list(dict.fromkeys(key for each, master in grids for key in each.swept(master)))
     folders = SweepFolders(folder, swept)
     specs = [spec for each, master in grids for spec in each.specs(master, folders)]
+    planned = Plan(specs, folder, config, True, [each.lines for each, _ in grids])
+    if not planned.has_lanes:
+        _check_engines(planned)
     validation.check_models(specs)
-    return Plan(specs, folder, config, True, [each.lines for each, _ in grids])
+    return planned
+
+
+def _check_engines(planned: Plan) -> None:
+    """Raise ConfigError where runs that one process may have to train need several engines."""
+    environments = (trainer_of(spec.config).environment for spec in planned.specs)
+    engines = sorted({each[BACKEND] for each in environments if each})
+    if len(engines) > 1:
+        launcher = planned.config.hydra.runtime.choices.get("hydra/launcher")
+        raise ConfigError(
+            f"the runs need the engines {' and '.join(engines)}, and hydra/launcher={launcher} may train them in one "
+            f"process, which can hold only one: use hydra/launcher=packed, or one engine (trainer.engine={engines[-1]})"
+        )
 
 
 def _settle_folder(config: DictConfig, folder: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from fashion_sweep.config import constraints
 from fashion_sweep.config.redaction import Redaction, redacted_errors, resolve
@@ -20,6 +20,7 @@ from fashion_sweep.planning import hydra_errors, validation
 from fashion_sweep.storage.identity import DIGITS, NOT_IN_IDENTITY, identity, run_name
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
+from fashion_sweep.training.engines import process
 from fashion_sweep.training.trainer import trainer_of
 from packed_jobs.hydra_internals.session import as_job, task_overrides
 
@@ -61,27 +62,54 @@ class Settled:
     place: str  # the run's folder, with RUN_NAME where its name depends on the identity
 
 
-def settle(config: DictConfig, *, is_sweep: bool = True) -> Settled:
-    """Resolve and check a composed config, hydra node included. Raises ConfigError or DataError for what is wrong."""
+def settle(
+    config: DictConfig, *, is_sweep: bool = True, is_known: Callable[[Settled], bool] = lambda _settled: False
+) -> Settled:
+    """Resolve and check a composed config, hydra node included. Raises ConfigError or DataError for what is wrong.
+
+    What a trainer leaves to this machine, as ``trainer.engine=auto`` does, is settled and written into the config.
+    is_known: whether there is such a run already, which then stays as it is.
+    """
     with as_job(config, RUN_FOLDER), _marks():
         values, hidden = resolve(config)
         place = str(config.hydra.sweep.subdir if is_sweep else config.hydra.run.dir)
         with redacted_errors(hidden):
             validation.check(config, values)
-            trainer = trainer_of(values)
-            used = {key: value for key, value in values.items() if key not in trainer.unused_keys}
-            dataset = loading.load(used["data"])
-            trainer.check(used, dataset)
-    choices = {key: value for key, value in group_choices(config.hydra).items() if key not in trainer.unused_keys}
-    data = dataset.fingerprint
-    return Settled(used, hidden, choices, task_overrides(config.hydra), identity(used, data), data, place)
+            every = list(_variants(config, values, hidden, place))
+            settled = next(filter(is_known, every), every[0])
+            trainer_of(settled.config).check(settled.config, loading.load(settled.config["data"]))
+    _write(settled.config["trainer"], values["trainer"], config.trainer)
+    return settled
+
+
+def _variants(config: DictConfig, values: Mapping[str, Any], hidden: Redaction, place: str) -> Iterator[Settled]:
+    """The runs that the values may stand for, the best one for this machine first."""
+    trainer = trainer_of(values)
+    used = {key: value for key, value in values.items() if key not in trainer.unused_keys}
+    choices = {key: name for key, name in group_choices(config.hydra).items() if key not in trainer.unused_keys}
+    nodes = trainer.variants(used)
+    with process.first_import(trainer_of({"trainer": nodes[0]}).environment):  # a dataset's function may import Keras
+        data = loading.load(used["data"]).fingerprint
+    for node in nodes:
+        run = {**used, "trainer": dict(node)}
+        yield Settled(run, hidden, choices, task_overrides(config.hydra), identity(run, data), data, place)
+
+
+def _write(node: Mapping[str, Any], before: Mapping[str, Any], config: DictConfig) -> None:
+    """Set the keys of a config's node whose values are not as before."""
+    with read_write(config):
+        for key in [key for key in node if node[key] != before[key]]:
+            config[key] = node[key]
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
-    """A composed config as plain values, without Hydra's node and the keys that its trainer does not use."""
+    """A composed config as plain values, without Hydra's node and the keys that its trainer does not use, and with what
+    is best on this machine where the trainer leaves it open.
+    """
     values, _ = resolve(config)
-    unused = trainer_of(values).unused_keys
-    return {key: value for key, value in values.items() if key not in unused}
+    trainer = trainer_of(values)
+    values["trainer"] = dict(trainer.variants(values)[0])
+    return {key: value for key, value in values.items() if key not in trainer.unused_keys}
 
 
 def identity_of(config: Mapping[str, Any]) -> str:
@@ -108,6 +136,10 @@ class SweepFolders:
         self.existing = SweepDir(self.folder).names_by_identity()
         self._taken = {name: identity for identity, name in self.existing.items()}
 
+    def has(self, settled: Settled) -> bool:
+        """Whether the sweep has the run already."""
+        return settled.identity in self.existing
+
     def name(self, settled: Settled) -> str:
         """The name of a run's folder. Raises ConfigError for one that leads elsewhere or that another run has."""
         known = self.existing.get(settled.identity)
@@ -127,6 +159,12 @@ class SweepFolders:
 def places(settled: Settled, swept: Sequence[str] = ()) -> list[str]:
     """The run's folder with its name in the place of RUN_NAME: with the usual digits, then with more and more."""
     return list(dict.fromkeys(settled.place.replace(RUN_NAME, name) for name in _names(settled, swept)))
+
+
+def is_placed(settled: Settled) -> bool:
+    """Whether the run without a sweep is in its folder already. Raises UnreadableError."""
+    records = (RunDir(Path(place)).record_before() for place in places(settled))
+    return any(record is not None and record.identity == settled.identity for record in records)
 
 
 def free_place(folders: Sequence[Path], identity: str) -> Path:

@@ -17,11 +17,16 @@ NOT_IN_IDENTITY = (
 )
 """Keys (top-level, or group.key) that say where or how to train, not what: they are not part of a run's identity."""
 
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {"fashion_sweep.training.compiled.compiled": {"engine": "tensorflow"}}
+"""Keys that a ``_target_`` got after runs had been recorded, each with the value that stands for what these runs did:
+it is no part of an identity, so that theirs stay as they are.
+"""
+
 
 def identity(config: Mapping[str, Any], data_fingerprint: str) -> str:
     """SHA-256 (64 hex digits) of what is trained: the resolved config as canonical JSON and the dataset's fingerprint.
 
-    Keys in NOT_IN_IDENTITY are ignored.
+    Keys in NOT_IN_IDENTITY are ignored, and those in DEFAULTS where they have that value.
     """
     what = {group: _without(group, node) for group, node in config.items() if group not in NOT_IN_IDENTITY}
     text = json.dumps({"config": what, "data": data_fingerprint}, sort_keys=True, separators=(",", ":"))
@@ -29,10 +34,12 @@ def identity(config: Mapping[str, Any], data_fingerprint: str) -> str:
 
 
 def _without(group: str, node: Any) -> Any:
-    """A group's node without its keys in NOT_IN_IDENTITY."""
+    """A group's node without its keys in NOT_IN_IDENTITY, and without those that are as in DEFAULTS."""
     if not isinstance(node, Mapping):
         return node
-    return {key: value for key, value in node.items() if f"{group}.{key}" not in NOT_IN_IDENTITY}
+    defaults = DEFAULTS.get(str(node.get("_target_")), {}).items()
+    what = {key: value for key, value in node.items() if f"{group}.{key}" not in NOT_IN_IDENTITY}
+    return {key: value for key, value in what.items() if (key, value) not in defaults}
 
 
 def run_name(values: Mapping[str, Any], identity: str, digits: int = DIGITS[0]) -> str:

@@ -48,6 +48,11 @@ class CrossValidation(Trainer):
             raise ConfigError(f"trainer.folds is {folds}, expected at least {MIN_FOLDS}")
         self._folds = folds
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Nothing: any process will do."""
+        return {}
+
     def check(self, config: Mapping[str, Any], dataset: Dataset) -> None:
         """Raise ConfigError for a model that cannot be cross-validated, DataError for too few images of a class."""
         _tried(config, dataset)

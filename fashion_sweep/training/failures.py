@@ -32,10 +32,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether it is Python's or TensorFlow's error for that, or oneDNN's, whose status 1 is dnnl_out_of_memory."""
+    """Whether it is Python's, TensorFlow's, JAX's or oneDNN's error for that: its status 1 is dnnl_out_of_memory."""
     name = type(error).__name__
     is_one_dnn = name == "AbortedError" and re.search(r"Status: ?1, message: could not create", str(error))
-    return isinstance(error, MemoryError) or name == "ResourceExhaustedError" or bool(is_one_dnn)
+    is_jax = name in ("JaxRuntimeError", "XlaRuntimeError") and "RESOURCE_EXHAUSTED" in str(error)
+    return isinstance(error, MemoryError) or name == "ResourceExhaustedError" or bool(is_one_dnn) or is_jax
 
 
 def is_full_disk(error: BaseException) -> bool:

@@ -25,7 +25,7 @@ class Fit(NetworkTrainer):
 
     def train(self, jobs: Sequence[Job]) -> None:
         """Train runs one after another."""
-        with importing(jobs[0].run.log):
+        with importing(jobs[0].run.log, self.environment):
             from fashion_sweep.training import keras_fit
 
         keras_fit.train(jobs, self._steps_per_execution, self._jit_compile)

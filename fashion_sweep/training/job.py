@@ -19,6 +19,7 @@ from fashion_sweep.storage.reading import open_file
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import interruption, process_settings
+from fashion_sweep.training.engines import name_of
 from fashion_sweep.training.failures import reason
 from fashion_sweep.training.native_output import native_output_to
 from fashion_sweep.training.recorder import Recorder
@@ -46,7 +47,8 @@ class Job:
             code=spec.code.fingerprint,
             request=spec.request,
         )
-        self.recorder = Recorder(self.run, record, spec.own_log, hide=spec.hidden.in_text)
+        self._engine = name_of(spec.config)
+        self.recorder = Recorder(self.run, record, spec.own_log, hide=spec.hidden.in_text, engine=self._engine)
         self._hidden, self._cwd, self._planned_data = spec.hidden, spec.cwd, spec.data
         self.state: State | None = None  # from which the run is continued
 
@@ -110,7 +112,7 @@ class Job:
     def _stamp(self) -> dict[str, Any]:
         """What must not have changed for a saved state to be used."""
         record = self.recorder.record
-        return {"identity": record.identity, "code": record.code, "versions": versions()}
+        return {"identity": record.identity, "code": record.code, "versions": versions(self._engine)}
 
     def restore(self, model: Any) -> int:
         """Load the saved state into the model and return its number of epochs; 0 if there is none that fits."""

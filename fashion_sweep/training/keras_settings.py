@@ -10,13 +10,16 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.errors import ConfigError, UnreadableError
 from fashion_sweep.storage.reading import read_text
-from fashion_sweep.training.engines import default_engine
+from fashion_sweep.training.engines.process import BACKEND, exported
 
-BACKEND, NNX = "KERAS_BACKEND", "KERAS_NNX_ENABLED"
+if TYPE_CHECKING:
+    from fashion_sweep.training.engines.base import Engine
+
+NNX = "KERAS_NNX_ENABLED"
 LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 """Variables that end training early, whatever the config says."""
 
@@ -24,19 +27,18 @@ EXPECTED = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels
 """Keras' own defaults, which every recorded number was measured with."""
 
 
-def check() -> None:
-    """Raise ConfigError if a setting has to be changed."""
-    problem = next(_problems(os.environ), None)
+def check(engine: Engine) -> None:
+    """Raise ConfigError if a setting has to be changed for runs of this engine."""
+    problem = next(_problems(exported(), engine.environment[BACKEND]), None)
     if problem:
         raise ConfigError(f"Keras would not train what the config says: {problem}")
 
 
-def _problems(environment: Mapping[str, str]) -> Iterator[str]:
-    """What is set, where, and what to do about it."""
+def _problems(environment: Mapping[str, str], engine: str) -> Iterator[str]:
+    """What is set, where, and what to do about it. engine: the backend that the runs need."""
     for name in LIMITS:
         if name in environment:
             yield f"{name}={environment[name]} is set, which cuts training short; unset it"
-    engine = default_engine().environment.get(BACKEND)
     backend = environment.get(BACKEND, engine)
     if backend and backend != engine:
         yield f"the backend is {backend}, by {BACKEND}; expected {engine}: unset {BACKEND}"

@@ -8,8 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from fashion_sweep.models import build, optimizers
+from fashion_sweep.data.split import scale
+from fashion_sweep.models import optimizers
+from fashion_sweep.models.build import build_model
 from fashion_sweep.storage import provenance
+from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.job import Job
 
 LOSS = "sparse_categorical_crossentropy"
@@ -33,11 +36,34 @@ def compiled_model(job: Job, **options: Any) -> keras.Model:
     depend on those before it in the process.
     """
     keras.utils.clear_session()
-    keras.utils.set_random_seed(job.config["seed"])
-    model = build.build_model(job.config["model"], job.split.input_shape, job.split.num_classes)
+    keras_internals.set_random_seed(job.config["seed"])
+    model = build_model(job.config["model"], job.split.input_shape, job.split.num_classes)
     optimizer = optimizers.build_optimizer(job.config, steps_per_epoch(job) * job.config["epochs"])
     model.compile(optimizer=optimizer, loss=LOSS, metrics=["accuracy"], **options)
     return model
+
+
+FIT_METHODS = ("fit", "evaluate", "train_step", "test_step", "make_train_function", "make_test_function")
+"""Methods of keras.Model that say how model.fit trains; a model that overrides one is trained by model.fit."""
+
+
+def fit_reason(model: keras.Model) -> str | None:
+    """Why only model.fit can train a compiled model, in a few words; None if Keras' own steps train it."""
+    own = [
+        name
+        for name in FIT_METHODS
+        if getattr(getattr(model, name), "__func__", None) is not getattr(keras.Model, name)
+    ]
+    if own:
+        return f"the model has its own {own[0]}"
+    return "the model runs eagerly" if model.run_eagerly else None
+
+
+def build(model: keras.Model, job: Job) -> None:
+    """Build what a compiled model lacks, as model.fit does before the first epoch."""
+    count = min(len(job.split.x_train), int(job.config["batch_size"]))
+    images, labels = job.split.x_train[:count], job.split.y_train[:count]
+    keras_internals.build(model, scale(images), labels)
 
 
 def describe(job: Job, model: keras.Model, pack: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Where TensorFlow's C++ code writes.
+"""Where the C++ code of TensorFlow and JAX writes.
 
 It logs to file descriptor 2 before any setting can stop it, and would overwrite a progress line. So during training
 that descriptor is redirected to the run's log, while Python's own sys.stderr is not.
@@ -60,15 +60,15 @@ def native_output_to(path: Path | None) -> Iterator[None]:
 
 @contextmanager
 def importing(path: Path | None) -> Iterator[None]:
-    """``native_output_to`` for a block that may be the first one to import TensorFlow.
+    """``native_output_to`` for a block that may be the first one to import Keras.
 
     TensorFlow's Python logger adds a handler to itself when it finds none, as in a lane that has no job yet. That
     handler is removed, so that warnings go to the log of the run that they are about.
     """
-    is_first = "tensorflow" not in sys.modules
+    is_first = "keras" not in sys.modules
     with native_output_to(path):
         yield
     if ASKED_FOR not in os.environ:
         logging.getLogger("tensorflow").handlers.clear()
-    if is_first and "tensorflow" in sys.modules:
+    if is_first and "keras" in sys.modules:
         gc.freeze()  # Keras collects garbage before each model, and would search these libraries for it: 0.2 s a run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,21 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.data import split
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.training import keras_settings, native_output, packing
-from fashion_sweep.training.engines import default_engine
+from fashion_sweep.training import cost, keras_settings, native_output
+from fashion_sweep.training.engines import TENSORFLOW, choice, engine_named, process
+from fashion_sweep.training.engines.process import BACKEND
 from fashion_sweep.training.trainer_base import Trainer
 
 if TYPE_CHECKING:
     from fashion_sweep.data.dataset import Dataset
+    from fashion_sweep.training.engines.base import Engine
     from fashion_sweep.training.job import Job
 
 
 @contextmanager
-def importing(log: Path | None) -> Iterator[None]:
-    """For a block that imports Keras, with the engine's environment; log: see ``native_output.importing``."""
-    for name, value in default_engine().environment.items():
-        os.environ.setdefault(name, value)
-    with native_output.importing(log):
+def importing(log: Path | None, environment: Mapping[str, str]) -> Iterator[None]:
+    """For a block that imports Keras, with an engine's environment; log: see ``native_output.importing``.
+
+    Raises ConfigError where Keras is imported already, and with another engine.
+    """
+    with process.prepared(environment), native_output.importing(log):
         yield
 
 
@@ -33,23 +35,38 @@ class NetworkTrainer(Trainer):
 
     tries_models = True
 
+    @property
+    def engine(self) -> Engine:
+        """What Keras computes with."""
+        return engine_named(TENSORFLOW)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The engine's."""
+        return self.engine.environment
+
     def check(self, config: Mapping[str, Any], dataset: Dataset) -> None:
         """Raise ConfigError for a scikit-learn model and for what Keras cannot train on this machine as it is set up,
         DataError for too few images for both sides of the split.
         """
-        keras_settings.check()
+        self.check_machine()
         model = str(config["model"]["_target_"])
         if model.startswith("sklearn."):
             raise ConfigError(f"{model} is a scikit-learn classifier, no network: it needs trainer=cross_validation")
         split.check_size(dataset, config["data"]["validation_fraction"], config["data"]["limit"])
 
+    def check_machine(self) -> None:
+        """Raise ConfigError where the engine is not installed, or Keras is set up to train something else."""
+        choice.require(self.environment[BACKEND])
+        keras_settings.check(self.engine)
+
     def cost(self, config: Mapping[str, Any]) -> float:
-        """See ``packing.cost``."""
-        return packing.cost(config)
+        """See ``cost.cost``."""
+        return cost.cost(config)
 
     def summary(self, config: Mapping[str, Any], dataset: Dataset) -> str:
-        """What ``model.summary()`` prints."""
-        with importing(None):
+        """What ``model.summary()`` prints, with whichever engine the process has."""
+        with process.first_import(self.environment), native_output.importing(None):
             import keras
 
             from fashion_sweep.models import build
@@ -60,8 +77,8 @@ class NetworkTrainer(Trainer):
             return model_setup.summary(model)
 
     def warm_up(self) -> None:
-        """Import TensorFlow and Keras."""
-        with importing(None):
+        """Import Keras and its engine. Raises ConfigError where the process has another one."""
+        with importing(None, self.environment):
             from fashion_sweep.training import packs  # noqa: F401 - imported for its dependencies
 
 

@@ -1,100 +1,127 @@
 """The epoch loop of a pack of runs, for any engine.
 
-Keras callbacks work as in model.fit, at epochs: each run of a pack has a Keras model of its own, which gets the run's
-weights and optimizer state after every epoch. A run that stops early stays in the program but is no longer recorded, so
-that the numbers of the other runs do not change.
+Keras callbacks work as in model.fit, at epochs: each run of a pack has a Keras model of its own, which has the run's
+weights and optimizer state after every epoch, and which callbacks may change. A run that stops early stays in the
+program but is no longer recorded, so that the numbers of the other runs do not change.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
 
-from fashion_sweep.training import callbacks, checkpoint, interruption, model_setup
-from fashion_sweep.training.engines.base import Engine, EpochInputs, EpochResult
+from fashion_sweep.training import callbacks, checkpoint, interruption, keras_fit, model_setup
+from fashion_sweep.training.engines import base
+from fashion_sweep.training.engines.base import Arrays, Engine, Logs, Member
 from fashion_sweep.training.job import Job, guarded
 
 log = logging.getLogger(__name__)
 
 
 def train(jobs: Sequence[Job], engine: Engine) -> None:
-    """Train running jobs of one architecture together, or in parts that one program can train.
+    """Train running jobs together, or in parts that one program can train each.
 
-    Raises what the engine raises, such as its error for too little memory; an error in a run's own callbacks ends that
-    run alone.
+    Raises what the engine raises, such as its error for too little memory; an error in a run's own model or callbacks
+    ends that run alone.
     """
-    runs = [_started(row, job, len(jobs)) for row, job in enumerate(jobs)]
-    parts: dict[tuple[int, str], list[Job]] = {}
-    for run in runs:
-        parts.setdefault((run.start, engine.program_key(run.model, run.job.config)), []).append(run.job)
-    if len(parts) == 1:
-        _Pack(runs, engine).train()
-        return
-    log.info("The %d runs are trained in %d parts: one program cannot train them all", len(runs), len(parts))
-    for part in parts.values():
-        train(part, engine)
+    arrays = engine.place(jobs[0].split)
+    runs = list(_built(jobs, engine, arrays))
+    parts = _parts(runs)
+    if len(parts) > 1:
+        log.info("The %d runs are trained in %d parts: one program cannot train them all", len(runs), len(parts))
+    for part in parts:
+        if len(part) == 1 < len(jobs):
+            train([part[0].job], engine)  # built again: Keras' global state is that of the last model
+        else:
+            _Pack(part, engine, arrays).train()
 
 
 @dataclass
 class _Run:
     """A run in a pack."""
 
-    row: int
     job: Job
-    model: keras.Model  # its own; gets the run's weights after every epoch
-    callbacks: keras.callbacks.CallbackList
+    model: keras.Model
     start: int  # epochs that an earlier attempt has trained
+    member: Member
+    callbacks: keras.callbacks.CallbackList = field(init=False)
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Call the callbacks."""
-        with guarded([self.job]):
-            self.callbacks.on_epoch_begin(epoch)
+    def begin(self, pack: int) -> None:
+        """Make and call the callbacks. pack: the number of runs in it."""
+        job, epochs, steps = self.job, self.job.config["epochs"], model_setup.steps_per_epoch(self.job)
+        self.model.stop_training = False
+        model_setup.describe(job, self.model, pack)
+        with guarded([job]):
+            self.callbacks = keras.callbacks.CallbackList(
+                callbacks.of(job), add_history=True, model=self.model, verbose=0, epochs=epochs, steps=steps
+            )
+            self.callbacks.on_train_begin()
+            if job.state is not None:
+                job.state.restore_callbacks(self.callbacks.callbacks)
 
-    def end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
+    def end_epoch(self, epoch: int, trained: Logs, validated: Logs) -> None:
         """Call the callbacks; after the last epoch, or if one of them stops the run, save its model and record."""
-        with guarded([self.job]):
-            self.callbacks.on_epoch_end(epoch, logs)
-            if self.model.stop_training or epoch + 1 == self.job.config["epochs"]:
-                self.callbacks.on_train_end()
-                self.job.end(self.model)
+        self.callbacks.on_test_end(validated)
+        logs = {**trained, **{f"val_{name}": value for name, value in validated.items()}}
+        self.callbacks.on_epoch_end(epoch, logs)
+        if self.model.stop_training or epoch + 1 == self.job.config["epochs"]:
+            self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+            self.callbacks.on_train_end(logs)
+            self.job.end(self.model)
 
 
-def _started(row: int, job: Job, pack: int) -> _Run:
-    """pack: the number of runs in it."""
-    model = model_setup.compiled_model(job)
-    start = job.restore(model)
-    model.stop_training = False
-    model_setup.describe(job, model, pack)
-    every = keras.callbacks.CallbackList(callbacks.of(job), model=model, epochs=job.config["epochs"])
-    with guarded([job]):
-        every.on_train_begin()
-        if job.state is not None:
-            job.state.restore_callbacks(every.callbacks)
-    return _Run(row, job, model, every, start)
+def _built(jobs: Sequence[Job], engine: Engine, arrays: Arrays) -> Iterator[_Run]:
+    """The runs that could be built; one that its model gives to model.fit is trained before the next is built."""
+    for job in jobs:
+        with guarded([job]):
+            model = model_setup.compiled_model(job)
+            why = model_setup.fit_reason(model)
+            if why:
+                log.info("%s: trainer fit instead of compiled: %s", job.run.path.name, why)
+                job.end(keras_fit.fitted(job, steps_per_execution=1, jit_compile="auto"))
+                continue
+            model_setup.build(model, job)
+            start = job.restore(model)
+            run = base.Run(model, job.config["seed"], job.config["batch_size"])
+            yield _Run(job, model, start, engine.member(run, arrays, len(jobs)))
+
+
+def _parts(runs: Sequence[_Run]) -> list[list[_Run]]:
+    """Runs that one program can train, each that has to be trained alone by itself."""
+    parts: dict[Any, list[_Run]] = {}
+    for number, run in enumerate(runs):
+        alone = run.member.alone
+        if alone:
+            log.info("%s is trained alone, not packed: %s", run.job.run.path.name, alone)
+        parts.setdefault(number if alone else (run.start, run.member.key), []).append(run)
+    return list(parts.values())
 
 
 class _Pack:
     """Runs that are trained by one program."""
 
-    def __init__(self, runs: Sequence[_Run], engine: Engine) -> None:
-        self._runs, self._engine, first = runs, engine, runs[0].job
-        models = [run.model for run in runs]
-        self._program = engine.program(models, first.config, first.split)
-        self._program.load(models)
-        self._arrays, self._steps = engine.place(first.split), model_setup.steps_per_epoch(first)
+    def __init__(self, runs: Sequence[_Run], engine: Engine, arrays: Arrays) -> None:
+        self._runs, self._arrays, first = runs, arrays, runs[0]
+        self._program = engine.program([run.member for run in runs])
+        self._start, self._epochs = first.start, first.job.config["epochs"]
+        self._steps = model_setup.steps_per_epoch(first.job)
         self._interval = checkpoint.SaveInterval()
 
     @property
-    def _live(self) -> list[_Run]:
-        return [run for run in self._runs if run.job.is_running]
+    def _live(self) -> list[int]:
+        """The rows of the runs that have not ended."""
+        return [row for row, run in enumerate(self._runs) if run.job.is_running]
 
     def train(self) -> None:
         """Train epochs until every run has ended."""
-        for epoch in range(self._runs[0].start, self._runs[0].job.config["epochs"]):
+        for run in self._runs:
+            run.begin(len(self._runs))
+        for epoch in range(self._start, self._epochs):
             if not self._live:
                 return
             self._train_epoch(epoch)
@@ -102,44 +129,24 @@ class _Pack:
             interruption.check()
 
     def _train_epoch(self, epoch: int) -> None:
-        for run in self._live:
-            run.begin_epoch(epoch)
-        trained = self._program.epoch(self._arrays, self._inputs(epoch))
-        validated = self._program.validate(self._arrays)
-        for run in self._live:
-            self._program.store(run.row, run.model)
-            run.end_epoch(epoch, _logs(run.row, trained, validated))
+        self._for_each(lambda _row, run: run.callbacks.on_epoch_begin(epoch))
+        orders = np.stack([model_setup.order(run.job, epoch) for run in self._runs])
+        trained = self._program.train(self._arrays, orders, epoch * self._steps, self._live)
+        self._for_each(lambda _row, run: run.callbacks.on_test_begin())
+        validated = self._program.validate(self._arrays, self._live)
+        self._for_each(lambda row, run: run.end_epoch(epoch, trained[row], validated[row]))
 
-    def _inputs(self, epoch: int) -> EpochInputs:
-        first_step, engine = epoch * self._steps, self._engine
-        rates = [engine.learning_rates(run.model, first_step, self._steps) for run in self._runs]
-        return EpochInputs(
-            orders=np.stack([model_setup.order(run.job, epoch) for run in self._runs]),
-            learning_rates=np.stack(rates, axis=1),
-            dropout_rates=np.array([engine.dropout_rates(run.model) for run in self._runs]),
-            seeds=np.array([run.job.config["seed"] for run in self._runs]),
-            first_step=first_step,
-        )
+    def _for_each(self, call: Callable[[int, _Run], None]) -> None:
+        """Call something of each live run. An error ends that run alone."""
+        for row in self._live:
+            with guarded([self._runs[row].job]):
+                call(row, self._runs[row])
 
     def _save(self) -> None:
         """Save the states of the runs when it is time, or when they are about to be interrupted."""
         if self._interval.is_due or interruption.is_requested():
             started = self._interval.clock()
-            for run in filter(self._can_be_continued, self._live):
-                run.job.save_state(run.model, run.callbacks.callbacks)
+            for run in (self._runs[row] for row in self._live):
+                if run.member.can_continue and checkpoint.unsupported_reason(run.callbacks.callbacks) is None:
+                    run.job.save_state(run.model, run.callbacks.callbacks)
             self._interval.saved(started)
-
-    def _can_be_continued(self, run: _Run) -> bool:
-        """Whether the run can be continued after an interruption as if there had been none."""
-        is_kept = checkpoint.unsupported_reason(run.callbacks.callbacks) is None
-        return is_kept and self._engine.is_function_of_inputs(run.model)
-
-
-def _logs(row: int, trained: EpochResult, validated: EpochResult) -> dict[str, float]:
-    """Keras' logs of an epoch of one run."""
-    return {
-        "loss": float(trained.loss[row]),
-        "accuracy": float(trained.accuracy[row]),
-        "val_loss": float(validated.loss[row]),
-        "val_accuracy": float(validated.accuracy[row]),
-    }

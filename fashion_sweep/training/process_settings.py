@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion_sweep.training.engines import default_engine
+from fashion_sweep.training.engines import NAMES, engine_named
 from packed_jobs import process_state
 
 Setting = tuple[Callable[[], Any], Callable[[Any], object]]
@@ -18,11 +18,11 @@ Setting = tuple[Callable[[], Any], Callable[[Any], object]]
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """After the block the process (``process_state.restored``), Keras, NumPy and the engine have their settings of
+    """After the block the process (``process_state.restored``), Keras, NumPy and the engines have their settings of
     before. Libraries that the block is the first to import keep what it sets.
     """
     with process_state.restored(), ExitStack() as undo:
-        for read, write in (*_keras(), *default_engine().settings(), _numpy()):
+        for read, write in (*_keras(), *_engines(), _numpy()):
             undo.callback(_restore, read, write, read())
         yield
 
@@ -34,6 +34,12 @@ def _restore(read: Callable[[], Any], write: Callable[[Any], object], before: An
 
 def _numpy() -> Setting:
     return np.geterr, lambda errors: np.seterr(**errors)
+
+
+def _engines() -> Iterator[Setting]:
+    """Of every engine whose library is imported, by whomever."""
+    for name in NAMES:
+        yield from engine_named(name).settings()
 
 
 def _keras() -> Iterator[Setting]:

@@ -32,16 +32,18 @@ class Recorder:
         own_log: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], float] = time.perf_counter,
         hide: Callable[[str], str] = str,
+        *,
+        engine: str,
     ) -> None:
         """own_log: makes a context for the run's own log; clock: seconds from any origin, monotonic.
 
-        hide: removes from a text what must not be written to disk.
+        hide: removes from a text what must not be written to disk; engine: whose versions are recorded.
         """
         self.rows: list[dict[str, float]] = []
         self.record, self._run, self._own_log, self._clock = record, run, own_log, clock
         self._started = self._epoch_started = clock()
         self._seconds_before = 0.0  # of earlier attempts, whose epochs are kept
-        self.hide = hide
+        self.hide, self._engine = hide, engine
         self._is_here = True  # whether this process trains the run
         self._process = os.getpid()
 
@@ -57,7 +59,7 @@ class Recorder:
         self.record.attempt = before.attempt + 1 if before and before.identity == self.record.identity else 1
         self.record.status, self.record.reason = Status.RUNNING, None
         self.record.started = _now()
-        self.record.versions = versions()
+        self.record.versions = versions(self._engine)
         self._run.write_record(self.record)
         self._log("Training %s%s", self.record.run, f" from epoch {len(rows) + 1} on" if rows else "")
 

@@ -15,6 +15,7 @@ from fashion_sweep.errors import UnreadableError
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import interruption
+from fashion_sweep.training.engines import process
 from fashion_sweep.training.job import Job, guarded
 from fashion_sweep.training.trainer import trainer_of
 from packed_jobs import process_state
@@ -44,9 +45,10 @@ def _train(jobs: Sequence[Job]) -> None:
     for group in groups.values():
         with guarded(group):
             trainer = trainer_of(group[0].config)
-            trainer.warm_up()  # what an import sets for the process stays
-            with process_state.restored():
-                trainer.train(group)
+            with process.prepared(trainer.environment):
+                trainer.warm_up()  # what an import sets for the process stays
+                with process_state.restored():
+                    trainer.train(group)
 
 
 def _give_up(jobs: Iterable[Job]) -> None:

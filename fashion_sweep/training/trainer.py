@@ -9,7 +9,9 @@ from typing import Any
 
 from fashion_sweep.data.dataset import one_line
 from fashion_sweep.errors import ConfigError, UserError
-from fashion_sweep.training.network_trainer import FunctionTrainer, importing
+from fashion_sweep.training import native_output
+from fashion_sweep.training.engines import TENSORFLOW, engine_named, process
+from fashion_sweep.training.network_trainer import FunctionTrainer
 from fashion_sweep.training.trainer_base import Trainer
 
 
@@ -45,7 +47,8 @@ def _find(target: str) -> Callable[..., Any]:
     from hydra.utils import get_method
 
     try:
-        with importing(None):  # a module of the user's may import TensorFlow
+        environment = engine_named(TENSORFLOW).environment  # a module of the user's may import it
+        with process.first_import(environment), native_output.importing(None):
             return get_method(target)
     except (Exception, SystemExit) as error:
         raise ConfigError(f"trainer {target} cannot be imported: {one_line(error)}") from error

@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fashion_sweep.training.engines import TENSORFLOW, engine_named
+
 if TYPE_CHECKING:
     from fashion_sweep.data.dataset import Dataset
     from fashion_sweep.training.job import Job
@@ -23,6 +25,15 @@ class Trainer(ABC):
     """Whether ``summary`` builds a model of the user's own, so that a wrong one is found before the first run."""
     unused_keys: tuple[str, ...] = ()
     """Top-level keys of the config that do not affect its runs: two configs that differ only in them are one run."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables that its process has to have before Keras is imported; none where the trainer uses no Keras."""
+        return engine_named(TENSORFLOW).environment
+
+    def variants(self, config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The ``trainer`` nodes that the config's may stand for, the best one for this machine first."""
+        return [config["trainer"]]
 
     @abstractmethod
     def check(self, config: Mapping[str, Any], dataset: Dataset) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import cycle, islice
 
 from hydra.core.utils import JobReturn
 
@@ -28,10 +29,11 @@ class LocalExecutor:
         self.lanes = Lanes(slots)
         self._lane_memory_gib = lane_memory_gib
 
-    def start(self, program: Program, jobs: int | None) -> None:
-        """Start a lane for each slot, but no more than there are jobs."""
+    def start(self, program: Program, jobs: int | None, environments: Sequence[Mapping[str, str]]) -> None:
+        """Start a lane for each slot, but no more than there are jobs, with these environments in turn."""
         self.lanes.set_program(program)
-        self.lanes.ensure(self.slots if jobs is None else min(self.slots, jobs))
+        count = self.slots if jobs is None else min(self.slots, jobs)
+        self.lanes.start(list(islice(cycle(environments), count)))
 
     def run(self, packs: Sequence[Pack], program: Program, rules: Rules, on_lost: OnLost) -> dict[int, JobReturn]:
         """Run packs in lanes; those that are not needed for it end."""

@@ -1,7 +1,8 @@
 """The parent's side of lanes: start them, exchange messages with them, end them.
 
 A lane leads a session of its own, so that Ctrl-C reaches it once, through the parent, and its children die with it.
-A lane that cannot be started costs its slot alone.
+A lane that cannot be started costs its slot alone. What libraries read from the environment as they are imported cannot
+be changed later: a lane runs only jobs whose variables it was started with.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,13 @@ log = logging.getLogger(__name__)
 
 
 class Lane:
-    """A worker process, the slot that it owns, and the jobs that it runs. Raises OSError where it cannot be made."""
+    """A worker process, the slot that it owns, and the jobs that it runs. Raises OSError where it cannot be made.
 
-    def __init__(self, slot: Slot, program: Program) -> None:
-        self.slot = slot
+    environment: variables that it has besides those of the parent.
+    """
+
+    def __init__(self, slot: Slot, program: Program, environment: Mapping[str, str]) -> None:
+        self.slot, self.environment = slot, environment
         self.jobs: dict[int, PlannedJob] = {}  # that have not ended, by index in the batch
         self.pack_size = 0  # of the pack that they came in
         self.first_gib = 0.0  # memory that it held after its first pack
@@ -69,7 +73,8 @@ class Lane:
                 lifeline, end = os.pipe()
                 ours.callback(os.close, end)
                 try:
-                    self.process = _process(slot, program, key, its.fileno(), lifeline)
+                    ends = {"connection": its.fileno(), "lifeline": lifeline}
+                    self.process = _process(slot, program, self.environment, key, ends)
                 finally:
                     os.close(lifeline)
             ours.pop_all()
@@ -83,6 +88,10 @@ class Lane:
     def note_life(self) -> None:
         """Note the first message of the process."""
         self.start_deadline = time.monotonic() + START_S
+
+    def serves(self, environment: Mapping[str, str]) -> bool:
+        """Whether the process was started with these variables."""
+        return environment.items() <= self.environment.items()
 
     def update(self, state: bytes) -> None:
         """Send the parent's state, for the packs that follow."""
@@ -127,14 +136,15 @@ class Lane:
             self._lifeline = -1
 
 
-def _process(slot: Slot, program: Program, key: bytes, connection: int, lifeline: int) -> subprocess.Popen[bytes]:
-    """Start a lane's process."""
+def _process(
+    slot: Slot, program: Program, environment: Mapping[str, str], key: bytes, ends: Mapping[str, int]
+) -> subprocess.Popen[bytes]:
+    """Start a lane's process. ends: the file descriptors that it inherits."""
     given = {"cores": slot.cores, "path": program.path, "parent": os.getpid(), "key": key.hex()}
-    ends = {"connection": connection, "lifeline": lifeline}
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("worker_main.py")), json.dumps(given | ends)],
+        [sys.executable, str(Path(__file__).with_name("worker_main.py")), json.dumps(given | dict(ends))],
         stdin=subprocess.DEVNULL,
-        env=os.environ | slot.environment(),
+        env=os.environ | slot.environment() | dict(environment),
         pass_fds=tuple(ends.values()),
         start_new_session=True,
     )
@@ -155,13 +165,18 @@ class Lanes:
         """The slots in which lanes have not failed to start again and again."""
         return [slot for slot in self.slots if self.failed_starts.get(id(slot), 0) < MAX_FAILED_STARTS]
 
-    def ensure(self, count: int) -> None:
-        """Start lanes until there are this many, or all usable slots are taken. Needs a program."""
-        assert self.program is not None
+    @property
+    def free(self) -> list[Slot]:
+        """The usable slots without a lane."""
         taken = {id(lane.slot) for lane in self.running}
-        for slot in [slot for slot in self.usable if id(slot) not in taken][: max(0, count - len(self.running))]:
+        return [slot for slot in self.usable if id(slot) not in taken]
+
+    def start(self, environments: Sequence[Mapping[str, str]]) -> None:
+        """Start a lane with each of these environments, in this order, while there are free slots. Needs a program."""
+        assert self.program is not None
+        for slot, environment in zip(self.free, environments, strict=False):
             try:
-                self.running.append(Lane(slot, self.program))
+                self.running.append(Lane(slot, self.program, environment))
             except OSError as error:  # too many processes or open files
                 self.note_failed_start(slot, f"could not be made ({error.strerror or error})")
                 return

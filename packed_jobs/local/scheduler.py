@@ -65,14 +65,31 @@ class Scheduler:
         return self.returns
 
     def _start_packs(self) -> None:
-        busy = sum(1 for lane in self.lanes.running if lane.jobs)
-        self.lanes.ensure(busy + len(self.queue))
+        self._start_lanes()
         if self.queue and not self.lanes.running and not self.lanes.usable:
             self._give_up(_no_lane(self.lanes.start_failure, self.start_error))
         for lane in self.lanes.ready():
-            if self.queue:
-                pack, limit = self.queue.popleft(), self.rules.timeout_min
+            pack = next((pack for pack in self.queue if lane.serves(pack[0].environment)), None)
+            if pack is not None:
+                self.queue.remove(pack)
+                limit = self.rules.timeout_min
                 lane.run(pack, None if limit is None else 60 * limit * len(pack))
+
+    def _start_lanes(self) -> None:
+        """Start a lane for each waiting pack that no idle one can run; where no slot is free, in the place of one that
+        can run none of them.
+        """
+        wanted = [pack[0].environment for pack in self.queue]
+        needless = []
+        for lane in [lane for lane in self.lanes.running if not lane.jobs]:
+            served = next(filter(lane.serves, wanted), None)
+            if served is not None:
+                wanted.remove(served)
+            elif lane.is_ready or not lane.has_started:  # else it is about to say that it has run its pack
+                needless.append(lane)
+        for lane in needless[: max(0, len(wanted) - len(self.lanes.free))]:
+            self.lanes.retire(lane)
+        self.lanes.start(wanted)
 
     def _read_messages(self, lane: Lane) -> None:
         try:

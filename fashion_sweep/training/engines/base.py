@@ -1,7 +1,7 @@
 """What an engine has to offer the epoch loop: programs that train and validate packs of runs.
 
-A pack is R runs of one architecture, each with a Keras model of its own. Every engine has to give each run the numbers
-of a plain Keras loop over the same batches, whatever else is in its pack.
+A pack is R runs that are trained together, each with a Keras model of its own. Every engine has to give each run what
+Keras' own ``train_step`` and ``test_step`` give it over the same batches, whatever else is in its pack.
 """
 
 from __future__ import annotations
@@ -17,97 +17,104 @@ if TYPE_CHECKING:
 
     from fashion_sweep.data.split import Split
 
+Logs = dict[str, float]
+"""Keras' logs of an epoch: metric -> value."""
+
 
 @dataclass(frozen=True)
 class Arrays:
     """The data of a program on its device."""
 
     x_train: Any  # [N, ...], uint8 or float32
-    y_train: Any  # int32 [N]
+    y_train: Any  # integers [N]
     x_val: Any  # [M, ...]
-    y_val: Any  # int32 [M]
+    y_val: Any  # integers [M]
 
 
 @dataclass(frozen=True)
-class EpochInputs:
-    """What differs between the runs of a pack, or between epochs: as inputs of a program it compiles nothing again.
+class Run:
+    """A run as its engine sees it."""
 
-    steps = ceil(N / batch size), a partial last batch included.
-    """
-
-    orders: np.ndarray  # the training images of each run in their order, int [R, N]
-    learning_rates: np.ndarray  # of each step, float32 [steps, R]
-    dropout_rates: np.ndarray  # of each run's Dropout layers, [R, layers]
-    seeds: np.ndarray  # of the dropout masks, int [R]
-    first_step: int  # steps of the epochs before
+    model: keras.Model  # compiled, and built with its optimizer and metrics
+    seed: int  # of the dropout masks
+    batch_size: int  # in training and validation
 
 
-@dataclass(frozen=True)
-class EpochResult:
-    """Means over the images of one epoch, one number a run: float64 [R]."""
+class Member(Protocol):
+    """A run whose computation the engine knows, so that it can be compared with that of others."""
 
-    loss: np.ndarray
-    accuracy: np.ndarray
-
-    @classmethod
-    def of_sums(cls, sums: Sequence[Any], count: int) -> EpochResult:
-        """From losses and correct answers, each summed over ``count`` images: [R]."""
-        loss, correct = (np.asarray(total, "float64") / count for total in sums)
-        return cls(loss, correct)
+    run: Run
+    key: str
+    """Equal for runs that one program can train."""
+    alone: str | None
+    """Why the run cannot be trained in a pack, in a few words; None if it can."""
+    can_continue: bool
+    """Whether variables of model and optimizer are all that the run carries from epoch to epoch."""
 
 
 class Program(Protocol):
-    """Trains R runs together. Call load first, then epoch again and again."""
+    """Trains the runs of a pack. Between the calls each model is up to date, and callbacks may change it."""
 
-    def load(self, models: Sequence[keras.Model]) -> None:
-        """Start from the weights of R compiled models, and from the state of optimizers that have taken steps."""
+    def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
+        """Train one epoch from the state of the models, and leave each live run's new state in its model.
 
-    def epoch(self, arrays: Arrays, inputs: EpochInputs) -> EpochResult:
-        """Train one epoch; loss and accuracy of each batch are those before its step."""
+        orders: the training images of each run in their order, int [R, N]; first_step: steps of the epochs before;
+        live: rows of the runs that have not ended, 0 to R - 1. Returns what Keras logs, a run each; those of rows that
+        are not live mean nothing.
+        """
 
-    def validate(self, arrays: Arrays) -> EpochResult:
-        """Loss and accuracy of every run on the validation images, with its weights of now."""
-
-    def store(self, row: int, model: keras.Model) -> None:
-        """Copy the weights and the optimizer's state of one run (row: 0 to R - 1) to its own compiled model."""
+    def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:
+        """What Keras logs on the validation images, a run each."""
 
 
 class Engine(Protocol):
-    """Makes programs. ``environment`` and ``optimizer_inputs`` are for planning: they import no compute library."""
+    """Makes programs. ``environment`` and ``pack_key`` are for planning: they import no compute library."""
 
     @property
     def environment(self) -> Mapping[str, str]:
         """Environment variables that have to be set before Keras is imported."""
 
-    def optimizer_inputs(self, node: Mapping[str, Any]) -> Sequence[str] | None:
-        """The keys of a config's ``optimizer`` node in which runs of one pack may differ, the learning rate aside.
-
-        None if the optimizer would mix the runs of a pack, so that each has to be trained alone.
-        """
-
-    def unsupported_reason(self, model: keras.Model) -> str | None:
-        """Why models of this architecture cannot be trained in a pack, in a few words; None if they can."""
-
-    def is_function_of_inputs(self, model: keras.Model) -> bool:
-        """Whether all randomness in training is a function of seed and step, so that a saved run can be continued."""
-
-    def program_key(self, model: keras.Model, config: Mapping[str, Any]) -> str:
-        """Equal for compiled models that one program can train, apart from the shapes of their data."""
-
-    def program(self, models: Sequence[keras.Model], config: Mapping[str, Any], split: Split) -> Program:
-        """A program for R models with equal ``program_key``, compiled now or for an earlier pack."""
+    def pack_key(self, config: Mapping[str, Any]) -> str | None:
+        """Runs whose configs have equal keys may fit into one pack; None for one that has to be trained alone."""
 
     def place(self, split: Split) -> Arrays:
         """The data on the device."""
 
-    def learning_rates(self, model: keras.Model, first_step: int, steps: int) -> np.ndarray:
-        """The learning rate of a compiled model at each of these steps, from its schedule if it has one: float32."""
+    def member(self, run: Run, arrays: Arrays, pack: int) -> Member:
+        """Find out what a run computes. Called before the next model is built, because Keras has global state.
 
-    def dropout_rates(self, model: keras.Model) -> Sequence[float]:
-        """The rates of the Dropout layers that are inputs of a program, in a fixed order."""
+        pack: how many runs are to be trained together, this one included.
+        """
+
+    def program(self, members: Sequence[Member]) -> Program:
+        """A program for runs with equal keys, compiled now or for an earlier pack."""
 
     def settings(self) -> Iterable[tuple[Callable[[], Any], Callable[[Any], object]]]:
         """How to read and how to set each process-wide setting that code of a run may change. Imports no library."""
 
     def forget(self) -> None:
         """Release all programs and their memory."""
+
+
+def batches(orders: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Orders [..., N] as whole batches, int32 [..., S, size], and the images left over, int32 [..., N - S * size]."""
+    *runs, count = orders.shape
+    whole = count // size
+    order = orders.astype("int32")
+    return order[..., : whole * size].reshape(*runs, whole, size), order[..., whole * size :]
+
+
+def compact(images: np.ndarray) -> np.ndarray:
+    """Integers 0..255 as uint8, a quarter of the memory that is moved; floats as float32."""
+    return images.astype("uint8" if np.issubdtype(images.dtype, np.integer) else "float32", copy=False)
+
+
+def numbers(logs: Mapping[str, Any]) -> Logs:
+    """A step's logs as Keras passes them to callbacks: nested ones flat, and scalars as Python numbers."""
+    found: Logs = {}
+    for name, value in sorted(logs.items()):
+        if isinstance(value, Mapping):
+            found.update(numbers(value))
+        else:
+            found[name] = float(value) if np.ndim(value) == 0 else value
+    return found

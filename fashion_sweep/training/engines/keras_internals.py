@@ -5,22 +5,61 @@ Importing this module fails where Keras has no such names any more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
+from keras.src.utils import rng_utils
 
-EXPECTED = ((keras.Model, "_flatten_layers"), (keras.optimizers.Optimizer, "_apply_weight_decay"))
-"""Private methods that are used here."""
+EXPECTED = (
+    (keras.Model, "_flatten_layers"),
+    (keras.Model, "_symbolic_build"),
+    (keras.optimizers.Optimizer, "_get_current_learning_rate"),
+    (global_state, "set_global_attribute"),
+    (rng_utils, "GLOBAL_RANDOM_SEED"),
+    (seed_generator, "GLOBAL_SEED_GENERATOR"),
+)
+"""Private names that are used here."""
 
 for _owner, _name in EXPECTED:
     if not hasattr(_owner, _name):
-        raise ImportError(f"Keras {keras.__version__} has no {_owner.__name__}.{_name}, which packs need; 3.15 has it")
+        raise ImportError(
+            f"Keras {keras.__version__} has no {_owner.__name__}.{_name}, which training needs; 3.15 has it"
+        )
 
 
-def all_layers(model: keras.Model, *, with_model: bool = False) -> list[keras.layers.Layer]:
+def set_random_seed(seed: int) -> None:
+    """``keras.utils.set_random_seed``, which imports TensorFlow to seed it as well, on any backend.
+
+    Here TensorFlow is seeded only where it is imported: that takes seconds and hundreds of MiB.
+    """
+    if "tensorflow" in sys.modules:
+        keras.utils.set_random_seed(seed)
+        return
+    global_state.set_global_attribute(rng_utils.GLOBAL_RANDOM_SEED, seed)
+    global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, None)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """The layers of a model and the layers in these, at any depth."""
-    return list(model._flatten_layers(include_self=with_model))
+    return list(model._flatten_layers(include_self=False))
+
+
+def build(model: keras.Model, images: Any, labels: Any) -> None:
+    """Build what a compiled model lacks of its layers, loss, metrics and optimizer, as model.fit does.
+
+    images, labels: a batch of the data, or anything with its shape and dtype.
+    """
+    model._symbolic_build(data_batch=(images, labels))
+    model.optimizer.build(model.trainable_variables)
 
 
 def learning_rate(optimizer: Any) -> Any:
@@ -28,29 +67,39 @@ def learning_rate(optimizer: Any) -> Any:
     return optimizer._learning_rate
 
 
-def set_learning_rate(optimizer: Any, rate: Callable[[], Any]) -> None:
-    """Have an optimizer that is not yet built ask a function for its learning rate at every step."""
-    optimizer._learning_rate = rate
+def iterations(optimizer: Any) -> int:
+    """The number of steps with which the optimizer asks its schedule for a learning rate."""
+    return int(optimizer._iterations)
 
 
-def on_each_variable(optimizer: Any, before: Callable[[Any], Any], after: Callable[[], None]) -> None:
-    """Have an optimizer call ``before`` with a variable and ``after`` around all that it does to that variable.
+def state(optimizer: Any) -> list[Any]:
+    """The variables of an optimizer that its steps change: all but its learning rate."""
+    return [variable for variable in optimizer.variables if variable is not optimizer._learning_rate]
 
-    before: returns the learning rate for this variable.
+
+def is_used_once(layer: Any) -> bool:
+    """Whether a layer is called at one place of its model."""
+    return len(layer._inbound_nodes) == 1
+
+
+def decays_all(optimizer: Any) -> bool:
+    """Whether weight decay applies to every variable."""
+    return not hasattr(optimizer, "_exclude_from_weight_decay")
+
+
+@contextmanager
+def replaced(optimizer: Any, rate: Callable[[], Any] | None) -> Iterator[None]:
+    """Within the block, the optimizer asks a function for its learning rate at every step; None: it keeps its own.
+
+    Attributes that are set within the block have their values of before after it.
     """
-    decay, update = optimizer._apply_weight_decay, optimizer.update_step
-
-    def decay_each(variables: Sequence[Any]) -> None:
-        for variable in variables:
-            before(variable)
-            decay([variable])
-        after()
-
-    def update_one(gradient: Any, variable: Any, _learning_rate: Any) -> None:
-        update(gradient, variable, before(variable))
-        after()
-
-    optimizer._apply_weight_decay, optimizer.update_step = decay_each, update_one
+    before = dict(vars(optimizer))
+    if rate is not None:
+        vars(optimizer)["_learning_rate"] = rate  # not tracked, as its own remains one of its variables
+    try:
+        yield
+    finally:
+        vars(optimizer).update(before)
 
 
 def profiles_batches(callback: keras.callbacks.TensorBoard) -> bool:

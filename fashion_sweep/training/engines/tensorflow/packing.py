@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,11 +24,22 @@ separate packs, and so does beta_1 of Nadam, which keeps one running product of 
 """
 
 
-def optimizer_inputs(node: Mapping[str, Any]) -> list[str] | None:
-    """The keys of an ``optimizer`` node that are inputs, the learning rate aside; None if it would mix runs."""
-    if any(node.get(key) for key in MIXING):
+def pack_key(config: Mapping[str, Any]) -> str | None:
+    """See ``engines.base.Engine.pack_key``.
+
+    Equal for configs that differ in inputs of a program alone: the seed, the learning rate, the optimizer's inputs, and
+    the dropout rate of our own models; in a user's model a key named dropout may mean anything. Callbacks may differ
+    too, and what is saved.
+    """
+    optimizer, model = config["optimizer"], dict(config["model"])
+    if any(optimizer.get(key) for key in MIXING):
         return None
-    return inputs_among(str(node["_target_"]).removeprefix("keras.optimizers."), node)
+    inputs = inputs_among(str(optimizer["_target_"]).removeprefix("keras.optimizers."), optimizer)
+    if str(model.get("_target_")).startswith("fashion_sweep.models."):
+        model["dropout"] = bool(model.get("dropout"))
+    rest = {key: config[key] for key in ("data", "trainer", "epochs", "batch_size")}
+    same = [model, optimizer | dict.fromkeys(["learning_rate", *inputs], "input"), bool(config.get("schedule")), rest]
+    return json.dumps(same, sort_keys=True)
 
 
 def inputs_among(optimizer: str, arguments: Mapping[str, Any]) -> list[str]:

@@ -21,14 +21,11 @@ class Stacked(keras.layers.Layer):  # type: ignore[misc]
         self._stacked = {
             variable.name: self.add_weight(
                 name=variable.name,
-                shape=self._stacked_shape(tuple(variable.shape)),
+                shape=_stacked_shape(runs, tuple(variable.shape)),
                 trainable=variable.trainable,
             )
             for variable in layer.weights
         }
-
-    def _stacked_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return self._runs, math.prod(shape[:-1]), shape[-1]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[R * B, ...] as the layer of one run has it."""
@@ -42,6 +39,10 @@ class Stacked(keras.layers.Layer):  # type: ignore[misc]
         """[R, B * ..., n] -> [R * B, ..., n]; last, so that Keras' losses see the activation's own operation."""
         merged = tf.reshape(x, (-1, *self._output))
         return merged if self._activation is None else self._activation(merged)
+
+
+def _stacked_shape(runs: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return runs, math.prod(shape[:-1]), shape[-1]
 
 
 class StackedDense(Stacked):
@@ -78,7 +79,7 @@ class StackedBatchNormalization(Stacked):
     """BatchNormalization over the last axis, statistics for each run by itself."""
 
     def call(self, x: Any, training: bool = False, mask: None = None) -> Any:  # noqa: ARG002 - Keras passes a mask
-        """x: [R * B, ..., C]; mask: always None, see stacking.unsupported_reason."""
+        """x: [R * B, ..., C]; mask: always None, as no layer of a pack makes one."""
         by_run, moving = self._by_run(x), (self._stacked["moving_mean"], self._stacked["moving_variance"])
         mean, variance = moving
         if training:
@@ -104,30 +105,10 @@ class StackedLayerNormalization(Stacked):
         return self._merged(y + self._stacked["beta"] if "beta" in self._stacked else y)
 
 
-class StackedEmbedding(Stacked):
-    """Embedding, as one table with the rows of run after run.
-
-    So its gradient is as sparse as that of one run. Keras' optimizers square each entry of a sparse gradient before
-    they add up the entries of a row; with a dense one they would square the sums.
-    """
-
-    def _stacked_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return self._runs * shape[0], shape[1]
-
-    def call(self, x: Any) -> Any:
-        """x: [R * B, ...], whole numbers; negative ones count from the last row, as in Keras."""
-        rows = self._one["input_dim"]
-        chosen = tf.cast(tf.reshape(x, (self._runs, -1)), tf.int32)
-        chosen = tf.clip_by_value(tf.where(chosen < 0, chosen + rows, chosen), 0, rows - 1)  # no other run's rows
-        first = rows * tf.range(self._runs)[:, None]
-        return self._merged(tf.gather(self._stacked["embeddings"], chosen + first))
-
-
 RULES: dict[type, Callable[[keras.layers.Layer, int], Stacked]] = {
     keras.layers.Dense: StackedDense,
     keras.layers.Conv2D: StackedConv2D,
     keras.layers.BatchNormalization: StackedBatchNormalization,
     keras.layers.LayerNormalization: StackedLayerNormalization,
-    keras.layers.Embedding: StackedEmbedding,
 }
-"""Layers with weights that can be stacked. ``stacking.unsupported_reason`` refuses what a rule cannot do exactly."""
+"""Layers with weights that can be stacked. ``stackable`` refuses what a rule does not do."""

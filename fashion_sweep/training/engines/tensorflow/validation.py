@@ -1,7 +1,4 @@
-"""Loss and accuracy of the runs of a pack, in a training step and on the validation images.
-
-Validation is a program of its own. It does not depend on optimizers, so one serves every pack of an architecture.
-"""
+"""Loss and accuracy of the runs of a pack, in a training step and on the validation images."""
 
 from __future__ import annotations
 
@@ -11,31 +8,24 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from fashion_sweep.training.engines.base import Arrays, EpochResult
-from fashion_sweep.training.engines.tensorflow import stacking
-from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs
-from fashion_sweep.training.engines.tensorflow.tracing import Traced
+from fashion_sweep.training.engines.base import Arrays
+from fashion_sweep.training.engines.tensorflow.lone import scaled
 
 CHUNK = 2048
 """Most images of one run that are validated at once; bounds the memory, and changes sums by their rounding alone."""
 
 
 class Validation:
-    """Measures R runs of one architecture on the validation images.
+    """Measures the R runs of a stacked model on the validation images."""
 
-    models: R built Keras models, used for their architecture.
-    """
+    def __init__(self, model: keras.Model, runs: int) -> None:
+        self._model, self._runs = model, runs
+        self._sums = tf.function(self._summed, jit_compile=True, autograph=False)
 
-    def __init__(self, models: Sequence[keras.Model]) -> None:
-        self._runs, self._model = len(models), stacking.stack(models, DropoutInputs())
-        self._sums = Traced(self._summed, models[0])
-
-    def measure(self, model: keras.Model, arrays: Arrays) -> EpochResult:
-        """Loss and accuracy of every run. model: stacked, of the same architecture; its weights are used."""
-        if model is not self._model:
-            for own, given in zip(self._model.weights, model.weights, strict=True):
-                own.assign(given.value)
-        return EpochResult.of_sums(self._sums(arrays.x_val, arrays.y_val), len(arrays.y_val))
+    def measure(self, arrays: Arrays) -> Sequence[Any]:
+        """Summed losses and numbers of correct answers: float32 [R] each."""
+        sums: Sequence[Any] = self._sums(arrays.x_val, arrays.y_val)
+        return sums
 
     def _summed(self, x: Any, y: Any) -> Any:
         """Loss and correct answers of each run, summed over all validation images: float32 [R] each."""
@@ -55,19 +45,17 @@ class Validation:
         start = (tf.constant(0), tf.zeros(self._runs), tf.zeros(self._runs))
         _, *sums = tf.while_loop(lambda at, *_: at < whole, body, start, maximum_iterations=whole)
         rest = whole * chunk
-        sums = some(sums, x[rest:], y[rest:]) if rest < count else sums
-        extra = tf.add_n([tf.zeros(()), *self._model.losses])
-        return sums[0] + extra * count, sums[1]
+        return some(sums, x[rest:], y[rest:]) if rest < count else sums
 
 
 def loss_and_correct(model: keras.Model, runs: int, x: Any, y: Any, *, training: bool) -> Any:
     """Loss and correct answers of each run, summed over its images: float32 [R] each.
 
-    model: stacked, of R = runs; x: [R * B, ...], run after run; y: int32 [R * B].
+    model: stacked, of R = runs; x: [R * B, ...], run after run; y: [R * B].
     """
-    predicted = model(_scaled(x), training=training)
+    predicted = model(scaled(x), training=training)
     loss = keras.losses.sparse_categorical_crossentropy(y, predicted)
-    correct = tf.cast(tf.equal(tf.argmax(predicted, axis=-1, output_type=tf.int32), y), tf.float32)
+    correct = tf.cast(tf.equal(tf.argmax(predicted, axis=-1, output_type=y.dtype), y), tf.float32)
     return [tf.reduce_sum(tf.reshape(each, (runs, -1)), axis=1) for each in (loss, correct)]
 
 
@@ -83,8 +71,3 @@ def chunk_size(count: int) -> int:
 
 def _chunk(array: Any, at: Any, size: int) -> Any:
     return tf.slice(array, [at * size, *[0] * (len(array.shape) - 1)], [size, *array.shape[1:]])
-
-
-def _scaled(x: Any) -> Any:
-    """Integers to float32 in 0..1, as data.scale does it; floats unchanged."""
-    return tf.cast(x, tf.float32) / 255.0 if x.dtype.is_integer else tf.cast(x, tf.float32)

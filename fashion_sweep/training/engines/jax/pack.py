@@ -1,0 +1,95 @@
+"""The runs of a pack with their state: loaded from their models, stacked, and stored there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fashion_sweep.training.engines.base import Arrays, Logs, batches, numbers
+from fashion_sweep.training.engines.dropout import scales, thresholds
+from fashion_sweep.training.engines.jax.member import JaxMember
+from fashion_sweep.training.engines.jax.program import Functions
+
+
+class JaxProgram:
+    """See ``engines.base.Program``. For one run, nothing is stacked."""
+
+    def __init__(self, members: Sequence[JaxMember], functions: Functions, varying: Sequence[np.ndarray]) -> None:
+        """varying: the numbers that differ between the runs, each [R, ...]."""
+        self._members, self._functions = members, functions
+        self._varying = [self._row(each) for each in varying]
+        self._variables = [jax.tree.leaves(member.variables, is_leaf=_is_variable) for member in members]
+        self._tree = jax.tree.structure(members[0].variables, is_leaf=_is_variable)
+        self._stored: list[list[Any]] = [[None] * len(each) for each in self._variables]  # what the models had last
+        self._state: list[Any] = []  # of all runs
+
+    def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
+        """See ``engines.base.Program.train``."""
+        whole, rest = (self._row(each) for each in batches(orders, self._members[0].run.batch_size))
+        noise, data = self._noise(first_step), (arrays.x_train, arrays.y_train)
+        return self._run(live, self._functions.train, self._varying, noise, (whole, rest), data)
+
+    def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:
+        """See ``engines.base.Program.validate``."""
+        return self._run(live, self._functions.validate, self._varying, (arrays.x_val, arrays.y_val))
+
+    def _run(self, live: Sequence[int], function: Any, *arguments: Any) -> list[Logs]:
+        self._load()
+        state, logs = function(jax.tree.unflatten(self._tree, self._state), *arguments)
+        self._state = jax.tree.leaves(state)
+        for row in live:
+            self._store(row)
+        return self._numbers(jax.device_get(logs))
+
+    def _numbers(self, logs: Any) -> list[Logs]:
+        if len(self._members) == 1:
+            return [numbers(logs)]
+        names, rows = list(logs), zip(*logs.values(), strict=True)
+        return [numbers(dict(zip(names, row, strict=True))) for row in rows]
+
+    def _noise(self, first_step: int) -> tuple[Any, ...]:
+        """``StepNoise`` of the first step."""
+        seeds = np.array([member.run.seed % 2**32 for member in self._members], np.uint32)
+        rates = np.array([member.dropouts.rates for member in self._members])
+        seed, *masks = (self._row(each) for each in (seeds, thresholds(rates), scales(rates)))
+        return seed, np.uint32(first_step % 2**32), *masks
+
+    def _row(self, array: Any) -> Any:
+        """An array [R, ...] as the functions take it."""
+        return array[0] if len(self._members) == 1 else array
+
+    def _load(self) -> None:
+        """What callbacks have changed in the models since ``_store``, or everything."""
+        now = [[variable.value for variable in each] for each in self._variables]
+        if len(self._members) == 1:
+            self._state = now[0]
+        elif not self._state:
+            self._state = [
+                jnp.asarray(np.stack([np.asarray(value) for value in each])) for each in zip(*now, strict=True)
+            ]
+        else:
+            for row, values in enumerate(now):
+                for index, value in enumerate(values):
+                    if value is not self._stored[row][index]:
+                        self._state[index] = self._state[index].at[row].set(value)
+        self._stored = now
+
+    def _store(self, row: int) -> None:
+        """The state of one run, to its own model."""
+        values = self._state if len(self._members) == 1 else _row_of(self._state, row)
+        for variable, value in zip(self._variables[row], values, strict=True):
+            variable.assign(value)
+        self._stored[row] = [variable.value for variable in self._variables[row]]
+
+
+def _is_variable(node: Any) -> bool:
+    return not isinstance(node, (list, tuple))
+
+
+@jax.jit
+def _row_of(stacked: Sequence[Any], row: Any) -> list[Any]:
+    return [each[row] for each in stacked]

@@ -1,0 +1,114 @@
+"""Whole epochs of a pack of runs as one program: one step of one run, looped over batches and mapped over runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fashion_sweep.training.engines.jax.member import JaxMember, State
+from fashion_sweep.training.engines.jax.traced import Traced
+
+
+@dataclass(frozen=True)
+class Functions:
+    """Compiled functions of R runs; every argument but the data has a first axis of R, unless R is 1."""
+
+    train: Callable[..., Any]  # of the arguments of _Steps.train
+    validate: Callable[..., Any]  # of those of _Steps.validate
+
+
+def compiled(member: JaxMember, varying: Sequence[int], runs: int) -> Functions:
+    """The functions of ``runs`` runs with the key of this one.
+
+    varying: which of the numbers (``all_numbers``) differ between runs; the others are part of the program.
+    """
+    one = _Steps(member, varying)
+    if runs == 1:
+        return Functions(jax.jit(one.train), jax.jit(one.validate))
+    train = jax.vmap(one.train, in_axes=(0, 0, (0, None, 0, 0), (0, 0), None))
+    validate = jax.vmap(one.validate, in_axes=(0, 0, None))
+    return Functions(jax.jit(train, donate_argnums=0), jax.jit(validate, donate_argnums=0))
+
+
+def all_numbers(member: JaxMember) -> list[np.ndarray]:
+    """The numbers in all functions of a member."""
+    return [number for traced in member.traced for number in traced.numbers]
+
+
+class _Steps:
+    """The epoch of one run, of pure functions."""
+
+    def __init__(self, member: JaxMember, varying: Sequence[int]) -> None:
+        self._size = member.run.batch_size
+        self._traced, self._reset = member.traced, member.reset
+        self._train, self._test = member.train, member.test
+        self._fixed, self._varying = all_numbers(member), list(varying)
+
+    def train(self, state: State, given: Sequence[Any], noise: Any, order: Any, data: Any) -> Any:
+        """noise: ``StepNoise`` of the first step; order: the images of whole batches, int [S, B], and what is left
+        over, int [N - S * B]; data: images and labels. Returns state and logs.
+        """
+        call = self._calls(given)
+        seed, first, *masks = noise
+        whole, rest = order
+        x, y = data
+
+        def step(traced: Traced, state: Any, batch: Any, number: Any) -> Any:
+            logs, state = call(traced, state, scaled(x[batch]), y[batch], (seed, first + number, *masks))
+            return (tuple(state), logs)
+
+        carry: Any = ((*state[:3], call(self._reset)), None)
+        if self._train[0] is not None:
+            traced = self._train[0]
+            carry = carry[0], _zeros(traced.result[0])
+            steps = whole, jnp.arange(len(whole), dtype=jnp.uint32)
+            carry, _ = jax.lax.scan(lambda carry, each: (step(traced, carry[0], *each), None), carry, steps)
+        if self._train[1] is not None:
+            carry = step(self._train[1], carry[0], rest, jnp.uint32(len(whole)))
+        return carry
+
+    def validate(self, state: State, given: Sequence[Any], data: Any) -> Any:
+        """data: images [M, ...] and labels, in batches of the same size as in training, as model.fit does it."""
+        call = self._calls(given)
+        trainable, others, optimizer, _ = state
+        size, count = self._size, len(data[1])
+
+        def step(traced: Traced, state: Any, at: Any, length: int) -> Any:
+            part = [jax.lax.dynamic_slice_in_dim(each, at, length) for each in data]
+            logs, state = call(traced, state, scaled(part[0]), part[1])
+            return (tuple(state), logs)
+
+        carry: Any = ((trainable, others, call(self._reset)), None)
+        if self._test[0] is not None:
+            traced = self._test[0]
+            starts = jnp.arange(count // size, dtype=jnp.int32) * size
+            carry = carry[0], _zeros(traced.result[0])
+            carry, _ = jax.lax.scan(lambda carry, at: (step(traced, carry[0], at, size), None), carry, starts)
+        if self._test[1] is not None:
+            carry = step(self._test[1], carry[0], count - count % size, count % size)
+        (trainable, others, metrics), logs = carry
+        return (trainable, others, optimizer, metrics), logs
+
+    def _calls(self, given: Sequence[Any]) -> Callable[..., Any]:
+        """How to call a traced function with the numbers of the run."""
+        every: list[Any] = list(self._fixed)
+        for index, number in zip(self._varying, given, strict=True):
+            every[index] = number
+        parts: dict[int, list[Any]] = {}
+        for traced in self._traced:
+            parts[id(traced)], every = every[: len(traced.numbers)], every[len(traced.numbers) :]
+        return lambda traced, *arguments: traced.call(parts[id(traced)], *arguments)
+
+
+def scaled(x: Any) -> Any:
+    """Integers to float32 in 0..1, as data.scale does it; floats unchanged."""
+    return x.astype(jnp.float32) / 255.0 if jnp.issubdtype(x.dtype, jnp.integer) else x.astype(jnp.float32)
+
+
+def _zeros(shapes: Any) -> Any:
+    return jax.tree.map(lambda each: jnp.zeros(each.shape, each.dtype), shapes)

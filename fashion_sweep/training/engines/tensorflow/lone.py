@@ -1,0 +1,125 @@
+"""A run on its own: whole epochs of Keras' own steps on the run's own model as one program.
+
+A training step of a small network is a tenth of a millisecond of arithmetic and a whole one of overhead. Here the loop
+over steps is compiled around ``model.train_step``, so that whatever the model, its losses and its optimizer do in
+model.fit they do here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from fashion_sweep.training.engines.base import Arrays, Logs, Run, batches, numbers
+from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
+from fashion_sweep.training.engines.program_cache import ProgramCache
+from fashion_sweep.training.engines.tensorflow import hyperparameters
+from fashion_sweep.training.engines.tensorflow.graph import Graph, is_compiled
+
+
+class LoneRun:
+    """A run that trains its own model: a member and its program in one; see ``engines.base``."""
+
+    alone: str | None = None
+
+    def __init__(self, run: Run, arrays: Arrays, kept: ProgramCache[Any]) -> None:
+        """kept: the graphs of runs before."""
+        self.run, self._model = run, run.model
+        self._step_graph: Any = None
+        self._dropouts = DropoutCalls(lambda: tf.compat.v1.get_default_graph() is self._step_graph)
+        self._inputs = hyperparameters.Inputs(run.model.optimizer)
+        compiled = is_compiled(run.model)
+        self._train = Graph(self._train_epoch, self._train_specs(arrays), compiled=compiled, kept=kept)
+        self._test = Graph(self._validate, _specs([arrays.x_val, arrays.y_val]), compiled=compiled, kept=kept)
+        self.key = f"{self._train.key} {self._test.key}"
+        self.can_continue = self._is_function_of_state()
+
+    def _is_function_of_state(self) -> bool:
+        model = self._model
+        known = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+        return self._train.is_function_of(known) and self._test.is_function_of(known)
+
+    def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:  # noqa: ARG002 - one run, and it is live
+        """See ``engines.base.Program.train``."""
+        parts = batches(orders[0], self.run.batch_size)
+        steps = len(parts[0]) + bool(len(parts[1]))
+        data = [[tf.gather(each, part) for each in (arrays.x_train, arrays.y_train)] for part in parts]
+        rates = self._dropouts.rates
+        noise = [np.uint32(self.run.seed % 2**32), np.uint32(first_step % 2**32), thresholds(rates), scales(rates)]
+        return [numbers(self._train(data, self._inputs.values(steps), [tf.constant(each) for each in noise]))]
+
+    def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:  # noqa: ARG002 - as above
+        """See ``engines.base.Program.validate``."""
+        return [numbers(self._test(arrays.x_val, arrays.y_val))]
+
+    def _train_specs(self, arrays: Arrays) -> Sequence[Any]:
+        """Of the arguments of ``_train_epoch``."""
+        size, sides = self.run.batch_size, (arrays.x_train, arrays.y_train)
+        whole, rest = divmod(len(arrays.y_train), size)
+        data = [
+            [tf.TensorSpec((*shape, *each.shape[1:]), each.dtype) for each in sides]
+            for shape in ((whole, size), (rest,))
+        ]
+        noise = [tf.TensorSpec([], tf.uint32)] * 2 + [tf.TensorSpec([None], kind) for kind in (tf.uint32, tf.float32)]
+        return [data, self._inputs.specs(), noise]
+
+    def _train_epoch(self, data: Any, inputs: Any, noise: Any) -> Any:
+        """Images and labels in batches, [S, B, ...], and of the partial last batch, [rest, ...]; the values of the
+        optimizer's inputs; seed, first step, thresholds and scales of the masks.
+        """
+        (xs, ys), (rest_x, rest_y) = data
+        whole = xs.shape[0]
+
+        def one(step: Any, x: Any, y: Any) -> None:
+            seed, first, *masks = noise
+            self._step_graph = tf.compat.v1.get_default_graph()
+            self._dropouts.begin(StepNoise(seed, first + tf.cast(step, tf.uint32), *masks))
+            self._inputs.begin(inputs, step)
+            self._model.train_step((scaled(x), y))
+
+        with self._dropouts.masked(), self._inputs.replaced():
+            self._model.reset_metrics()
+            _loop(whole, lambda step: one(step, xs[step], ys[step]))
+            if rest_x.shape[0]:
+                one(tf.constant(whole), rest_x, rest_y)
+            return self._model.get_metrics_result()
+
+    def _validate(self, x: Any, y: Any) -> Any:
+        """Images [M, ...] and labels, in batches of the same size as in training, as model.fit does it."""
+        size, count = self.run.batch_size, x.shape[0]
+
+        def one(at: Any, length: int) -> None:
+            self._model.test_step((scaled(_slice(x, at, length)), _slice(y, at, length)))
+
+        self._model.reset_metrics()
+        _loop(count // size, lambda step: one(step * size, size))
+        if count % size:
+            one(count - count % size, count % size)
+        return self._model.get_metrics_result()
+
+
+def _loop(rounds: int, body: Callable[[Any], None]) -> None:
+    """Call ``body`` with 0 to rounds - 1. A trip count that is known makes faster code."""
+
+    def called(step: Any) -> Any:
+        body(step)
+        return [step + 1]
+
+    if rounds:
+        tf.while_loop(lambda step: step < rounds, called, [tf.constant(0)], maximum_iterations=rounds)
+
+
+def _slice(array: Any, at: Any, size: int) -> Any:
+    return tf.slice(array, [at, *[0] * (len(array.shape) - 1)], [size, *array.shape[1:]])
+
+
+def scaled(x: Any) -> Any:
+    """Integers to float32 in 0..1, as data.scale does it; floats unchanged."""
+    return tf.cast(x, tf.float32) / 255.0 if x.dtype.is_integer else tf.cast(x, tf.float32)
+
+
+def _specs(tensors: Sequence[Any]) -> list[Any]:
+    return [tf.TensorSpec(each.shape, each.dtype) for each in tensors]
