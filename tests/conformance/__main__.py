@@ -20,14 +20,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-ENGINES = ("tensorflow", "jax")
+from fashion_sweep.training.engines import JAX, NAMES, engine_named
 
 
 def main() -> int:
     """Exit code 1 where something is wrong, or Keras has grown what the suite does not know."""
     parser = argparse.ArgumentParser(prog="python -m conformance")
     parser.add_argument("--write", type=Path, help="a Markdown file for the table")
-    parser.add_argument("--engine", choices=ENGINES, help="try everything with this one alone")
+    parser.add_argument("--engine", choices=NAMES, help="try everything with this one alone")
     parser.add_argument("--output", type=Path, help="a JSON file for what was seen with it")
     parser.add_argument("--modules", nargs="+", help="of Keras, such as layers; all of them otherwise")
     parser.add_argument("--match", default="", help="try only cases with this text in a label")
@@ -40,7 +40,7 @@ def _with_all(page: Path) -> int:
     from conformance import exports, table
 
     with tempfile.TemporaryDirectory() as folder:
-        outputs = {engine: Path(folder) / f"{engine}.json" for engine in ENGINES}
+        outputs = {engine: Path(folder) / f"{engine}.json" for engine in NAMES}
         command = [sys.executable, "-m", "conformance"]
         codes = [subprocess.run([*command, "--engine", engine, "--output", output], check=False).returncode
                  for engine, output in outputs.items()]  # fmt: skip
@@ -51,7 +51,7 @@ def _with_all(page: Path) -> int:
 
 
 def _with_one(arguments: argparse.Namespace) -> int:
-    os.environ["KERAS_BACKEND"] = arguments.engine
+    os.environ |= engine_named(arguments.engine).environment  # before Keras is imported
     warnings.simplefilter("ignore")
     from conformance import cases, exports
 
@@ -68,7 +68,7 @@ def _with_one(arguments: argparse.Namespace) -> int:
 
 def _expectation(engine: str) -> Any:
     """How an engine would train a model: so that what is trained alike shares a model."""
-    if engine == "jax":
+    if engine == JAX:
         return lambda *_: "packed"
     from fashion_sweep.training.engines.tensorflow import stackable
 

@@ -48,8 +48,8 @@ class Case:
 
     @property
     def has_partial_batches(self) -> bool:
-        """Whether the last batches of an epoch are smaller: it matters to what is drawn for a batch."""
-        return self.has_noise or self.has_masks or not self.branches
+        """Whether the last batches of an epoch are smaller: it matters to what is drawn, and is tried with defaults."""
+        return self.has_noise or self.has_masks or self.labels[0].endswith("()")
 
     def halves(self) -> list[Case]:
         """Two cases that together try the same; none for a case of one branch."""

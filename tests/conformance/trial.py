@@ -69,11 +69,9 @@ class Lab:
     def specs(self, case: Case, seeds: Sequence[int], trainer: Node | None = None) -> list[RunSpec]:
         """New runs of a case. trainer: compiled, with the engine, where it is None."""
         self.count += 1
-        config = {
-            **BASE,
-            "trainer": trainer or (COMPILED if self.engine == "tensorflow" else {**COMPILED, "engine": self.engine}),
-            **case.parts,
-        }
+        data = {**BASE["data"], **({} if case.has_partial_batches else FEW_IMAGES)}
+        chosen = trainer or {**COMPILED, "engine": self.engine}
+        config = {**BASE, "data": data, "trainer": chosen, **case.parts}
         return [self._spec({**config, "seed": seed}) for seed in seeds]
 
     def _spec(self, config: Node) -> RunSpec:
