@@ -86,6 +86,9 @@ class Around(keras.layers.Layer):  # type: ignore[misc]
         super().__init__()
         self.layer = layer
 
+    def build(self, shape: Any) -> None:
+        self.layer.build(shape)
+
     def call(self, x: Any, training: bool = False) -> Any:
         return self.layer(x, training=training)
 

@@ -147,7 +147,7 @@ def _how(here: Lab, records: Sequence[RunRecord]) -> Outcome:
 def _refusal(case: Case, spec: RunSpec, found: Outcome, records: Sequence[RunRecord]) -> Outcome:
     """A refusal is told in a sentence, before the first epoch; a failure is right where Keras fails, too."""
     reason = next(record.reason or "" for record in records if record.status is Status.FAILED)
-    if all(record.epochs_run == 0 for record in records) and not re.match(r"\w+(Error|Exception)?: ", reason):
+    if all(record.epochs_run == 0 for record in records) and not re.match(r"[A-Z]\w*: ", reason):
         return replace(found, how="refused", why=reason)
     try:
         plain_keras(spec, case.reference)
