@@ -43,8 +43,10 @@ class Case:
 
     @property
     def reference(self) -> str:
-        """How the plain Keras loop has to run: see ``reference.plain_keras``. Few steps are fastest uncompiled."""
-        return "xla" if self.has_noise else "eager"
+        """How the plain Keras loop has to run: see ``reference.plain_keras``."""
+        if self.has_noise:
+            return "compiled"
+        return "masked" if self.has_masks else "quick"
 
     @property
     def has_partial_batches(self) -> bool:

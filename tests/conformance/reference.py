@@ -23,14 +23,14 @@ Before = Callable[[int], None]
 def plain_keras(spec: RunSpec, how: str) -> tuple[History, keras.Model]:
     """History and trained model of train_on_batch.
 
-    how: ``eager`` runs Keras' own train step operation by operation, with the compiled trainer's masks in the place of
-    Dropout's; ``graph`` makes it a graph; ``xla`` compiles it as well, because TensorFlow draws other random numbers
-    without that. JAX always compiles, but for ``eager``.
+    how: ``masked`` runs Keras' own train step operation by operation, with the compiled trainer's masks in the place of
+    Dropout's; ``compiled`` compiles it, because TensorFlow draws other random numbers without that; ``quick`` does what
+    takes least for a few steps.
     """
     job = Job(spec)
-    is_xla = how == "xla" or keras.backend.backend() == "jax"
-    model = model_setup.compiled_model(job, run_eagerly=how == "eager", jit_compile=is_xla and how != "eager")
-    with _masked(model, job.config["seed"]) if how == "eager" else _unmasked() as before:
+    is_eager = how == "masked" or (how == "quick" and keras.backend.backend() == "tensorflow")
+    model = model_setup.compiled_model(job, run_eagerly=is_eager, jit_compile=not is_eager)
+    with _masked(model, job.config["seed"]) if how == "masked" else _unmasked() as before:
         history = [_epoch(job, model, epoch, before) for epoch in range(job.config["epochs"])]
     model.optimizer.finalize_variable_values(model.trainable_weights)
     return history, model
