@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--engine", choices=NAMES, help="try everything with this one alone")
     parser.add_argument("--output", type=Path, help="a JSON file for what was seen with it")
     parser.add_argument("--modules", nargs="+", help="of Keras, such as layers; all of them otherwise")
-    parser.add_argument("--match", default="", help="try only cases with this text in a label")
+    parser.add_argument("--match", default="", help="try only names with this text, such as layers.Conv")
     parser.add_argument("--every", type=int, default=1, help="try only every n-th case")
     arguments = parser.parse_args()
     return _with_one(arguments) if arguments.engine else _with_all(arguments.write)
@@ -55,9 +55,9 @@ def _with_one(arguments: argparse.Namespace) -> int:
     warnings.simplefilter("ignore")
     from conformance import cases, exports
 
-    plan = cases.plan(_expectation(arguments.engine), arguments.modules or exports.MODULES)
-    matching = [case for case in plan.cases if any(arguments.match in label for label in case.labels)]
-    found = list(_tried(arguments.engine, matching[:: arguments.every]))
+    modules = arguments.modules or exports.MODULES
+    plan = cases.plan(_expectation(arguments.engine), modules, arguments.match)
+    found = list(_tried(arguments.engine, plan.cases[:: arguments.every]))
     result = {"engine": arguments.engine, "outcomes": found, "refused": plan.refused, "unknown": plan.unknown}
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")

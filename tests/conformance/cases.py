@@ -74,11 +74,11 @@ class Plan:
     unknown: list[str] = field(default_factory=list)  # what Keras has grown that the suite cannot build
 
 
-def plan(expect: Expect, modules: Sequence[str] = MODULES) -> Plan:
-    """Everything that Keras exports."""
+def plan(expect: Expect, modules: Sequence[str] = MODULES, match: str = "") -> Plan:
+    """Everything that Keras exports. match: a text in the keys of entries to try."""
     planned = Plan()
     branches: list[Variant] = []
-    for entry in (entry for module in modules for entry in entries(module)):
+    for entry in (entry for module in modules for entry in entries(module) if match in entry.key):
         try:
             if entry.module in IN_BRANCHES:
                 found = variants(entry)

@@ -8,12 +8,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
 
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import split as data_split
 from fashion_sweep.storage.record import METRICS
 from fashion_sweep.training import model_setup
+from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
 from fashion_sweep.training.job import Job
 
 History = list[dict[str, float]]

@@ -18,7 +18,7 @@ import h5py
 
 from conformance.arguments import Node
 from conformance.cases import Case
-from conformance.reference import History, largest_difference, plain_keras
+from conformance.reference import largest_difference, plain_keras
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -179,11 +179,12 @@ def _from_keras(case: Case, spec: RunSpec) -> float:
     if case.parts.get("callbacks"):
         return _from_fit(case, spec)
     history, model = plain_keras(spec, case.reference)
-    run, expected = RunDir(spec.folder), model.get_weights()
+    run = RunDir(spec.folder)
     if not run.last_weights.exists():  # the run diverged
         return largest_difference(run.read_history(), history, [], [])
-    model.load_weights(run.last_weights)
-    return largest_difference(run.read_history(), history, model.get_weights(), expected)
+    beside = spec.folder / "plain.weights.h5"
+    model.save_weights(beside)
+    return largest_difference(run.read_history(), history, _arrays(run.last_weights), _arrays(beside))
 
 
 def _from_fit(case: Case, spec: RunSpec) -> float:
@@ -204,21 +205,18 @@ def _between(one: RunSpec, two: RunSpec) -> float:
     runs = [RunDir(spec.folder) for spec in (one, two)]
     if not all(run.last_weights.exists() for run in runs):
         return float("inf")
-    (first, second), (arrays, others) = [_history(run) for run in runs], [_arrays(run) for run in runs]
-    return largest_difference(first, second, arrays, others)
+    first, second = (run.read_history() for run in runs)
+    return largest_difference(first, second, *(_arrays(run.last_weights) for run in runs))
 
 
-def _history(run: RunDir) -> History:
-    return run.read_history()
-
-
-def _arrays(run: RunDir) -> list[Any]:
+def _arrays(saved: Path) -> list[Any]:
+    """All weights of a file, those of averages and adaptors as Keras saves them."""
     found: list[Any] = []
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and "seed_generator" not in name:
             found.append(item[()])
 
-    with h5py.File(run.last_weights) as file:
+    with h5py.File(saved) as file:
         file.visititems(visit)
     return found
