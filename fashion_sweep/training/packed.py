@@ -1,8 +1,8 @@
 """The epoch loop of a pack of runs, for any engine.
 
 Keras callbacks work as in model.fit, at epochs: each run of a pack has a Keras model of its own, which has the run's
-weights and optimizer state after every epoch, and which callbacks may change. A run that stops early stays in the
-program but is no longer recorded, so that the numbers of the other runs do not change.
+weights and optimizer state after every epoch, and which callbacks may change. A run that stops early leaves the pack
+where a smaller program is compiled already; else it stays in the program but is no longer recorded.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class _Pack:
     """Runs that are trained by one program."""
 
     def __init__(self, runs: Sequence[_Run], engine: Engine, arrays: Arrays) -> None:
-        self._runs, self._arrays, first = runs, arrays, runs[0]
+        self._runs, self._engine, self._arrays, first = runs, engine, arrays, runs[0]
         self._program = engine.program([run.member for run in runs])
         self._start, self._epochs = first.start, first.job.config["epochs"]
         self._steps = model_setup.steps_per_epoch(first.job)
@@ -127,6 +127,7 @@ class _Pack:
             self._train_epoch(epoch)
             self._save()
             interruption.check()
+            self._leave()
 
     def _train_epoch(self, epoch: int) -> None:
         self._for_each(lambda _row, run: run.callbacks.on_epoch_begin(epoch))
@@ -135,6 +136,13 @@ class _Pack:
         self._for_each(lambda _row, run: run.callbacks.on_test_begin())
         validated = self._program.validate(self._arrays, self._live)
         self._for_each(lambda row, run: run.end_epoch(epoch, trained[row], validated[row]))
+
+    def _leave(self) -> None:
+        """Go on without the runs that have ended, where that saves time."""
+        live = [self._runs[row] for row in self._live]
+        if live and len(live) < len(self._runs):
+            smaller = self._engine.smaller([run.member for run in live], self._program.size)
+            self._runs, self._program = (live, smaller) if smaller else (self._runs, self._program)
 
     def _for_each(self, call: Callable[[int, _Run], None]) -> None:
         """Call something of each live run. An error ends that run alone."""

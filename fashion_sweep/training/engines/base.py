@@ -55,6 +55,9 @@ class Member(Protocol):
 class Program(Protocol):
     """Trains the runs of a pack. Between the calls each model is up to date, and callbacks may change it."""
 
+    size: int
+    """Its rows; those beyond the runs are idle."""
+
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
         """Train one epoch from the state of the models, and leave each live run's new state in its model.
 
@@ -88,6 +91,9 @@ class Engine(Protocol):
 
     def program(self, members: Sequence[Member]) -> Program:
         """A program for runs with equal keys, compiled now or for an earlier pack."""
+
+    def smaller(self, members: Sequence[Member], size: int) -> Program | None:
+        """A program for what is left of a pack of ``size`` rows, where one of fewer is compiled already; else None."""
 
     def settings(self) -> Iterable[tuple[Callable[[], Any], Callable[[Any], object]]]:
         """How to read and how to set each process-wide setting that code of a run may change. Imports no library."""

@@ -22,13 +22,16 @@ class ProgramCache(Generic[_Kind]):
 
     def get(self, key: Sequence[Any], make: Callable[[], _Kind]) -> _Kind:
         """The program of this key, made if there is none. key: JSON, or anything that differs in its text."""
-        text = json.dumps(key, default=str)
+        text = _text(key)
         if text not in self._found:
             self._found[text] = make()
         self._found.move_to_end(text)
         while len(self._found) > self._size:
             self._found.popitem(last=False)
         return self._found[text]
+
+    def __contains__(self, key: Sequence[Any]) -> bool:
+        return _text(key) in self._found
 
     def values(self) -> list[_Kind]:
         """All programs, the most recently used one last."""
@@ -39,3 +42,7 @@ class ProgramCache(Generic[_Kind]):
 
     def __len__(self) -> int:
         return len(self._found)
+
+
+def _text(key: Sequence[Any]) -> str:
+    return json.dumps(key, default=str)

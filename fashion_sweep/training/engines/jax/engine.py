@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from fashion_sweep.training.engines.jax import packing
 from fashion_sweep.training.engines.jax.settings import ENVIRONMENT, settings
 from fashion_sweep.training.engines.program_cache import ProgramCache
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from fashion_sweep.data.split import Split
     from fashion_sweep.training.engines.base import Arrays, Member, Program, Run
     from fashion_sweep.training.engines.jax.member import JaxMember
@@ -25,7 +25,7 @@ class JaxEngine:
 
     def __init__(self) -> None:
         self.functions: ProgramCache[Functions] = ProgramCache()
-        self._varying: dict[str, tuple[list[np.ndarray], set[int]]] = {}
+        self._numbers: dict[str, tuple[Sequence[np.ndarray], set[int]]] = {}  # key -> of the first run; which vary
 
     def pack_key(self, config: Mapping[str, Any]) -> str | None:
         return packing.pack_key(config)
@@ -41,22 +41,38 @@ class JaxEngine:
         return JaxMember(run, arrays)
 
     def program(self, members: Sequence[Member]) -> Program:
-        from fashion_sweep.training.engines.jax import program
+        least = len(members)
+        return self._of_sizes(members, range(least, 2 * least)) or self._of_size(members, least)
+
+    def smaller(self, members: Sequence[Member], size: int) -> Program | None:
+        return self._of_sizes(members, range(len(members), size))
+
+    def _of_sizes(self, members: Sequence[Member], sizes: Iterable[int]) -> Program | None:
+        """A program of the first of these sizes for which one is compiled; None if none is."""
+        found = (size for size in sizes if self._key(members, size) in self.functions)
+        size = next(found, None)
+        return None if size is None else self._of_size(members, size)
+
+    def _of_size(self, members: Sequence[Member], size: int) -> Program:
         from fashion_sweep.training.engines.jax.pack import JaxProgram
+        from fashion_sweep.training.engines.jax.program import compiled
 
-        runs = cast("Sequence[JaxMember]", members)
-        numbers = [program.all_numbers(member) for member in runs]
-        varying = self._varying_numbers(runs[0].key, numbers)
-        fixed = [number.tobytes().hex() for index, number in enumerate(numbers[0]) if index not in varying]
-        key = [runs[0].key, varying, fixed, len(runs)]
-        functions = self.functions.get(key, lambda: program.compiled(runs[0], varying, len(runs)))
-        return JaxProgram(runs, functions, [np.stack([each[index] for each in numbers]) for index in varying])
+        runs, varying = cast("Sequence[JaxMember]", members), self._varying(members)
+        functions = self.functions.get(self._key(members, size), lambda: compiled(runs[0], varying, size))
+        return JaxProgram(runs, functions, varying, size)
 
-    def _varying_numbers(self, key: str, numbers: Sequence[Sequence[np.ndarray]]) -> list[int]:
+    def _key(self, members: Sequence[Member], size: int) -> list[Any]:
+        """Of a program: what it computes, which numbers are its inputs, the others, its rows."""
+        varying, first = self._varying(members), cast("JaxMember", members[0])
+        fixed = [number.tobytes().hex() for index, number in enumerate(first.numbers) if index not in varying]
+        return [first.key, varying, fixed, size]
+
+    def _varying(self, members: Sequence[Member]) -> list[int]:
         """Which numbers have differed between runs of this key so far: those are inputs of its programs."""
-        first, varying = self._varying.setdefault(key, (list(numbers[0]), set()))
-        for each in numbers:
-            varying |= {index for index, number in enumerate(each) if number.tobytes() != first[index].tobytes()}
+        runs = cast("Sequence[JaxMember]", members)
+        first, varying = self._numbers.setdefault(runs[0].key, (runs[0].numbers, set()))
+        for run in runs:
+            varying |= {index for index, number in enumerate(run.numbers) if number.tobytes() != first[index].tobytes()}
         return sorted(varying)
 
     def settings(self) -> Iterable[tuple[Callable[[], Any], Callable[[Any], object]]]:
@@ -64,4 +80,4 @@ class JaxEngine:
 
     def forget(self) -> None:
         self.functions.clear()
-        self._varying.clear()
+        self._numbers.clear()

@@ -32,6 +32,8 @@ class JaxMember:
         self.train = [self._traced_training(arrays, count) for count in _batch_sizes(len(arrays.y_train), size)]
         self.test = [self._traced_validation(arrays, count) for count in _batch_sizes(len(arrays.y_val), size)]
         self.traced = [self.reset, *filter(None, [*self.train, *self.test])]
+        self.numbers = [number for traced in self.traced for number in traced.numbers]
+        """Of all functions, in their order."""
         shapes = [size, *(f"{each.dtype}{each.shape}" for each in vars(arrays).values())]
         texts = [each.text if each.is_comparable else f"{id(self)}" for each in self.traced]
         self.key = hashlib.sha256(repr([shapes, texts]).encode()).hexdigest()

@@ -18,18 +18,19 @@ from fashion_sweep.training.engines.jax.program import Functions
 class JaxProgram:
     """See ``engines.base.Program``. For one run, nothing is stacked."""
 
-    def __init__(self, members: Sequence[JaxMember], functions: Functions, varying: Sequence[np.ndarray]) -> None:
-        """varying: the numbers that differ between the runs, each [R, ...]."""
-        self._members, self._functions = members, functions
-        self._varying = [self._row(each) for each in varying]
+    def __init__(self, members: Sequence[JaxMember], functions: Functions, varying: Sequence[int], size: int) -> None:
+        """varying: which of the members' numbers are inputs; size: rows, of which the last are idle."""
+        self.size, self._functions = size, functions
+        self._members = [*members, *[members[-1]] * (size - len(members))]
+        self._varying = [self._rows(np.stack([each.numbers[index] for each in members])) for index in varying]
         self._variables = [jax.tree.leaves(member.variables, is_leaf=_is_variable) for member in members]
         self._tree = jax.tree.structure(members[0].variables, is_leaf=_is_variable)
-        self._stored: list[list[Any]] = [[None] * len(each) for each in self._variables]  # what the models had last
-        self._state: list[Any] = []  # of all runs
+        self._stored: list[list[Any]] = []  # what the models had last
+        self._state: list[Any] = []  # of all rows
 
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.train``."""
-        whole, rest = (self._row(each) for each in batches(orders, self._members[0].run.batch_size))
+        whole, rest = (self._rows(each) for each in batches(orders, self._members[0].run.batch_size))
         noise, data = self._noise(first_step), (arrays.x_train, arrays.y_train)
         return self._run(live, self._functions.train, self._varying, noise, (whole, rest), data)
 
@@ -46,26 +47,27 @@ class JaxProgram:
         return self._numbers(jax.device_get(logs))
 
     def _numbers(self, logs: Any) -> list[Logs]:
-        if len(self._members) == 1:
+        if self.size == 1:
             return [numbers(logs)]
-        names, rows = list(logs), zip(*logs.values(), strict=True)
-        return [numbers(dict(zip(names, row, strict=True))) for row in rows]
+        return [numbers(_of_row(logs, row)) for row in range(self.size)]
 
     def _noise(self, first_step: int) -> tuple[Any, ...]:
         """``StepNoise`` of the first step."""
         seeds = np.array([member.run.seed % 2**32 for member in self._members], np.uint32)
         rates = np.array([member.dropouts.rates for member in self._members])
-        seed, *masks = (self._row(each) for each in (seeds, thresholds(rates), scales(rates)))
+        seed, *masks = (self._rows(each) for each in (seeds, thresholds(rates), scales(rates)))
         return seed, np.uint32(first_step % 2**32), *masks
 
-    def _row(self, array: Any) -> Any:
-        """An array [R, ...] as the functions take it."""
-        return array[0] if len(self._members) == 1 else array
+    def _rows(self, array: np.ndarray) -> np.ndarray:
+        """An array [R, ...] as the functions take it: idle rows are copies of the last."""
+        if self.size == 1:
+            return np.asarray(array[0])
+        return np.concatenate([array, *[array[-1:]] * (self.size - len(array))])
 
     def _load(self) -> None:
         """What callbacks have changed in the models since ``_store``, or everything."""
         now = [[variable.value for variable in each] for each in self._variables]
-        if len(self._members) == 1:
+        if self.size == 1:
             self._state = now[0]
         elif not self._state:
             self._state = [
@@ -80,10 +82,14 @@ class JaxProgram:
 
     def _store(self, row: int) -> None:
         """The state of one run, to its own model."""
-        values = self._state if len(self._members) == 1 else _row_of(self._state, row)
+        values = self._state if self.size == 1 else _row_of(self._state, row)
         for variable, value in zip(self._variables[row], values, strict=True):
             variable.assign(value)
         self._stored[row] = [variable.value for variable in self._variables[row]]
+
+
+def _of_row(logs: Any, row: int) -> Any:
+    return jax.tree.map(lambda each: each[row], logs)
 
 
 def _is_variable(node: Any) -> bool:

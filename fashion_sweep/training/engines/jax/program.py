@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fashion_sweep.training.engines.jax.member import JaxMember, State
 from fashion_sweep.training.engines.jax.traced import Traced
@@ -25,7 +24,7 @@ class Functions:
 def compiled(member: JaxMember, varying: Sequence[int], runs: int) -> Functions:
     """The functions of ``runs`` runs with the key of this one.
 
-    varying: which of the numbers (``all_numbers``) differ between runs; the others are part of the program.
+    varying: which of the member's numbers are inputs; the others are part of the program.
     """
     one = _Steps(member, varying)
     if runs == 1:
@@ -35,11 +34,6 @@ def compiled(member: JaxMember, varying: Sequence[int], runs: int) -> Functions:
     return Functions(jax.jit(train, donate_argnums=0), jax.jit(validate, donate_argnums=0))
 
 
-def all_numbers(member: JaxMember) -> list[np.ndarray]:
-    """The numbers in all functions of a member."""
-    return [number for traced in member.traced for number in traced.numbers]
-
-
 class _Steps:
     """The epoch of one run, of pure functions."""
 
@@ -47,7 +41,7 @@ class _Steps:
         self._size = member.run.batch_size
         self._traced, self._reset = member.traced, member.reset
         self._train, self._test = member.train, member.test
-        self._fixed, self._varying = all_numbers(member), list(varying)
+        self._fixed, self._varying = member.numbers, list(varying)
 
     def train(self, state: State, given: Sequence[Any], noise: Any, order: Any, data: Any) -> Any:
         """noise: ``StepNoise`` of the first step; order: the images of whole batches, int [S, B], and what is left

@@ -24,6 +24,7 @@ class LoneRun:
     """A run that trains its own model: a member and its program in one; see ``engines.base``."""
 
     alone: str | None = None
+    size = 1
 
     def __init__(self, run: Run, arrays: Arrays, kept: ProgramCache[Any]) -> None:
         """kept: the graphs of runs before."""

@@ -38,7 +38,7 @@ class PackProgram:
 
     def __init__(self, runs: Sequence[Run]) -> None:
         first = runs[0]
-        self._runs, self._batch, self._noise = len(runs), first.batch_size, PackNoise()
+        self.size, self._batch, self._noise = len(runs), first.batch_size, PackNoise()
         self._members: Sequence[Run] = runs
         self._model = stacking.stack([run.model for run in runs], self._noise)
         self._learning_rate: Any = None  # of the step that is traced, [R, 1, 1]
@@ -46,7 +46,7 @@ class PackProgram:
         self._optimizer = _stacked_optimizer(first.model.optimizer, lambda: self._learning_rate)
         self._optimizer.build(self._model.trainable_variables)
         self._epoch = tf.function(self._train_steps, jit_compile=True, autograph=False)
-        self._validation = Validation(self._model, self._runs)
+        self._validation = Validation(self._model, self.size)
 
     def of(self, runs: Sequence[Run]) -> PackProgram:
         """The program for other runs that it fits."""
@@ -114,7 +114,7 @@ class PackProgram:
         def body(step: Any, *sums: Any) -> Any:
             return step + 1, *one(step, sums, xs[0][step], ys[0][step])
 
-        start = (tf.constant(0), tf.zeros(self._runs), tf.zeros(self._runs))
+        start = (tf.constant(0), tf.zeros(self.size), tf.zeros(self.size))
         _, *sums = tf.while_loop(lambda step, *_: step < whole, body, start, maximum_iterations=whole)
         return one(tf.constant(whole), sums, xs[1], ys[1]) if xs[1].shape[0] else sums
 
@@ -131,9 +131,9 @@ class PackProgram:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for variable in variables:
                 tape.watch(variable.value)
-            loss, correct = loss_and_correct(self._model, self._runs, x, y, training=True)
+            loss, correct = loss_and_correct(self._model, self.size, x, y, training=True)
             # Keras' mean over the images of each run, but a sum over runs, so that no run's gradient depends on R.
-            total = self._optimizer.scale_loss(tf.reduce_sum(loss / (y.shape[0] // self._runs)))
+            total = self._optimizer.scale_loss(tf.reduce_sum(loss / (y.shape[0] // self.size)))
         gradients = tape.gradient(total, [variable.value for variable in variables])
         self._optimizer.apply(gradients, variables)
         return loss, correct
