@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 
 from fashion_sweep.errors import UserError
@@ -33,9 +34,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _is_out_of_memory(error: BaseException) -> bool:
     """Whether it is Python's or TensorFlow's error for that, or oneDNN's, whose status 1 is dnnl_out_of_memory."""
-    name = type(error).__name__
-    is_one_dnn = name == "AbortedError" and re.search(r"Status: ?1, message: could not create", str(error))
-    return isinstance(error, MemoryError) or name == "ResourceExhaustedError" or bool(is_one_dnn)
+    if isinstance(error, MemoryError) or "tensorflow" not in sys.modules:
+        return isinstance(error, MemoryError)
+    kinds = sys.modules["tensorflow"].errors
+    is_one_dnn = re.search(r"Status: ?1, message: could not create", str(error))
+    return isinstance(error, kinds.ResourceExhaustedError) or bool(isinstance(error, kinds.AbortedError) and is_one_dnn)
 
 
 def is_full_disk(error: BaseException) -> bool:
