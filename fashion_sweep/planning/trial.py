@@ -46,22 +46,25 @@ def _is_shipped(config: Mapping[str, Any]) -> bool:
 
 
 def _cases(specs: Sequence[RunSpec], folder: str) -> list[str]:
-    """The distinct configs to try, as JSON. In the place of a run's folder, which is not to be written, they have
-    another one. Those with one model stand together.
+    """The distinct configs to try, as JSON, in the order of the runs; those with one model stand together.
+
+    In the place of a run's folder, which is not to be written, they have another one.
     """
-    cases: dict[str, str] = {}
+    models: dict[str, dict[str, str]] = {}
     for spec in specs:
         keys = (*trainer_of(spec.config).tried_keys, *SHARED)
         text = json.dumps({key: spec.config[key] for key in keys if key in spec.config}, sort_keys=True)
         text = text.replace(json.dumps(str(spec.folder))[1:-1], json.dumps(folder)[1:-1])
-        cases.setdefault(_kind(json.loads(text)), text)
-    return [cases[kind] for kind in sorted(cases)]
+        model, whole = _kinds(json.loads(text))
+        models.setdefault(model, {}).setdefault(whole, text)
+    return [text for cases in models.values() for text in cases.values()]
 
 
-def _kind(config: Mapping[str, Any]) -> str:
-    """Equal for configs of which one trial is enough; begins with what the model depends on."""
-    own = {key: generalized(node) for key, node in config.items() if key not in SHARED}
-    return json.dumps([config["data"], own.pop("model", None), config["trainer"], own], sort_keys=True)
+def _kinds(config: Mapping[str, Any]) -> tuple[str, str]:
+    """Equal for configs with one model, and for configs of which one trial is enough."""
+    tried = {key: generalized(node) for key, node in config.items() if key not in ("batch_size", "epochs")}
+    model = [tried.get(key) for key in ("model", "data", "trainer")]
+    return json.dumps(model, sort_keys=True), json.dumps(tried, sort_keys=True)
 
 
 def _answers(cases: Sequence[str], folder: str) -> tuple[int, list[dict[str, Any]]]:

@@ -112,7 +112,7 @@ class _Trial:
         missing = [name for name in METRICS if name not in logs]
         if missing:
             raise ConfigError(f"{self.model_name} does not report {', '.join(missing)}, but {', '.join(logs)}")
-        logs = {name: logs[name] for name in (*METRICS, *(set(logs) - set(METRICS)))}
+        logs = {name: logs[name] for name in dict.fromkeys((*METRICS, *logs))}
         return logs | ({"learning_rate": float(optimizer.learning_rate)} if self._config["schedule"] else {})
 
 
