@@ -73,7 +73,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         """Save if this epoch is better, then move what was saved."""
         if os.getpid() != self._process:
             return  # a process that another callback has forked off: it ends where it reports its epoch
-        super().on_epoch_end(epoch, logs)
+        with keras_internals.without_tensorflow():
+            super().on_epoch_end(epoch, logs)
         prefix = f".{self._process}."
         for written in self._final.parent.glob(f"{prefix}*{self._final.suffix}"):
             written.replace(written.with_name(written.name.removeprefix(prefix)))
