@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import engines, failures, process_settings
 from fashion_sweep.training.engines import AUTO, JAX, NAMES, TENSORFLOW, choice, engine_named, name_of, process
 from fashion_sweep.training.trainer import trainer_of
+from packed_jobs.local import devices
 
 TARGET = "fashion_sweep.training.compiled.compiled"
 RECORDED = Path(__file__).parent / "recorded"
@@ -35,7 +40,7 @@ def node(engine: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Sets what is installed, and whether JAX sees a GPU."""
 
     def have(*installed: str, gpu: bool = False) -> None:
@@ -80,7 +85,7 @@ def test_a_config_without_a_name_means_tensorflow() -> None:
 
 def test_no_gpu_needs_no_question_to_jax(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(choice.subprocess, "run", None)
+    monkeypatch.setattr(subprocess, "run", None)
     choice.jax_sees_gpu.cache_clear()
     assert not choice.jax_sees_gpu("")
 
@@ -90,7 +95,7 @@ def test_jax_is_asked_whether_it_sees_the_gpu(monkeypatch: pytest.MonkeyPatch) -
     pytest.importorskip("jax")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "no-such-device")
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    assert choice.visible_gpus()
+    assert devices.visible_gpus()
     choice.jax_sees_gpu.cache_clear()
     assert not choice.jax_sees_gpu("no-such-device")
 
@@ -156,8 +161,8 @@ def test_hydras_copy_that_leaves_the_engine_open_is_read_with_the_recorded_one(m
 def test_versions_of_jax_that_compile_wrongly_are_refused(
     monkeypatch: pytest.MonkeyPatch, version: str, problem: str | None
 ) -> None:
-    monkeypatch.setattr(choice.util, "find_spec", lambda _name: True)
-    monkeypatch.setattr(choice.metadata, "version", lambda _name: version)
+    monkeypatch.setattr(util, "find_spec", lambda _name: True)
+    monkeypatch.setattr(metadata, "version", lambda _name: version)
     expected = problem and problem + 'pip install "fashion-sweep[jax]" (on a GPU [jax-cuda])'
     assert choice.problem(JAX) == expected
 
@@ -170,8 +175,11 @@ def test_the_extras_ask_for_the_versions_that_are_accepted() -> None:
 
 @pytest.mark.slow
 def test_an_engine_that_is_not_installed_is_refused_before_the_first_run(tmp_path: Path) -> None:
-    hide = "import importlib.util as util\nfind = util.find_spec\nutil.find_spec = lambda n: n != 'jax' and find(n) or None"
-    done = run(tmp_path, *TINY, "trainer.engine=tensorflow,jax", **site(tmp_path, hide))
+    hide = (
+        "from importlib import util\nfind = util.find_spec\nutil.find_spec = lambda n: None if n == 'jax' else find(n)"
+    )
+    environment = site(tmp_path, hide)
+    done = run(tmp_path, *TINY, "trainer.engine=tensorflow,jax", **environment)
     assert 'the engine jax is not installed: pip install "fashion-sweep[jax]" (on a GPU [jax-cuda])' in complaint(done)
     assert not (tmp_path / "s").exists()
 
@@ -214,14 +222,14 @@ def test_options_of_jax_are_restored() -> None:
 
 
 def test_a_first_import_leaves_the_environment_as_it_was_without_keras(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(process.sys.modules, "keras", raising=False)
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
     monkeypatch.setenv("KERAS_BACKEND", "mine")
     monkeypatch.delenv("JAX_ENABLE_X64", raising=False)
     with process.first_import(engine_named(JAX).environment):
-        assert process.os.environ["KERAS_BACKEND"] == JAX
-        assert process.os.environ["JAX_ENABLE_X64"] == "0"
-    assert process.os.environ["KERAS_BACKEND"] == process.exported()["KERAS_BACKEND"] == "mine"
-    assert "JAX_ENABLE_X64" not in process.os.environ
+        assert os.environ["KERAS_BACKEND"] == JAX
+        assert os.environ["JAX_ENABLE_X64"] == "0"
+    assert os.environ["KERAS_BACKEND"] == process.exported()["KERAS_BACKEND"] == "mine"
+    assert "JAX_ENABLE_X64" not in os.environ
 
 
 def test_a_run_whose_engine_the_process_does_not_have_fails_before_it_trains(make_spec: MakeSpec) -> None:

@@ -43,6 +43,7 @@ def record_of(found: RunDir) -> RunRecord:
 def test_a_sweep_over_both_engines_trains_each_with_its_own(trained: Mapping[str, RunDir]) -> None:
     assert "tensorflow" in (trained[TENSORFLOW].path / "imported").read_text()
     assert (trained[JAX].path / "imported").read_text() == "jax"
+    assert "tpu" not in trained[JAX].log.read_text()
 
 
 def test_a_record_names_the_versions_of_its_engine(trained: Mapping[str, RunDir]) -> None:
