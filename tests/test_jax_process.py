@@ -87,6 +87,9 @@ def test_an_exported_backend_that_is_not_the_runs_is_refused(tmp_path: Path) -> 
 
 MODEL = """
 import keras
+def data():
+    from fashion_sweep.data import synthetic
+    return synthetic(samples=160, image_size=8, classes=3, noise=1.0, seed=0)
 def model(input_shape, num_classes):
     assert keras.backend.backend() == "%s"
     return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(),
@@ -100,7 +103,13 @@ def test_ones_own_model_is_built_with_the_engine_before_the_first_run(tmp_path: 
     done = run(tmp_path, "-m", *TINY, f"+trainer={TRAINER % TENSORFLOW},{TRAINER % JAX}", *more)
     assert "model mine.model cannot be built: AssertionError" in complaint(done)
     (tmp_path / "mine.py").write_text(MODEL % "jax")
-    assert run(tmp_path, "-m", *TINY, f"+trainer={TRAINER % JAX}", *more).returncode == 0
+    data = ("~data", "+data={_target_: mine.data, validation_fraction: 0.2, split_seed: 1, limit: null}")
+    words = [each for each in TINY if not each.startswith("data")]
+    for some in (TINY, (*words, *data)):  # the dataset's function is the first to import Keras
+        done = run(tmp_path, "-m", *some, f"+trainer={TRAINER % JAX}", *more)
+        assert done.returncode == 0, done.stderr
+    done = run(tmp_path, *words, *data, f"+trainer={TRAINER % JAX}", *more[:2], "save=none", "hydra.run.dir=r")
+    assert done.returncode == 0, done.stderr + done.stdout
 
 
 SEEDS = """

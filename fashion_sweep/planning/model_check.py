@@ -16,6 +16,7 @@ from typing import Any
 from fashion_sweep.data import loading
 from fashion_sweep.data.dataset import one_line
 from fashion_sweep.errors import UserError
+from fashion_sweep.training.engines import process
 from fashion_sweep.training.trainer import trainer_of
 
 MODULE = "fashion_sweep.planning.model_check"
@@ -87,7 +88,9 @@ def serve() -> None:
 
 def _problem(node: Mapping[str, Any]) -> str | None:
     try:
-        trainer_of(node).summary(node, loading.load(node["data"]))
+        trainer = trainer_of(node)
+        with process.first_import(trainer.environment):  # a dataset's function may import Keras
+            trainer.summary(node, loading.load(node["data"]))
     except UserError as error:
         return str(error)
     except Exception as error:  # whatever a summary may raise of a model that could be built
