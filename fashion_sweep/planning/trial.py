@@ -20,6 +20,7 @@ from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.config.shipped import ships
 from fashion_sweep.data.dataset import one_line
 from fashion_sweep.errors import UserError
+from fashion_sweep.training.engines import process
 from fashion_sweep.training.trainer import trainer_of
 
 MODULE = "fashion_sweep.planning.trial"
@@ -135,7 +136,9 @@ def serve() -> None:
 
 def _problems(case: Mapping[str, Any], folder: Path, announce: Callable[[str], None]) -> list[str]:
     try:
-        return trainer_of(case).try_out(case, folder, announce)
+        trainer = trainer_of(case)
+        with process.first_import(trainer.environment):  # a dataset's function may import Keras
+            return trainer.try_out(case, folder, announce)
     except UserError as error:
         return [str(error)]
     except Exception as error:

@@ -108,7 +108,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         if os.getpid() != self._process:
             return  # a process that another callback has forked off: it ends where it reports its epoch
         try:
-            super().on_epoch_end(epoch, logs)
+            with keras_internals.without_tensorflow():
+                super().on_epoch_end(epoch, logs)
         except KeyError as error:  # a name in the path that is no metric
             raise ConfigError(str(error.args[0]).replace(self._prefix, "")) from error
         if self.save_freq == "epoch":

@@ -24,7 +24,14 @@ COMPARED = 1
 """Its row in the pack."""
 RATE = 0.01
 
-DATA = {"_target_": "fashion_sweep.data.synthetic", "samples": 125, "image_size": 8, "classes": 4, "noise": 0.5, "seed": 0}
+DATA = {
+    "_target_": "fashion_sweep.data.synthetic",
+    "samples": 125,
+    "image_size": 8,
+    "classes": 4,
+    "noise": 0.5,
+    "seed": 0,
+}
 SPLIT = {"validation_fraction": 0.2, "split_seed": 42, "limit": None}
 
 Row = Mapping[str, float]

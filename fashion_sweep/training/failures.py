@@ -33,7 +33,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether it is Python's, TensorFlow's or JAX's error for that, or oneDNN's, whose status 1 is dnnl_out_of_memory."""
+    """Whether it is the error for that of Python, TensorFlow, oneDNN or JAX."""
     return isinstance(error, MemoryError) or _is_of_tensorflow(error) or _is_of_jax(error)
 
 
@@ -41,6 +41,7 @@ def _is_of_tensorflow(error: BaseException) -> bool:
     if "tensorflow" not in sys.modules:
         return False
     kinds = sys.modules["tensorflow"].errors
+    # oneDNN's status 1 is dnnl_out_of_memory.
     is_one_dnn = re.search(r"Status: ?1, message: could not create", str(error))
     return isinstance(error, kinds.ResourceExhaustedError) or bool(isinstance(error, kinds.AbortedError) and is_one_dnn)
 

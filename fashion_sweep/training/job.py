@@ -142,7 +142,10 @@ class Job:
     def end(self, model: Any) -> None:
         """Save the trained model as the config's ``save`` demands, and write the final record."""
         if self.recorder.is_finite:
-            self.recorder.save(model, self.config["save"])
+            from fashion_sweep.training.engines.keras_internals import without_tensorflow
+
+            with without_tensorflow():
+                self.recorder.save(model, self.config["save"])
             self.recorder.finish(Status.COMPLETED)
         else:
             epoch = len(self.recorder.rows)
