@@ -8,7 +8,7 @@ ARGS ?=
 # Byte code is written at installation, so that no command pays for it (TensorFlow loads twice as fast with it).
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help sweep smoke test rare check matrix coverage lint format faults bench wheel clean
+.PHONY: help sweep smoke test rare check matrix coverage lint format faults conformance bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -22,7 +22,7 @@ smoke: $(VENV)/ready ## a tiny sweep on made-up images, done in seconds; ARGS="K
 test: lint ## lint, types and the tests, with a sample of the faults; ARGS="-k NAME ..." for some
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not rare" $(ARGS)
 
-rare: $(VENV)/ready-dev ## the faults that make test leaves out
+rare: $(VENV)/ready-dev ## what make test leaves out: the rare faults, and all that Keras exports
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m rare $(ARGS)
 
 check: lint ## lint, types and the fast tests, before each commit
@@ -53,6 +53,9 @@ format: $(VENV)/ready-dev ## put the code into the project's style
 
 faults: $(VENV)/ready-dev ## kill, fill, tear and time out real sweeps, write FAULTS.md
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m fault --fault-table=FAULTS.md $(ARGS)
+
+conformance: $(VENV)/ready-dev ## try everything that Keras exports with each engine, write docs/CONFORMANCE.md
+	PYTHONPATH=tests $(BIN)/python -m conformance --write docs/CONFORMANCE.md $(ARGS)
 
 bench: $(VENV)/ready ## measure against Keras' fit and other launchers, write BENCHMARKS.md (the best part of an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -e '.[bench]'
