@@ -23,7 +23,7 @@ from fashion_sweep.cli import model_summary, preview, progress, signals
 from fashion_sweep.cli.conclude import conclude, import_report, say_resume
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import keep_traceback, log_on_stderr, say_error
-from fashion_sweep.config import schema
+from fashion_sweep.config import schema, shipped
 from fashion_sweep.config.redaction import Redaction, redacted_logs
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import ConfigError, UserError
@@ -40,9 +40,7 @@ from fashion_sweep.task import Task
 from packed_jobs.hydra_internals import session as hydra
 from packed_jobs.hydra_internals.session import Session
 
-CONF = next(p for p in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if p.is_dir())
-"""The config groups: inside the package in a wheel, at the top of a checkout."""
-
+CONF = shipped.CONF
 NAME = "fashion_sweep"
 """Of Hydra's job, and with it of its logs."""
 

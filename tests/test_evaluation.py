@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import own_parts
 import pytest
 
 from fashion_sweep.data import fashion_mnist
@@ -90,6 +91,23 @@ def test_fit_computes_the_same_accuracy(make_spec: Callable[..., RunSpec]) -> No
     run = saved_model.open_run(spec.folder)
     assert run.record.last is not None
     assert np.float32(evaluated(run, "last.keras").accuracy) == np.float32(run.record.last["val_accuracy"])
+
+
+def test_a_model_with_a_metric_of_its_own(make_spec: Callable[..., RunSpec]) -> None:
+    spec = make_spec("~model", "+model={_target_: own_parts.net, kind: WithTopTwo}")
+    [record] = train([spec])
+    assert record.status is Status.COMPLETED, record.reason
+    run = saved_model.open_run(spec.folder)
+    found = evaluated(run, "last.keras")
+    assert record.last is not None
+    assert found.loss == pytest.approx(record.last["val_loss"], rel=1e-5)
+    assert np.float32(found.accuracy) == np.float32(record.last["val_accuracy"])
+
+
+def test_a_model_whose_own_code_fails_is_refused(run: TrainedRun) -> None:
+    own_parts.net((8, 8), 10, "WithoutLoss").save(run.folder.path / "own.keras")
+    with pytest.raises(FolderError, match=r"own\.keras: its model cannot be measured: "):
+        evaluated(run, "own.keras")
 
 
 def test_a_legacy_file_of_the_whole_model(run: TrainedRun) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from fault_table import fault
 from fixture_types import Seen
 from html_page import Page
@@ -72,8 +73,14 @@ def test_a_pack_that_is_too_large(tmp_path: Path, seen: Seen) -> None:
     seen(f'"{"; ".join(sorted(raised | crashed))}"; exit {done.returncode}, {statuses(tmp_path / "s")}')
 
 
-class AbortedError(Exception):
-    """Has the name of TensorFlow's."""
+def aborted(text: str) -> Exception:
+    """TensorFlow's error."""
+    error: Exception = tf.errors.AbortedError(None, None, text)
+    return error
+
+
+class ResourceExhaustedError(Exception):
+    """Has the name of TensorFlow's, and no more."""
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -84,8 +91,9 @@ def caused(error: Exception, cause: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (AbortedError("Status: 1, message: could not create a primitive. in file mkl.cc:388"), "out of memory"),
-        (AbortedError("Status: 3, message: not supported"), "AbortedError: Status: 3, message: not supported"),
+        (aborted("Status: 1, message: could not create a primitive. in file mkl.cc:388"), "out of memory"),
+        (aborted("Status: 3, message: not supported"), "AbortedError: Status: 3, message: not supported"),
+        (ResourceExhaustedError("my quota"), "ResourceExhaustedError: my quota"),
         (caused(ConfigError("the model cannot be built"), MemoryError()), "out of memory"),
         (OSError("Can't write data (file write failed: error message = 'No space left on device')"), "disk full"),
         (caused(ValueError("Can't close a zip file"), OSError(errno.EDQUOT, "Disk quota exceeded")), "disk full"),

@@ -157,7 +157,7 @@ def test_constraints_belong_to_the_models_that_they_were_written_for(
         "    return keras.Sequential([keras.Input(input_shape), layers.Flatten(), dense])\n"
     )
     monkeypatch.syspath_prepend(str(conf.parent))
-    monkeypatch.setattr("fashion_sweep.planning.model_check.problems", lambda _configs: [])  # see test_plan
+    monkeypatch.setattr("fashion_sweep.planning.trial.problems", lambda _specs: [])  # see test_plan
     (conf / "model" / "own.yaml").write_text(f"_target_: own_nets.net\n{keys}\n")
     assert len(make("model=own", "seed=0,1", extra_conf=str(conf)).specs) == 2
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sweeping import environment
 
 CODE = """
 import logging, os, sys
@@ -29,7 +29,11 @@ os.write(2, b"after\\n")
 
 def test_what_is_native_goes_to_the_file_and_what_is_pythons_to_the_terminal(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(tmp_path / "log")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", CODE, str(tmp_path / "log")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(),
     )
     assert done.stderr.splitlines() == ["python", "first", "between", "second", "after"]
     assert (tmp_path / "log").read_text() == "native\nnative again\n"
@@ -38,24 +42,24 @@ def test_what_is_native_goes_to_the_file_and_what_is_pythons_to_the_terminal(tmp
 def test_in_place_of_a_file_there_may_be_none() -> None:
     importing = "import os\nfrom fashion_sweep.training.native_output import native_output_to\n"
     code = importing + "with native_output_to(None): os.write(2, b'x')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
     assert done.stderr == ""
 
 
 TRAINER = """
-import logging, sys
+import logging, os, sys
 from fashion_sweep.training.trainer import trainer_of
 trainer_of({"trainer": {"_target_": "fashion_sweep.training.compiled.compiled"}}).warm_up()
 import tensorflow as tf
 logging.basicConfig(filename=sys.argv[1])  # what Hydra does when a job starts
 tf.get_logger().warning("of the run")
+assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
 """
 
 
 @pytest.mark.slow
 def test_what_tensorflow_warns_of_stands_in_the_log_of_the_run_and_not_on_the_terminal(tmp_path: Path) -> None:
     code = [sys.executable, "-c", TRAINER, str(tmp_path / "log")]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
-    done = subprocess.run(code, capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(code, capture_output=True, text=True, check=True, env=environment())
     assert done.stderr == ""
     assert "of the run" in (tmp_path / "log").read_text()

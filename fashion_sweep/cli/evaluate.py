@@ -16,7 +16,7 @@ from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.training import keras_settings, native_output
-from fashion_sweep.training.engines import choice, engine_named, engine_of, process
+from fashion_sweep.training.engines import NAMES, choice, engine_named, name_of, process
 
 if TYPE_CHECKING:
     from fashion_sweep.training.engines.base import Engine
@@ -91,9 +91,10 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _engine(run: TrainedRun) -> Engine:
-    """What to compute with: the run's own engine, or the best one here where this machine lacks it."""
-    own = engine_of(run.record.config)
-    return own if choice.problem(own.environment[process.BACKEND]) is None else engine_named(choice.best_first()[0])
+    """What to compute with: the one that KERAS_BACKEND names, or the run's own, or else one that this machine has."""
+    exported = process.exported().get(process.BACKEND)
+    name = exported if exported in NAMES else name_of(run.record.config)
+    return engine_named(name if choice.problem(name) is None else choice.best_first()[0])
 
 
 def _evaluate(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None:

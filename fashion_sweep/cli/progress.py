@@ -86,7 +86,7 @@ class _Watcher:
         if self.ended:
             self.console.print(self._said_of_before(records))
         total = sum(self.epochs.values())
-        self.task = self.bar.add_task("starting TensorFlow", total=total, runs=self._runs())
+        self.task = self.bar.add_task("starting", total=total, runs=self._runs())
 
     def _said_of_before(self, records: Mapping[RunDir, RunRecord | None]) -> str:
         kept = [record.status for run, record in records.items() if record and run in self.ended]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Sequence
 from itertools import count
@@ -26,10 +25,11 @@ from fashion_sweep.planning.changes import Change
 from fashion_sweep.planning.run_spec import identity_of
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.plain_text import clean_lines
-from fashion_sweep.storage.provenance import THREADS
+from fashion_sweep.storage.provenance import use_threads
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
+from fashion_sweep.training.engines import name_of
 from fashion_sweep.training.network_trainer import NetworkTrainer
 from fashion_sweep.training.trainer import trainer_of
 
@@ -108,7 +108,7 @@ def _reproduce(
     if isinstance(trainer, NetworkTrainer):
         trainer.check_machine()
     if isinstance(original.device.get("threads"), int):
-        os.environ[THREADS] = str(original.device["threads"])  # read when TensorFlow is imported
+        use_threads(original.device["threads"], name_of(config.values))
     before = changes.before(run, original, config.values)
     new = RunDir(_new_folder(output, original.run))
     _print_line("run", f"{run.path} ({original.status.value})")

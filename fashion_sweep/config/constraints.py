@@ -111,6 +111,26 @@ def problems(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def generalized(node: Any) -> Any:
+    """A node with ``a number`` or ``numbers`` in the place of those that a constraint checks: equal for what is built
+    from equal code with valid values.
+    """
+    if isinstance(node, Mapping):
+        checked = {constraint.key for constraint in _constraints(str(node.get("_target_")))}
+        return {key: _kind(value) if key in checked else generalized(value) for key, value in node.items()}
+    return [generalized(item) for item in node] if isinstance(node, list) else node
+
+
+def _kind(value: Any) -> Any:
+    if isinstance(value, list) and all(_is_number(item) for item in value):
+        return "numbers"
+    return "a number" if _is_number(value) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _nodes(node: Any, prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every node that has a ``_target_``, with the dotted path to its keys."""
     if isinstance(node, Mapping):

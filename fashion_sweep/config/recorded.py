@@ -96,8 +96,13 @@ def _without_aliases(text: str) -> str:
 
 
 def _as_recorded(shown: Mapping[str, Any], plain: Any) -> dict[str, Any]:
-    """The values of the recorded keys, in their recorded types."""
-    return {key: _typed(value, plain[key]) for key, value in shown.items()}
+    """The values of the recorded keys, in their recorded types. Where Hydra's copy leaves the engine open, the one that
+    is recorded has trained the run.
+    """
+    values = {key: _typed(value, plain[key]) for key, value in shown.items()}
+    if isinstance(values.get("trainer"), dict) and values["trainer"].get("engine") == "auto":
+        values["trainer"]["engine"] = shown["trainer"]["engine"]
+    return values
 
 
 def _typed(shown: Any, value: Any) -> Any:

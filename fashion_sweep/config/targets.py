@@ -10,7 +10,7 @@ import ast
 import difflib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -57,17 +57,36 @@ def call(config: Mapping[str, Any], **offered: Any) -> Any:
 
     An offered argument is passed only if the config has no value for it. Raises what the call raises.
     """
-    from hydra.errors import InstantiationException
-    from hydra.utils import get_method, instantiate
+    from hydra.utils import get_method
 
-    function = get_method(config["_target_"])
-    parameters = inspect.signature(function).parameters
+    parameters = inspect.signature(get_method(config["_target_"])).parameters
     extra = {key: value for key, value in offered.items() if key in parameters and config.get(key) is None}
+    return prepared(config)(**extra)
+
+
+def prepared(config: Mapping[str, Any]) -> Callable[..., Any]:
+    """What ``config["_target_"]`` names with the config's other keys as its arguments, not yet called."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
     try:
-        prepared = instantiate({**config, "_partial_": True}, _convert_="all")
+        found: Callable[..., Any] = instantiate({**config, "_partial_": True}, _convert_="all")
     except InstantiationException as error:
         raise error.__cause__ or error from None
-    return prepared(**extra)
+    return found
+
+
+def advice(config: Mapping[str, Any]) -> str:
+    """What to say of a target that could not be called: its arguments, if not all keys of the node are among them."""
+    from hydra.utils import get_method
+
+    try:
+        parameters = inspect.signature(get_method(config["_target_"])).parameters.values()
+    except Exception:  # it cannot be imported, or is written in C
+        return ""
+    listed = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    is_known = all(key.startswith("_") or key in listed for key in config)
+    return "" if is_known else f"; its arguments are {', '.join(listed)}"
 
 
 class _Definitions(NamedTuple):

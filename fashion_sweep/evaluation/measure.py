@@ -81,14 +81,29 @@ def test_images(run: TrainedRun) -> Images:
 
 
 def evaluate(run: TrainedRun, file: Path, images: Images) -> Evaluation:
-    """Measure the model in a file of the run. Raises what ``saved_model.load`` raises."""
-    from fashion_sweep.training.model_setup import LOSS
-
+    """Measure the model in a file of the run. Raises what ``saved_model.load`` raises, and FolderError where the
+    model's own code fails.
+    """
     model = load(run, file)
     predicted = probabilities(run, file, model, images.x).argmax(axis=1)
-    model.compile(loss=LOSS, run_eagerly=True)
-    loss = float(model.evaluate(split.scale(images.x), images.y, batch_size=BATCH, verbose=0))
-    return Evaluation(file, images.name, loss, images.y, predicted)
+    return Evaluation(file, images.name, _loss(file, model, images), images.y, predicted)
+
+
+def _loss(file: Path, model: Any, images: Images) -> float:
+    """What the model, compiled as for training, reports as its loss: a class of the user's own may have a say in it."""
+    import keras
+
+    from fashion_sweep.training.model_setup import LOSS
+
+    try:
+        model.compile(optimizer=keras.optimizers.SGD(), loss=LOSS, metrics=["accuracy"])
+        model.run_eagerly = True
+        found = model.evaluate(split.scale(images.x), images.y, batch_size=BATCH, verbose=0, return_dict=True)
+    except Exception as error:
+        raise FolderError(f"{file}: its model cannot be measured: {type(error).__name__}: {one_line(error)}") from error
+    if "loss" not in found:
+        raise FolderError(f"{file}: its model reports {', '.join(found)} and no loss; --predict gives its classes")
+    return float(found["loss"])
 
 
 def probabilities(run: TrainedRun, file: Path, model: Any, images: np.ndarray) -> np.ndarray:
@@ -99,6 +114,10 @@ def probabilities(run: TrainedRun, file: Path, model: Any, images: np.ndarray) -
     except ValueError as error:
         raise FolderError(
             f"{file}: not this run's model: it does not accept images of shape {images.shape[1:]}"
+        ) from error
+    except Exception as error:
+        raise FolderError(
+            f"{file}: its model fails on the images: {type(error).__name__}: {one_line(error)}"
         ) from error
     if rows.shape != (len(images), len(run.class_names)):
         raise FolderError(f"{file}: not this run's model: it returns shape {rows.shape} for {len(images)} images")

@@ -89,7 +89,7 @@ def make_plan(session: Session, request: Request) -> Plan:
         main = Grid(session, request, request.overrides)
         if not main.is_sweep:
             spec, config = main.single_run()
-            validation.check_models([spec])
+            validation.try_out([spec])
             return Plan([spec], Path(str(config.hydra.run.dir)), config, False, [main.lines])
         others = [Grid(session, request, lines) for lines in request.other_grids]
         return _sweep(main, others)
@@ -117,7 +117,7 @@ def _sweep(main: Grid, others: Sequence[Grid]) -> Plan:
     planned = Plan(specs, folder, config, True, [each.lines for each, _ in grids])
     if not planned.has_lanes:
         _check_engines(planned)
-    validation.check_models(specs)
+    validation.try_out(specs)
     return planned
 
 

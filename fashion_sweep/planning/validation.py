@@ -1,4 +1,4 @@
-"""Checks of one composed config before anything is trained: missing and unknown keys, values, names, own models."""
+"""Checks of one composed config before anything is trained: missing and unknown keys, values, names, own code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fashion_sweep.config.redaction import Redaction, redacted_errors
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data.split import SPLIT_KEYS
 from fashion_sweep.errors import ConfigError
-from fashion_sweep.planning import model_check
+from fashion_sweep.planning import trial
 
 GROUPS = ("model", "data", "trainer")
 """Nodes without which no run can be trained."""
@@ -30,20 +30,12 @@ def check(config: DictConfig, values: Mapping[str, Any]) -> None:
         raise ConfigError("; ".join(dict.fromkeys(found)))
 
 
-def check_models(specs: Sequence[RunSpec]) -> None:
-    """Build every distinct model that is not ours, in a process of its own: this one must not import TensorFlow.
-
-    Raises ConfigError where a function raises, ends the process, or returns no model that fits the data.
-    """
-    others = [spec.config for spec in specs if not _is_ours(spec.config)]
+def try_out(specs: Sequence[RunSpec]) -> None:
+    """Build all that the runs name and conf/ does not ship, each once. Raises ConfigError for what is wrong with it."""
     with redacted_errors(Redaction.all(spec.hidden for spec in specs)):
-        problems = model_check.problems(others)
+        problems = trial.problems(specs)
         if problems:
             raise ConfigError("\n".join(problems))
-
-
-def _is_ours(config: Mapping[str, Any]) -> bool:
-    return str(config["model"]["_target_"]).startswith("fashion_sweep.models.")
 
 
 def _incomplete(values: Mapping[str, Any]) -> Iterator[str]:

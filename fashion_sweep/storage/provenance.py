@@ -119,6 +119,14 @@ def cpu() -> dict[str, Any]:
     return {"kind": "CPU", "name": name, "host": platform.node(), "threads": _threads()}
 
 
+def use_threads(count: int, engine: str) -> None:
+    """Have an engine that is not yet imported use this many threads on the CPU: JAX uses one a core."""
+    if engine != "jax":
+        os.environ[THREADS] = str(count)
+    elif count > 0 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
 def _threads() -> int:
     """TensorFlow's intra-op threads, or JAX's, one a core: their number affects how sums are rounded."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -82,8 +82,8 @@ class RunDir:
         return [*(path.name for path in (*texts, *models)), run.composed.parent.name]
 
     def clear_leftovers(self) -> None:
-        """Remove temporary files of killed processes, see ``replacing``; models may have any name."""
-        for path in self.path.glob(".[0-9]*.*"):
+        """Remove temporary files of killed processes, see ``replacing``; models may have any name, in any folder."""
+        for path in self.path.rglob(".[0-9]*.*"):
             pid, _, name = path.name[1:].partition(".")
             is_ours = name in self.own_names() or name.endswith((".keras", ".h5"))
             if pid.isdecimal() and is_ours and not path.is_dir():

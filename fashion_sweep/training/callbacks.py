@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import keras
+from hydra.utils import get_method
 
 from fashion_sweep.config import targets
+from fashion_sweep.data.dataset import one_line
+from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.job import Job, guarded
 
-PATHS = ("filepath", "filename", "log_dir", "backup_dir")
+PATHS = ("filepath", "filename", "log_dir", "backup_dir", "directory")
 """Arguments of Keras callbacks that name a file or folder; relative ones are taken from the run's folder."""
 
-
-BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+BATCH_HOOKS = (
+    "on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end",
+    "on_test_batch_begin", "on_test_batch_end",
+)  # fmt: skip
+"""Methods that only model.fit calls."""
 
 
 def of(job: Job) -> list[keras.callbacks.Callback]:
-    """The callbacks of a run: those of its config, in their order, then the one that reports to the recorder."""
-    reporter = EpochReporter(job.recorder.epoch, with_learning_rate=bool(job.config["schedule"]))
-    return [*_own(job), reporter]
+    """The callbacks of a run: those of its config, in their order, then the one that reports to the recorder.
+
+    With a schedule one before them adds the learning rate to what they see of an epoch.
+    """
+    rate = [LearningRateLog()] if job.config["schedule"] else []
+    return [*rate, *_own(job), EpochReporter(job.recorder.epoch)]
 
 
 def batch_callback(job: Job) -> str | None:
@@ -38,22 +48,32 @@ def batch_callback(job: Job) -> str | None:
 def _own(job: Job) -> list[keras.callbacks.Callback]:
     """The callbacks of the config's node; keys set to null are skipped."""
     nodes: Mapping[str, Any] = job.config["callbacks"]
-    return [targets.call(_in_folder(node, job.run.path)) for node in nodes.values() if node]
+    return [make(name, node, job.run.path) for name, node in nodes.items() if node]
 
 
-def _needs_batches(callback: keras.callbacks.Callback) -> bool:
-    if isinstance(callback, keras.callbacks.TerminateOnNaN):
-        return False  # EpochReporter ends every run after an epoch whose loss is not finite
-    if isinstance(callback, keras.callbacks.ModelCheckpoint):
-        return bool(callback.save_freq != "epoch")
-    if isinstance(callback, keras.callbacks.TensorBoard):
-        return bool(callback.update_freq != "epoch" or keras_internals.profiles_batches(callback))
-    base = keras.callbacks.Callback
-    return any(getattr(type(callback), hook) is not getattr(base, hook) for hook in BATCH_HOOKS)
+def make(name: str, node: Mapping[str, Any], folder: Path) -> keras.callbacks.Callback:
+    """The callback of the node ``callbacks.name``, with relative paths in a folder.
+
+    Raises ConfigError if it cannot be made, or if what is made is no callback.
+    """
+    what = f"callbacks.{name}._target_={node['_target_']}"
+    try:
+        made = targets.call(_in_folder(node, folder))
+    except UserError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {one_line(error)}{targets.advice(node)}"
+        raise ConfigError(f"{what} cannot be made: {why}") from error
+    if not isinstance(made, keras.callbacks.Callback):
+        raise ConfigError(f"{what} returned {type(made).__name__}, expected a keras.callbacks.Callback")
+    return made
 
 
 def _in_folder(node: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    return {key: str(folder / value) if key in PATHS and value else value for key, value in node.items()}
+    kind, text = get_method(node["_target_"]), str(folder)
+    if isinstance(kind, type) and issubclass(kind, keras.callbacks.ModelCheckpoint):
+        text = text.replace("{", "{{").replace("}", "}}")  # Keras formats the whole path
+    return {key: str(Path(text) / value) if key in PATHS and value else value for key, value in node.items()}
 
 
 class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
@@ -62,37 +82,89 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
     So a run that is killed while saving, or that fills the disk, keeps its previous best model.
     """
 
+    @wraps(keras.callbacks.ModelCheckpoint.__init__)  # type: ignore[misc]
     def __init__(self, filepath: str, **arguments: Any) -> None:
-        self._final = Path(filepath)
-        self._process = os.getpid()
-        beside = f".{self._process}.{self._final.name}"
-        folder = str(self._final.parent).replace("{", "{{").replace("}", "}}")  # Keras formats the whole path
-        super().__init__(str(Path(folder) / beside), **arguments)
+        self._process, self._epoch = os.getpid(), 0
+        self._prefix = f".{self._process}."
+        beside = str(Path(filepath).with_name(self._prefix + Path(filepath).name))
+        try:
+            super().__init__(beside, **arguments)
+        except ValueError as error:
+            raise ValueError(str(error).replace(beside, str(filepath))) from error
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Note the epoch, which is in the names of what is saved on its batches."""
+        super().on_epoch_begin(epoch, logs)
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Save if it is time, then move what was saved."""
+        super().on_train_batch_end(batch, logs)
+        if self.save_freq != "epoch":
+            self._move(self._epoch, {"batch": batch + 1, **(logs or {})})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Save if this epoch is better, then move what was saved."""
         if os.getpid() != self._process:
             return  # a process that another callback has forked off: it ends where it reports its epoch
-        super().on_epoch_end(epoch, logs)
-        prefix = f".{self._process}."
-        for written in self._final.parent.glob(f"{prefix}*{self._final.suffix}"):
-            written.replace(written.with_name(written.name.removeprefix(prefix)))
+        try:
+            with keras_internals.without_tensorflow():
+                super().on_epoch_end(epoch, logs)
+        except KeyError as error:  # a name in the path that is no metric
+            raise ConfigError(str(error.args[0]).replace(self._prefix, "")) from error
+        if self.save_freq == "epoch":
+            self._move(epoch, logs or {})
+
+    def _move(self, epoch: int, values: Mapping[str, Any]) -> None:
+        """Move the file that Keras has written with these values in its name, if it has, to its place."""
+        written = Path(self.filepath.format(epoch=epoch + 1, **values))
+        if written.is_file():
+            written.replace(written.with_name(written.name.removeprefix(self._prefix)))
+
+
+AT_EPOCHS: Sequence[tuple[type, Callable[[Any], bool]]] = (
+    (keras.callbacks.Callback, lambda _: True),
+    (keras.callbacks.TerminateOnNaN, lambda _: True),  # EpochReporter ends a run after an epoch that is not finite
+    (keras.callbacks.ModelCheckpoint, lambda callback: callback.save_freq == "epoch"),
+    (ModelCheckpoint, lambda callback: callback.save_freq == "epoch"),
+    (
+        keras.callbacks.TensorBoard,
+        lambda callback: callback.update_freq == "epoch" and not keras_internals.profiles_batches(callback),
+    ),
+)
+"""Classes whose own hooks on batches do nothing, or nothing that is needed, in callbacks of which this holds."""
+
+
+def _needs_batches(callback: keras.callbacks.Callback) -> bool:
+    """Whether the class of the callback, or the callback itself as in a LambdaCallback, has a hook that is needed."""
+    idle = [kind for kind, holds in AT_EPOCHS if isinstance(callback, kind) and holds(callback)]
+    for name in BATCH_HOOKS:
+        hook = getattr(getattr(callback, name), "__func__", None)
+        if not any(hook is getattr(kind, name) for kind in idle):
+            return True
+    return False
+
+
+class LearningRateLog(keras.callbacks.Callback):  # type: ignore[misc]
+    """Adds the learning rate to the metrics of an epoch, for the callbacks after it."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        """Add it, as Keras' callbacks that set a learning rate do."""
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
 class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports the metrics of every epoch, and stops a run whose loss is no longer a finite number."""
 
-    def __init__(self, report: Callable[[dict[str, float]], None], *, with_learning_rate: bool) -> None:
+    def __init__(self, report: Callable[[dict[str, float]], None]) -> None:
         """report: called with metric -> value after every epoch."""
         super().__init__()
         self._report = report
-        self._with_learning_rate = with_learning_rate
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         """Report; stop when loss or val_loss is NaN or infinite."""
         metrics = {key: float(value) for key, value in (logs or {}).items()}
-        if self._with_learning_rate:
-            metrics["learning_rate"] = float(self.model.optimizer.learning_rate)
         self._report(metrics)
         if not all(math.isfinite(metrics[key]) for key in ("loss", "val_loss")):
             self.model.stop_training = True

@@ -20,6 +20,7 @@ from fashion_sweep.storage.archive import read_arrays
 from fashion_sweep.storage.atomic import replacing
 from fashion_sweep.storage.reading import parse_json
 from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training.callbacks import EpochReporter, LearningRateLog, ModelCheckpoint
 
 log = logging.getLogger(__name__)
 
@@ -29,17 +30,20 @@ LEAST_SECONDS = 1.0
 """Training time that is not worth saving, because it is repeated as quickly as that."""
 
 _MONITORS = ("best", "wait")
-KEPT = {
-    "EarlyStopping": (*_MONITORS, "stopped_epoch", "best_epoch", "best_weights"),
-    "ModelCheckpoint": ("best", "_batches_seen_since_last_saving", "_last_batch_seen"),
-    "ReduceLROnPlateau": (*_MONITORS, "cooldown_counter"),
-    "LearningRateScheduler": (),
-    "TerminateOnNaN": (),
-    "TensorBoard": (),
-    "EpochReporter": (),
+_CHECKPOINT = ("best", "_batches_seen_since_last_saving", "_last_batch_seen")
+KEPT: Mapping[type, Sequence[str]] = {
+    keras.callbacks.EarlyStopping: (*_MONITORS, "stopped_epoch", "best_epoch", "best_weights"),
+    keras.callbacks.ModelCheckpoint: _CHECKPOINT,
+    ModelCheckpoint: _CHECKPOINT,
+    keras.callbacks.ReduceLROnPlateau: (*_MONITORS, "cooldown_counter"),
+    keras.callbacks.LearningRateScheduler: (),
+    keras.callbacks.TerminateOnNaN: (),
+    keras.callbacks.TensorBoard: (),
+    LearningRateLog: (),
+    EpochReporter: (),
 }
-"""The attributes that callbacks carry from epoch to epoch, by class. For any other class all attributes are saved, if
-they are plain values."""
+"""The attributes that callbacks carry from epoch to epoch, by class. Of any other class, even if it is derived from one
+of these, all attributes are saved, if they are plain values."""
 
 _KERAS_OWN = ("params", "model", "_model", "validation_data")
 _PLAIN = (bool, int, float, str, np.generic, type(None))
@@ -76,7 +80,8 @@ def of(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback], epoch:
 
 def unsupported_reason(callbacks: Sequence[keras.callbacks.Callback]) -> str | None:
     """Which callback has attributes that cannot be saved, in a few words; None if none has."""
-    return next((f"callback {type(each).__name__} cannot be kept" for each in callbacks if not _is_plain(each)), None)
+    lost = (each for each in callbacks if not _is_plain(_attributes(each)))
+    return next((f"callback {type(each).__name__} cannot be kept" for each in lost), None)
 
 
 def save(run: RunDir, stamp: Mapping[str, Any], state: State) -> None:
@@ -141,14 +146,13 @@ def _variables(model: keras.Model) -> list[Any]:
 
 
 def _attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    names = KEPT.get(type(callback).__name__, [name for name in vars(callback) if name not in _KERAS_OWN])
+    """The attributes to save, as they are now."""
+    names = KEPT.get(type(callback), [name for name in vars(callback) if name not in _KERAS_OWN])
     return {name: vars(callback)[name] for name in names if name in vars(callback)}
 
 
 def _is_plain(value: Any) -> bool:
     """Whether a callback's attributes, or a value in them, can be saved without pickling."""
-    if isinstance(value, keras.callbacks.Callback):
-        return type(value).__name__ in KEPT or all(_is_plain(each) for each in _attributes(value).values())
     if isinstance(value, (list, tuple)):
         return all(_is_plain(item) for item in value)
     if isinstance(value, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 
 from fashion_sweep.errors import UserError
@@ -32,11 +33,23 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether it is Python's, TensorFlow's, JAX's or oneDNN's error for that: its status 1 is dnnl_out_of_memory."""
-    name = type(error).__name__
-    is_one_dnn = name == "AbortedError" and re.search(r"Status: ?1, message: could not create", str(error))
-    is_jax = name in ("JaxRuntimeError", "XlaRuntimeError") and "RESOURCE_EXHAUSTED" in str(error)
-    return isinstance(error, MemoryError) or name == "ResourceExhaustedError" or bool(is_one_dnn) or is_jax
+    """Whether it is the error for that of Python, TensorFlow, oneDNN or JAX."""
+    return isinstance(error, MemoryError) or _is_of_tensorflow(error) or _is_of_jax(error)
+
+
+def _is_of_tensorflow(error: BaseException) -> bool:
+    if "tensorflow" not in sys.modules:
+        return False
+    kinds = sys.modules["tensorflow"].errors
+    # oneDNN's status 1 is dnnl_out_of_memory.
+    is_one_dnn = re.search(r"Status: ?1, message: could not create", str(error))
+    return isinstance(error, kinds.ResourceExhaustedError) or bool(isinstance(error, kinds.AbortedError) and is_one_dnn)
+
+
+def _is_of_jax(error: BaseException) -> bool:
+    if "jax" not in sys.modules:
+        return False
+    return isinstance(error, sys.modules["jax"].errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
 
 
 def is_full_disk(error: BaseException) -> bool:

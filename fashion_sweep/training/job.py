@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import loading, split
 from fashion_sweep.data.dataset import Dataset
-from fashion_sweep.errors import DataError, FolderError, UnreadableError
+from fashion_sweep.errors import DataError, FolderError, UnreadableError, UserError
 from fashion_sweep.storage.provenance import versions
 from fashion_sweep.storage.reading import open_file
 from fashion_sweep.storage.record import RunRecord, Status
@@ -142,7 +142,10 @@ class Job:
     def end(self, model: Any) -> None:
         """Save the trained model as the config's ``save`` demands, and write the final record."""
         if self.recorder.is_finite:
-            self.recorder.save(model, self.config["save"])
+            from fashion_sweep.training.engines.keras_internals import without_tensorflow
+
+            with without_tensorflow():
+                self.recorder.save(model, self.config["save"])
             self.recorder.finish(Status.COMPLETED)
         else:
             epoch = len(self.recorder.rows)
@@ -166,7 +169,8 @@ def running(jobs: Sequence[Job]) -> Iterator[None]:
 def guarded(jobs: Sequence[Job]) -> Iterator[None]:
     """Record an exception raised within the block in those of these runs that have not ended, and suppress it.
 
-    KeyboardInterrupt alone is raised again, after the runs are recorded as interrupted.
+    A UserError says all there is to know; others are logged with their traceback. KeyboardInterrupt alone is raised
+    again, after the runs are recorded as interrupted.
     """
     try:
         yield
@@ -178,7 +182,8 @@ def guarded(jobs: Sequence[Job]) -> Iterator[None]:
     except GeneratorExit:
         raise
     except BaseException as error:
-        log.exception("The run failed")
+        if not isinstance(error, UserError):
+            log.exception("The run failed")
         for job in jobs:
             if not job.recorder.record.status.is_final:
                 job.recorder.finish(Status.FAILED, reason(error, job.recorder.hide))

@@ -65,10 +65,12 @@ def importing(path: Path | None) -> Iterator[None]:
     TensorFlow's Python logger adds a handler to itself when it finds none, as in a lane that has no job yet. That
     handler is removed, so that warnings go to the log of the run that they are about.
     """
-    is_first = "keras" not in sys.modules
+    is_first, is_asked = "keras" not in sys.modules, ASKED_FOR in os.environ
     with native_output_to(path):
         yield
-    if ASKED_FOR not in os.environ:
+    if not is_asked:
+        os.environ.pop(ASKED_FOR, None)  # JAX sets it as it is imported, by TensorFlow as well
         logging.getLogger("tensorflow").handlers.clear()
+        logging.getLogger("jax").setLevel(logging.WARNING)  # it names the devices that this machine does not have
     if is_first and "keras" in sys.modules:
         gc.freeze()  # Keras collects garbage before each model, and would search these libraries for it: 0.2 s a run

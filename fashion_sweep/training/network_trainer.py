@@ -33,7 +33,7 @@ def importing(log: Path | None, environment: Mapping[str, str]) -> Iterator[None
 class NetworkTrainer(Trainer):
     """A trainer of Keras models. A subclass has to have ``train``."""
 
-    tries_models = True
+    tried_keys: tuple[str, ...] = ("model", "optimizer", "schedule", "callbacks")
 
     @property
     def engine(self) -> Engine:
@@ -46,13 +46,16 @@ class NetworkTrainer(Trainer):
         return self.engine.environment
 
     def check(self, config: Mapping[str, Any], dataset: Dataset) -> None:
-        """Raise ConfigError for a scikit-learn model and for what Keras cannot train on this machine as it is set up,
-        DataError for too few images for both sides of the split.
+        """Raise ConfigError for a scikit-learn model, for nodes that name nothing and for what Keras cannot train on
+        this machine as it is set up, DataError for too few images for both sides of the split.
         """
         self.check_machine()
         model = str(config["model"]["_target_"])
         if model.startswith("sklearn."):
             raise ConfigError(f"{model} is a scikit-learn classifier, no network: it needs trainer=cross_validation")
+        problems = [problem for key in self.tried_keys for problem in _unnamed(key, config.get(key))]
+        if problems:
+            raise ConfigError("; ".join(problems))
         split.check_size(dataset, config["data"]["validation_fraction"], config["data"]["limit"])
 
     def check_machine(self) -> None:
@@ -76,6 +79,13 @@ class NetworkTrainer(Trainer):
             model = build.build_model(config["model"], dataset.images.shape[1:], len(dataset.class_names))
             return model_setup.summary(model)
 
+    def try_out(self, config: Mapping[str, Any], folder: Path, announce: Callable[[str], None]) -> list[str]:
+        """See ``trial.problems``."""
+        with importing(None, self.environment):
+            from fashion_sweep.training import trial
+
+            return trial.problems(config, folder, announce)
+
     def warm_up(self) -> None:
         """Import Keras and its engine. Raises ConfigError where the process has another one."""
         with importing(None, self.environment):
@@ -83,7 +93,12 @@ class NetworkTrainer(Trainer):
 
 
 class FunctionTrainer(NetworkTrainer):
-    """A function ``train(jobs, **options)`` as a trainer, where the options are the other keys of its node."""
+    """A function ``train(jobs, **options)`` as a trainer, where the options are the other keys of its node.
+
+    What it makes of optimizer, schedule and callbacks is its own affair.
+    """
+
+    tried_keys = ("model",)
 
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         self._function, self._options = function, dict(options)
@@ -94,3 +109,20 @@ class FunctionTrainer(NetworkTrainer):
     def train(self, jobs: Sequence[Job]) -> None:
         """Call the function."""
         self._function(jobs, **self._options)
+
+
+def _unnamed(key: str, node: Any) -> Iterator[str]:
+    """Nodes without a ``_target_``. key: of the config; for callbacks, each has a node of its own or null."""
+    if key == "callbacks":
+        for name, each in (node or {}).items():
+            if each is not None and not _has_target(each):
+                yield (
+                    f"callbacks.{name} is {each}, expected a node with a _target_; "
+                    f"give +callbacks.{name}._target_=keras.callbacks.NAME, or callbacks.{name}=null"
+                )
+    elif not _has_target(node) and not (key == "schedule" and not node):
+        yield f"{key} is {node}, expected a choice of the group or a node with a _target_; give {key}=CHOICE"
+
+
+def _has_target(node: Any) -> bool:
+    return isinstance(node, Mapping) and isinstance(node.get("_target_"), str)

@@ -17,7 +17,7 @@ import numpy as np
 
 from fashion_sweep.training import callbacks, checkpoint, interruption, keras_fit, model_setup
 from fashion_sweep.training.engines import base
-from fashion_sweep.training.engines.base import Arrays, Engine, Logs, Member
+from fashion_sweep.training.engines.base import Arrays, Engine, Logs, Member, NotOneProgramError
 from fashion_sweep.training.job import Job, guarded
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,15 @@ def train(jobs: Sequence[Job], engine: Engine) -> None:
     for part in parts:
         if len(part) == 1 < len(jobs):
             train([part[0].job], engine)  # built again: Keras' global state is that of the last model
+            continue
+        try:
+            pack = _Pack(part, engine, arrays)
+        except NotOneProgramError as error:
+            log.warning("%d runs are trained one by one, not packed: %s", len(part), error)
+            for run in part:
+                train([run.job], engine)
         else:
-            _Pack(part, engine, arrays).train()
+            pack.train()
 
 
 @dataclass
@@ -107,7 +114,7 @@ class _Pack:
 
     def __init__(self, runs: Sequence[_Run], engine: Engine, arrays: Arrays) -> None:
         self._runs, self._engine, self._arrays, first = runs, engine, arrays, runs[0]
-        self._program = engine.program([run.member for run in runs])
+        self._program = engine.program([run.member for run in runs], arrays)
         self._start, self._epochs = first.start, first.job.config["epochs"]
         self._steps = model_setup.steps_per_epoch(first.job)
         self._interval = checkpoint.SaveInterval()

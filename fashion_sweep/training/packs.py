@@ -25,7 +25,7 @@ def train(jobs: Sequence[Job]) -> None:
             log.info("%s: trainer fit instead of compiled: %s", job.run.path.name, why)
             keras_fit.train([job], steps_per_execution=1, jit_compile="auto")
         else:
-            packs.setdefault(engine_of(job.config).pack_key(job.config) or job.run.path.name, []).append(job)
+            packs.setdefault(engine_of(job.config).pack_key(job.config), []).append(job)
     for pack in packs.values():
         _train_pack(pack)
 

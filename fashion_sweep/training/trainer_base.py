@@ -8,7 +8,8 @@ them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.training.engines import TENSORFLOW, engine_named
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class Trainer(ABC):
     """How runs are trained. Made by calling the class with the keys of the config's ``trainer`` node."""
 
-    tries_models: bool = False
-    """Whether ``summary`` builds a model of the user's own, so that a wrong one is found before the first run."""
+    tried_keys: tuple[str, ...] = ()
+    """Keys of the config whose nodes ``try_out`` builds. It is called where they name anything that conf/ lacks."""
     unused_keys: tuple[str, ...] = ()
     """Top-level keys of the config that do not affect its runs: two configs that differ only in them are one run."""
 
@@ -38,6 +39,19 @@ class Trainer(ABC):
     @abstractmethod
     def check(self, config: Mapping[str, Any], dataset: Dataset) -> None:
         """Raise ConfigError or DataError if this trainer cannot train the config on the dataset."""
+
+    def try_out(
+        self,
+        config: Mapping[str, Any],  # noqa: ARG002 - for subclasses
+        folder: Path,  # noqa: ARG002
+        announce: Callable[[str], None],  # noqa: ARG002
+    ) -> list[str]:
+        """What is wrong with what a config names, found by building it before the first run, in a process of its own.
+
+        config: resolved, only ``tried_keys`` and what else a model is built from; folder: for files that are made on
+        the way; announce: called with what is built next, in a few words, as code of the user's may end the process.
+        """
+        return []
 
     def pack_key(self, config: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - for subclasses
         """Runs with equal keys may be trained together; None if the run has to be trained alone."""

@@ -70,6 +70,10 @@ class Program(Protocol):
         """What Keras logs on the validation images, a run each."""
 
 
+class NotOneProgramError(Exception):
+    """A program that was made for runs does not compute what their models do."""
+
+
 class Engine(Protocol):
     """Makes programs. ``environment`` and ``pack_key`` are for planning: they import no compute library."""
 
@@ -77,8 +81,8 @@ class Engine(Protocol):
     def environment(self) -> Mapping[str, str]:
         """Environment variables that have to be set before Keras is imported."""
 
-    def pack_key(self, config: Mapping[str, Any]) -> str | None:
-        """Runs whose configs have equal keys may fit into one pack; None for one that has to be trained alone."""
+    def pack_key(self, config: Mapping[str, Any]) -> str:
+        """Runs whose configs have equal keys may fit into one pack."""
 
     def place(self, split: Split) -> Arrays:
         """The data on the device."""
@@ -89,8 +93,11 @@ class Engine(Protocol):
         pack: how many runs are to be trained together, this one included.
         """
 
-    def program(self, members: Sequence[Member]) -> Program:
-        """A program for runs with equal keys, compiled now or for an earlier pack."""
+    def program(self, members: Sequence[Member], arrays: Arrays) -> Program:
+        """A program for runs with equal keys, compiled now or for an earlier pack.
+
+        arrays: the data. Raises NotOneProgramError where a look at a few images finds that it differs from the models.
+        """
 
     def smaller(self, members: Sequence[Member], size: int) -> Program | None:
         """A program for what is left of a pack of ``size`` rows, where one of fewer is compiled already; else None."""

@@ -5,47 +5,47 @@ Importing this module fails where Keras has no such names any more.
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import keras
-import numpy as np
-from keras.src.backend.common import global_state
-from keras.src.random import seed_generator
-from keras.src.utils import rng_utils
+from keras.src.utils import module_utils
 
 EXPECTED = (
     (keras.Model, "_flatten_layers"),
     (keras.Model, "_symbolic_build"),
     (keras.optimizers.Optimizer, "_get_current_learning_rate"),
-    (global_state, "set_global_attribute"),
-    (rng_utils, "GLOBAL_RANDOM_SEED"),
-    (seed_generator, "GLOBAL_SEED_GENERATOR"),
+    (module_utils.LazyModule("none"), "_available"),
 )
 """Private names that are used here."""
 
 for _owner, _name in EXPECTED:
     if not hasattr(_owner, _name):
-        raise ImportError(
-            f"Keras {keras.__version__} has no {_owner.__name__}.{_name}, which training needs; 3.15 has it"
-        )
+        raise ImportError(f"Keras {keras.__version__} has no {_owner}.{_name}, which training needs; 3.15 has it")
+
+
+@contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """A block in which Keras does not import TensorFlow for what needs none, such as to look whether a value is of one
+    of its types: on another backend that takes seconds and hundreds of MiB. Does nothing where it is imported.
+    """
+    tensorflow = module_utils.tensorflow
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    before, tensorflow._available = tensorflow._available, False
+    try:
+        yield
+    finally:
+        tensorflow._available = before
 
 
 def set_random_seed(seed: int) -> None:
-    """``keras.utils.set_random_seed``, which imports TensorFlow to seed it as well, on any backend.
-
-    Here TensorFlow is seeded only where it is imported: that takes seconds and hundreds of MiB.
-    """
-    if "tensorflow" in sys.modules:
+    """``keras.utils.set_random_seed``, which seeds TensorFlow as well, but imports it for that on every backend."""
+    with without_tensorflow():
         keras.utils.set_random_seed(seed)
-        return
-    global_state.set_global_attribute(rng_utils.GLOBAL_RANDOM_SEED, seed)
-    global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, None)
-    random.seed(seed)
-    np.random.seed(seed)
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:

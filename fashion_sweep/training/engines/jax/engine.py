@@ -27,7 +27,7 @@ class JaxEngine:
         self.functions: ProgramCache[Functions] = ProgramCache()
         self._numbers: dict[str, tuple[Sequence[np.ndarray], set[int]]] = {}  # key -> of the first run; which vary
 
-    def pack_key(self, config: Mapping[str, Any]) -> str | None:
+    def pack_key(self, config: Mapping[str, Any]) -> str:
         return packing.pack_key(config)
 
     def place(self, split: Split) -> Arrays:
@@ -40,7 +40,7 @@ class JaxEngine:
 
         return JaxMember(run, arrays)
 
-    def program(self, members: Sequence[Member]) -> Program:
+    def program(self, members: Sequence[Member], arrays: Arrays) -> Program:  # noqa: ARG002 - it is traced from them
         least = len(members)
         return self._of_sizes(members, range(least, 2 * least)) or self._of_size(members, least)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from fashion_sweep.training.engines.base import NotOneProgramError
 from fashion_sweep.training.engines.program_cache import ProgramCache
 from fashion_sweep.training.engines.tensorflow import packing
 from fashion_sweep.training.engines.tensorflow.settings import settings
@@ -25,7 +26,7 @@ class TensorFlowEngine:
         self.graphs: ProgramCache[Any] = ProgramCache()  # of runs on their own, for training and for validation
         self.packs: ProgramCache[PackProgram] = ProgramCache()
 
-    def pack_key(self, config: Mapping[str, Any]) -> str | None:
+    def pack_key(self, config: Mapping[str, Any]) -> str:
         return packing.pack_key(config)
 
     def place(self, split: Split) -> Arrays:
@@ -41,14 +42,19 @@ class TensorFlowEngine:
             return LoneRun(run, arrays, self.graphs)
         return PackMember(run, arrays)
 
-    def program(self, members: Sequence[Member]) -> Program:
+    def program(self, members: Sequence[Member], arrays: Arrays) -> Program:
+        from fashion_sweep.training.engines.tensorflow import guard
         from fashion_sweep.training.engines.tensorflow.pack import PackProgram
 
         if len(members) == 1:
             return cast("LoneRun", members[0])
         runs = [member.run for member in members]
         key = [members[0].key, len(members)]
-        return self.packs.get(key, lambda: PackProgram(runs)).of(runs)
+        program = self.packs.get(key, lambda: PackProgram(runs)).of(runs)
+        differing = guard.difference(program, runs, arrays)
+        if differing:
+            raise NotOneProgramError(differing)
+        return program
 
     def smaller(self, members: Sequence[Member], size: int) -> Program | None:  # noqa: ARG002 - runs that end are masked
         return None

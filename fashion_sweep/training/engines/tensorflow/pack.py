@@ -16,7 +16,8 @@ import tensorflow as tf
 from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.engines.base import Arrays, Logs, Run, batches
 from fashion_sweep.training.engines.dropout import scales, thresholds
-from fashion_sweep.training.engines.tensorflow import hyperparameters, rows, stackable, stacking
+from fashion_sweep.training.engines.tensorflow import guard, hyperparameters, rows, stackable, stacking
+from fashion_sweep.training.engines.tensorflow.lone import scaled
 from fashion_sweep.training.engines.tensorflow.stacking import PackNoise
 from fashion_sweep.training.engines.tensorflow.validation import Validation, loss_and_correct
 
@@ -99,6 +100,28 @@ class PackProgram:
         rates = np.array([stacking.dropout_rates(run.model) for run in self._members]).T
         seeds = np.array([run.seed for run in self._members]).astype("uint32")
         return [tf.constant(each) for each in (seeds, thresholds(rates), scales(rates))]
+
+    def probe(self, x: Any, y: Any) -> guard.Probe:
+        """What ``guard`` compares, of one uncompiled step on the same few images [n, ...] for every run."""
+        self._load()
+        variables, copies = self._model.trainable_variables, (self.size, *[1] * (len(x.shape) - 1))
+        xs, ys = tf.tile(x, copies), tf.tile(y, (self.size,))
+        found = tf.reshape(self._model(scaled(xs), training=False), (self.size, len(x), -1))
+        seeds, *masks = self._masks()
+        self._noise.seeds, self._noise.step = seeds, tf.constant(0, tf.uint32)
+        self._noise.thresholds, self._noise.scales = map(tf.unstack, masks)
+        with tf.GradientTape() as tape:
+            loss, _ = loss_and_correct(self._model, self.size, xs, ys, training=True)
+            total = tf.reduce_sum(loss) / len(x)
+        gradients = tape.gradient(total, [variable.value for variable in variables])
+        own = self._members[0].model
+        shapes = [weight.shape for weight in own.trainable_variables]
+        fixed = list(zip(self._model.non_trainable_weights, own.non_trainable_weights, strict=True))
+        return {
+            "probabilities": lambda row: [found[row]],
+            "gradients": lambda row: [rows.row_of(each, row, of) for each, of in zip(gradients, shapes, strict=True)],
+            "statistics": lambda row: [rows.row_of(both, row, one.shape) for both, one in fixed],
+        }
 
     def _train_steps(self, xs: Any, ys: Any, numbers: Any, masks: Any, first: Any) -> Any:
         """The loop over steps. Returns summed loss and number of correct answers of each run, [R] each."""

@@ -24,7 +24,7 @@ separate packs, and so does beta_1 of Nadam, which keeps one running product of 
 """
 
 
-def pack_key(config: Mapping[str, Any]) -> str | None:
+def pack_key(config: Mapping[str, Any]) -> str:
     """See ``engines.base.Engine.pack_key``.
 
     Equal for configs that differ in inputs of a program alone: the seed, the learning rate, the optimizer's inputs, and
@@ -32,8 +32,6 @@ def pack_key(config: Mapping[str, Any]) -> str | None:
     too, and what is saved.
     """
     optimizer, model = config["optimizer"], dict(config["model"])
-    if any(optimizer.get(key) for key in MIXING):
-        return None
     inputs = inputs_among(str(optimizer["_target_"]).removeprefix("keras.optimizers."), optimizer)
     if str(model.get("_target_")).startswith("fashion_sweep.models."):
         model["dropout"] = bool(model.get("dropout"))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 
@@ -25,8 +26,8 @@ def store(stacked: Sequence[Any], row: int, weights: Sequence[Any]) -> None:
 
 
 def row_of(variable: Any, row: int, shape: Sequence[int]) -> Any:
-    """The value of one run in a variable of a pack, in the shape of the run's own variable."""
-    value = variable.value
+    """The value of one run in a pack's variable, or in a tensor like it, in the shape of the run's own variable."""
+    value = variable.value if isinstance(variable, keras.Variable) else variable
     if tuple(value.shape) == tuple(shape):
         return value
     return tf.reshape(tf.reshape(value, (-1, math.prod(shape)))[row], tuple(shape))

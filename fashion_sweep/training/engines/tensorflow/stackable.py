@@ -93,7 +93,10 @@ def _is_frozen(variable: Any) -> bool:
 
 
 def _unsupported_argument(layer: Any, heeded: Sequence[str], name: str) -> str | None:
-    config = layer.get_config()
+    try:
+        config = layer.get_config()
+    except NotImplementedError:  # of a layer that leaves it to its user to describe an argument
+        return f"layer {name} has an argument that its config does not show"
     plain = type(layer).from_config({key: config[key] for key in ("name", *heeded)}).get_config()
     differing = [key for key in config if _text(config[key]) != _text(plain.get(key))]
     if differing:
