@@ -63,12 +63,14 @@ def importing(path: Path | None) -> Iterator[None]:
     """``native_output_to`` for a block that may be the first one to import Keras.
 
     TensorFlow's Python logger adds a handler to itself when it finds none, as in a lane that has no job yet. That
-    handler is removed, so that warnings go to the log of the run that they are about.
+    handler is removed, so that warnings go to the log of the run that they are about. JAX, which Keras imports where it
+    is installed, sets ASKED_FOR, which nobody has asked for then.
     """
-    is_first = "keras" not in sys.modules
+    is_first, is_asked_for = "keras" not in sys.modules, ASKED_FOR in os.environ
     with native_output_to(path):
         yield
-    if ASKED_FOR not in os.environ:
+    if not is_asked_for:
+        os.environ.pop(ASKED_FOR, None)
         logging.getLogger("tensorflow").handlers.clear()
     if is_first and "keras" in sys.modules:
         gc.freeze()  # Keras collects garbage before each model, and would search these libraries for it: 0.2 s a run
