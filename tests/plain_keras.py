@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import keras
@@ -16,9 +15,6 @@ from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import model_setup
 from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
 from fashion_sweep.training.job import Job
-
-ENGINE = os.environ.get("TESTED_ENGINE", "tensorflow")
-"""The engine of this process, which can have no other. ``test_jax_engine`` runs the tests of engines with JAX."""
 
 Expected = tuple[list[dict[str, float]], list[np.ndarray]]
 """History and final weights."""
