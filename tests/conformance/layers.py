@@ -13,7 +13,7 @@ import keras
 from hydra.utils import get_object
 
 from conformance import networks
-from conformance.arguments import OF_EVERY_LAYER, Node, needed, others
+from conformance.arguments import Node, needed, others
 from conformance.exports import Entry
 
 BY_RANK = {2: "flat", 3: "sequence", 4: "map", 5: "volume", 6: "frames"}
@@ -195,12 +195,10 @@ def _feeds(node: Node) -> list[str]:
 
 
 def _grouped(every: Node, *, has_weights: bool) -> list[Node]:
-    """Arguments that may be tried together. Without weights, what all layers take is one group, and none is frozen."""
+    """Arguments that may be tried together. A layer without weights is not frozen."""
     groups: dict[str, Node] = {}
     for name, value in every.items():
         group = next((group for end, group in GROUPS.items() if name.endswith(end)), "plain")
-        if not has_weights and name in OF_EVERY_LAYER:
-            group = "every"
         if has_weights or name != "trainable":
             groups.setdefault(group, {})[name] = value
     return list(groups.values())
