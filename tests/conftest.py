@@ -122,7 +122,8 @@ def make_spec(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[.
     """The spec of a tiny run in a new folder, with the engine that is tested."""
 
     def make(*overrides: str, folder: str = "run") -> RunSpec:
-        lines = [*TINY, *overrides, *([f"trainer.engine={ENGINE}"] if "trainer=compiled" in overrides else [])]
+        engine = [f"trainer.engine={ENGINE}"] if "trainer=compiled" in overrides else []
+        lines = [*TINY, *engine, *overrides]
         config = composed(*lines)
         resolved = run_spec.resolved(config)
         choices = run_spec.group_choices(config.hydra)

@@ -116,7 +116,7 @@ class Recorded:
         self.asked.append(("member", run.seed, run.batch_size, run.model.optimizer.built, arrays, pack))
         return self
 
-    def program(self, members: Sequence[object]) -> Recorded:
+    def program(self, members: Sequence[object], _arrays: object) -> Recorded:
         self.asked.append(("program", len(members)))
         return self
 
