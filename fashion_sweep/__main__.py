@@ -30,6 +30,11 @@ def reproduce() -> NoReturn:
     _run("fashion_sweep.cli.reproduce")
 
 
+def check_engine() -> NoReturn:
+    """``fashion-sweep-check-engine``."""
+    _run("fashion_sweep.cli.check_engine")
+
+
 def _run(module: str) -> NoReturn:
     """Call a module's ``main``; before and after it, Ctrl-C ends the process without a word."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored, as by a shell's background jobs

@@ -20,6 +20,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 from launching import Launch
 from omegaconf import DictConfig
+from tested_engine import ENGINE
 
 from fashion_sweep import app
 from fashion_sweep.data import fashion_mnist
@@ -56,9 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 MEDIUM = {
     f"test_{name}"
-    for name in ("batch", "composing", "composition", "evaluation", "experiments", "figures", "lane_starts", "lanes",
-                 "measuring", "packed_launcher", "planned_sweeper", "report", "report_command", "reproduction",
-                 "models")
+    for name in ("batch", "composing", "composition", "evaluation", "experiments", "figures", "graph", "lane_starts",
+                 "lanes", "lone", "measuring", "packed_launcher", "planned_sweeper", "report", "report_command",
+                 "reproduction", "models", "stackable")
 }  # fmt: skip
 """Test modules that start processes, or try so much that it takes a second and more."""
 
@@ -118,10 +119,11 @@ def composed(loader: ConfigLoader) -> Iterator[Callable[..., DictConfig]]:
 
 @pytest.fixture
 def make_spec(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., RunSpec]:
-    """The spec of a tiny run in a new folder."""
+    """The spec of a tiny run in a new folder, with the engine that is tested."""
 
     def make(*overrides: str, folder: str = "run") -> RunSpec:
-        lines = [*TINY, *overrides]
+        engine = [f"trainer.engine={ENGINE}"] if "trainer=compiled" in overrides else []
+        lines = [*TINY, *engine, *overrides]
         config = composed(*lines)
         resolved = run_spec.resolved(config)
         choices = run_spec.group_choices(config.hydra)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import keras
 import numpy as np
 import pytest
@@ -12,9 +10,6 @@ from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training.job import Job
 from fashion_sweep.training.plain_keras import PlainKeras, Trained
-
-ENGINE = os.environ.get("TESTED_ENGINE", "tensorflow")
-"""The engine of this process, which can have no other. ``test_jax_engine`` runs the tests of engines with JAX."""
 
 
 def plain_keras(spec: RunSpec) -> Trained:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_sweep.training import packing
-from fashion_sweep.training.engines.tensorflow import hyperparameters
+from fashion_sweep.training.engines import keras_internals
+from fashion_sweep.training.engines.tensorflow import hyperparameters, packing
 
 WEIGHTS, STEPS = (4, 3), 5
 
@@ -69,7 +69,7 @@ def test_a_sparse_gradient_is_as_good(
     np.testing.assert_array_equal(moved(one, weights, [gradient] * STEPS), moved(other, weights, [gradient] * STEPS))
 
 
-def key(optimizer: str, **given: object) -> str | None:
+def key(optimizer: str, **given: object) -> str:
     node = {"_target_": f"keras.optimizers.{optimizer}", "learning_rate": 0.1, **given}
     return packing.pack_key({"optimizer": node, "model": {}, "data": 1, "trainer": 2, "epochs": 3, "batch_size": 4})
 
@@ -83,7 +83,7 @@ def test_what_is_an_input_does_not_separate_packs_and_the_rest_does() -> None:
     assert key("Nadam", beta_1=0.9) != key("Nadam", beta_1=0.8)
     assert key("Adagrad", initial_accumulator_value=0.1) != key("Adagrad", initial_accumulator_value=0.2)
     assert key("Lion", beta_1=0.9) != key("Lion", beta_1=0.8)
-    assert key("SGD", clipnorm=1.0) is None
+    assert key("SGD", clipnorm=1.0) != key("SGD", clipnorm=2.0)
 
 
 def test_an_optimizer_that_is_not_keras_own_has_no_inputs() -> None:
@@ -92,3 +92,59 @@ def test_an_optimizer_that_is_not_keras_own_has_no_inputs() -> None:
 
     assert hyperparameters.names(keras.optimizers.SGD(momentum=0.9)) == ["momentum"]
     assert hyperparameters.names(SGD(momentum=0.9)) == []
+
+
+def test_learning_rates_follow_the_schedule_and_what_callbacks_set() -> None:
+    constant = keras.optimizers.SGD(0.5)
+    assert hyperparameters.learning_rates(constant, 2, 3).tolist() == [0.5] * 3
+    constant.learning_rate = 0.25
+    assert hyperparameters.learning_rates(constant, 2, 3).tolist() == [0.25] * 3
+    cosine = keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 4))
+    rates = hyperparameters.learning_rates(cosine, 0, 5)
+    assert rates.dtype == np.float32
+    assert rates.tolist() == pytest.approx([1.0, 0.8535534, 0.5, 0.1464466, 0.0], abs=1e-6)
+    assert hyperparameters.learning_rates(cosine, 2, 2).tolist() == pytest.approx([0.5, 0.1464466], abs=1e-6)
+
+
+class Halved(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """A schedule of a user's own may be anything, a function of more than the step too."""
+
+    def __call__(self, step: Any) -> Any:
+        return 0.5 / (tf.cast(step, tf.float32) + 1)
+
+
+def test_only_keras_own_schedules_are_inputs() -> None:
+    for rate in (0.1, lambda: 0.1, Halved()):
+        assert not hyperparameters.has_schedule(keras.optimizers.SGD(rate))
+    assert hyperparameters.has_schedule(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 4)))
+
+
+def test_inputs_of_an_optimizer_are_its_numbers_of_now() -> None:
+    optimizer = keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 4), momentum=0.75, weight_decay=0.5)
+    optimizer.build([keras.Variable(np.ones(2, "float32"))])
+    inputs = hyperparameters.Inputs(optimizer)
+    rates, numbers = inputs.values(2)
+    assert rates.numpy().tolist() == pytest.approx([1.0, 0.8535534])
+    assert numbers.numpy().tolist() == [0.75, 0.5]
+    optimizer.iterations.assign(2)
+    optimizer.momentum = 0.25
+    rates, numbers = inputs.values(2)
+    assert rates.numpy().tolist() == pytest.approx([0.5, 0.1464466])
+    assert numbers.numpy().tolist() == [0.25, 0.5]
+    assert [spec.is_compatible_with(each) for spec, each in zip(inputs.specs(), (rates, numbers), strict=True)] == [
+        True
+    ] * 2
+    with inputs.replaced():
+        inputs.begin((tf.constant([7.0, 8.0]), numbers), 1)
+        assert float(optimizer.learning_rate) == 8.0
+        assert isinstance(vars(optimizer)["momentum"], hyperparameters.TracedHyperparameter)
+    assert optimizer.momentum == 0.25
+    assert hyperparameters.has_schedule(optimizer)
+
+
+def test_a_rate_without_a_schedule_is_no_input_but_a_variable() -> None:
+    optimizer = keras.optimizers.Lion(0.5)
+    inputs = hyperparameters.Inputs(optimizer)
+    assert [each.shape for each in inputs.values(3)] == [(0,), (0,)]
+    with inputs.replaced():
+        assert keras_internals.learning_rate(optimizer) is optimizer.learning_rate

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import random
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,9 +18,9 @@ from fixture_types import MakeSpec
 
 import fashion_sweep
 from fashion_sweep.data import loading
-from fashion_sweep.training import model_setup, packed, packing
-from fashion_sweep.training.engines import base, default_engine, keras_internals
-from fashion_sweep.training.engines.base import EpochInputs, EpochResult
+from fashion_sweep.training import model_setup, packed
+from fashion_sweep.training.compiled import Compiled
+from fashion_sweep.training.engines import JAX, NAMES, TENSORFLOW, base, engine_named, keras_internals
 from fashion_sweep.training.engines.program_cache import PROGRAMS_KEPT, ProgramCache
 from fashion_sweep.training.job import Job
 
@@ -40,70 +41,92 @@ def test_a_cache_makes_each_program_once_and_drops_the_one_that_was_not_used_for
     assert PROGRAMS_KEPT == 8
 
 
-def test_correct_answers_and_losses_become_means() -> None:
-    result = EpochResult.of_sums(([2.0, 4.0], [1.0, 3.0]), 4)
-    assert result.loss.tolist() == [0.5, 1.0]
-    assert result.accuracy.tolist() == [0.25, 0.75]
+def test_an_order_becomes_whole_batches_and_what_is_left_over() -> None:
+    orders = np.array([[3, 0, 4, 1, 2], [0, 1, 2, 3, 4]])
+    whole, rest = base.batches(orders, 2)
+    assert whole.tolist() == [[[3, 0], [4, 1]], [[0, 1], [2, 3]]]
+    assert rest.tolist() == [[2], [4]]
+    whole, rest = base.batches(orders[0], 8)
+    assert (whole.shape, rest.tolist()) == ((0, 8), [3, 0, 4, 1, 2])
+    assert whole.dtype == rest.dtype == np.int32
 
 
-def test_an_engine_and_its_programs_have_every_method_of_their_protocols() -> None:
-    from fashion_sweep.training.engines.tensorflow.engine import TensorFlowProgram
+def test_logs_are_what_keras_passes_to_callbacks() -> None:
+    logs = {"loss": np.float32(0.5), "curves": {"tp": np.array([1.0, 2.0]), "auc": np.array(0.25)}}
+    found = base.numbers(logs)
+    assert {key: np.asarray(value).tolist() for key, value in found.items()} == {
+        "auc": 0.25,
+        "tp": [1.0, 2.0],
+        "loss": 0.5,
+    }
+    assert type(found["loss"]) is type(found["auc"]) is float
 
-    for protocol, kind in ((base.Engine, type(default_engine())), (base.Program, TensorFlowProgram)):
+
+def test_images_are_moved_in_as_few_bytes_as_keep_their_values() -> None:
+    assert base.compact(np.array([0, 255], "int64")).dtype == np.uint8
+    assert base.compact(np.array([0.1, 0.9], "float64")).dtype == np.float32
+
+
+def test_engines_and_their_programs_have_every_method_of_their_protocols() -> None:
+    from fashion_sweep.training.engines.jax.member import JaxMember
+    from fashion_sweep.training.engines.jax.pack import JaxProgram
+    from fashion_sweep.training.engines.tensorflow.lone import LoneRun
+    from fashion_sweep.training.engines.tensorflow.pack import PackMember, PackProgram
+
+    kinds: Sequence[tuple[type, Sequence[type]]] = (
+        (base.Engine, [type(engine_named(name)) for name in NAMES]),
+        (base.Program, [LoneRun, PackProgram, JaxProgram]),
+        (base.Member, [LoneRun, PackMember, JaxMember]),
+    )
+    for protocol, found in kinds:
         expected = {name for name in vars(protocol) if not name.startswith("_")}
-        assert expected - set(dir(kind)) == set()
-    assert default_engine() is default_engine()
-    assert default_engine().environment == {"KERAS_BACKEND": "tensorflow"}
+        for kind in found:
+            assert expected - set(dir(kind)) == set(), kind
+    assert [engine_named(name) is engine_named(name) for name in NAMES] == [True, True]
+    assert [engine_named(name).environment["KERAS_BACKEND"] for name in NAMES] == ["tensorflow", "jax"]
 
 
-def test_an_engine_is_asked_for_the_limits_of_packs_without_a_compute_library() -> None:
+def test_engines_are_asked_for_the_limits_of_packs_without_a_compute_library() -> None:
     code = (
-        "import sys\nfrom fashion_sweep.training.engines import default_engine\n"
-        "node = {'_target_': 'keras.optimizers.SGD', 'momentum': 0.9, 'weight_decay': None}\n"
-        "print(default_engine().optimizer_inputs(node), default_engine().optimizer_inputs({**node, 'clipnorm': 1.0}))\n"
+        "import sys\nfrom fashion_sweep.training.engines import NAMES, engine_named\n"
+        "config = dict(model={}, data=1, trainer=2, epochs=3, batch_size=4)\n"
+        "def keys(**given):\n"
+        "    node = {'_target_': 'keras.optimizers.SGD', 'momentum': 0.9, 'learning_rate': 0.1, **given}\n"
+        "    return [engine_named(name).pack_key({**config, 'optimizer': node}) for name in NAMES]\n"
+        "print([one == two for one, two in zip(keys(), keys(momentum=0.8))])\n"
+        "print([one == two for one, two in zip(keys(), keys(clipnorm=1.0))])\n"
         "print(sorted({'tensorflow', 'keras', 'jax'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "['momentum'] None\n[]\n"
+    assert done.stdout == "[True, True]\n[False, False]\n[]\n"
 
 
 class Recorded:
-    """An engine that computes nothing: it writes down what it is asked."""
+    """An engine that computes nothing: it writes down what it is asked. Each run of it is a member of one program."""
+
+    key, alone, can_continue = "all", None, False
 
     def __init__(self) -> None:
         self.asked: list[object] = []
 
-    def program_key(self, _model: object, _config: object) -> str:
-        return "all"
-
-    def program(self, _models: object, _config: object, _split: object) -> Recorded:
-        return self
-
     def place(self, _split: object) -> str:
         return "arrays"
 
-    def learning_rates(self, _model: object, _first_step: int, steps: int) -> np.ndarray:
-        return np.full(steps, 0.5, "float32")
+    def member(self, run: base.Run, arrays: object, pack: int) -> Recorded:
+        self.asked.append(("member", run.seed, run.batch_size, run.model.optimizer.built, arrays, pack))
+        return self
 
-    def dropout_rates(self, _model: object) -> list[float]:
-        return [0.25]
+    def program(self, members: Sequence[object], _arrays: object) -> Recorded:
+        self.asked.append(("program", len(members)))
+        return self
 
-    def is_function_of_inputs(self, _model: object) -> bool:
-        return True
+    def train(self, arrays: object, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[base.Logs]:
+        self.asked.append(("train", arrays, orders.shape, first_step, list(live)))
+        return [{"loss": 1.0, "accuracy": 0.5}, {"loss": 2.0, "accuracy": 0.25}]
 
-    def load(self, models: Sequence[object]) -> None:
-        self.asked.append(("load", len(models)))
-
-    def epoch(self, arrays: object, inputs: EpochInputs) -> EpochResult:
-        shapes = [np.shape(each) for each in (inputs.orders, inputs.learning_rates, inputs.dropout_rates, inputs.seeds)]
-        self.asked.append((arrays, inputs.first_step, shapes))
-        return EpochResult(np.array([1.0, 2.0]), np.array([0.5, 0.25]))
-
-    def validate(self, _arrays: object) -> EpochResult:
-        return EpochResult(np.array([3.0, 4.0]), np.array([0.125, 0.75]))
-
-    def store(self, row: int, _model: object) -> None:
-        self.asked.append(("store", row))
+    def validate(self, arrays: object, live: Sequence[int]) -> list[base.Logs]:
+        self.asked.append(("validate", arrays, list(live)))
+        return [{"loss": 3.0, "accuracy": 0.125}, {"loss": 4.0, "accuracy": 0.75}]
 
 
 def test_the_epoch_loop_trains_with_any_engine(make_spec: MakeSpec) -> None:
@@ -112,53 +135,52 @@ def test_the_epoch_loop_trains_with_any_engine(make_spec: MakeSpec) -> None:
     for job in jobs:
         job.start()
     packed.train(jobs, cast(base.Engine, engine))
-    shapes = [(2, 256), (3, 2), (2, 1), (2,)]
-    stores = [("store", 0), ("store", 1)]
-    assert engine.asked == [("load", 2), ("arrays", 0, shapes), *stores, ("arrays", 3, shapes), *stores]
+    members = [("member", seed, 100, True, "arrays", 2) for seed in (3, 4)]
+    epochs = [
+        each
+        for first in (0, 3)
+        for each in (("train", "arrays", (2, 256), first, [0, 1]), ("validate", "arrays", [0, 1]))
+    ]
+    assert engine.asked == [*members, ("program", 2), *epochs]
     assert [job.recorder.record.status.value for job in jobs] == ["completed"] * 2
     last = {"epoch": 2, "loss": 2.0, "accuracy": 0.25, "val_loss": 4.0, "val_accuracy": 0.75}
     assert jobs[1].recorder.record.last == last
 
 
 @pytest.mark.parametrize(
-    "name", ["packed", "packs", "packing", "checkpoint", "callbacks", "model_setup", "job", "train"]
+    "name", ["packed", "packs", "keras_settings", "checkpoint", "callbacks", "model_setup", "job", "train"]
 )
 def test_outside_their_rooms_no_engine_is_known_by_name(name: str) -> None:
     text = (PACKAGE / "training" / f"{name}.py").read_text()
     assert re.findall(r"engines[./]tensorflow|import tensorflow|jax", text) == []
 
 
-def test_runs_of_one_program_have_equal_keys_and_runs_of_two_have_not(make_spec: MakeSpec) -> None:
+@pytest.mark.parametrize("pack", [1, 2])
+def test_runs_of_one_program_have_equal_keys_and_runs_of_two_have_not(make_spec: MakeSpec, pack: int) -> None:
+    engine = engine_named(TENSORFLOW)
+
     def key(*words: str) -> str:
         job = Job(make_spec("trainer=compiled", *words))
-        return default_engine().program_key(model_setup.compiled_model(job), job.config)
+        model = model_setup.compiled_model(job)
+        model_setup.build(model, job)
+        run = base.Run(model, job.config["seed"], job.config["batch_size"])
+        return engine.member(run, engine.place(job.split), pack).key
 
     assert key("model.dropout=0.3", "seed=1") == key("model.dropout=0.4", "seed=2", "optimizer.learning_rate=0.1")
-    assert key("model.dropout=0.3") != key("model.dropout=0")
-    assert key() != key("optimizer=sgd")
-    assert key() != key("schedule=cosine")
+    assert key("optimizer.beta_1=0.5", "schedule=cosine") == key("optimizer.beta_1=0.7", "schedule=exponential")
+    words = ["model.dropout=0.3", "optimizer=sgd", "schedule=cosine", "batch_size=16", "model.hidden_units=[7,7]"]
+    words += ["data.samples=480", "optimizer.amsgrad=true"]
+    assert len({key(), *map(key, words)}) == 1 + len(words)
 
 
 def test_data_is_placed_once_and_keeps_its_values(make_spec: MakeSpec) -> None:
     _, split = loading.load_split(make_spec().config["data"])
-    arrays = default_engine().place(split)
-    assert default_engine().place(split) is arrays
+    engine = engine_named(TENSORFLOW)
+    arrays = engine.place(split)
+    assert engine.place(split) is arrays
     np.testing.assert_array_equal(arrays.x_val, split.x_val)
     np.testing.assert_array_equal(arrays.y_train, split.y_train)
     assert arrays.x_train.dtype.name == "uint8"
-
-
-def test_learning_rates_follow_the_schedule_and_what_callbacks_set(make_spec: MakeSpec) -> None:
-    def model(*words: str) -> keras.Model:
-        return model_setup.compiled_model(Job(make_spec("epochs=1", "batch_size=64", *words)))
-
-    constant = model("optimizer.learning_rate=0.5")
-    assert default_engine().learning_rates(constant, 2, 3).tolist() == [0.5] * 3
-    constant.optimizer.learning_rate = 0.25
-    assert default_engine().learning_rates(constant, 2, 3).tolist() == [0.25] * 3
-    cosine = default_engine().learning_rates(model("schedule=cosine", "optimizer.learning_rate=1.0"), 0, 5)
-    assert cosine.dtype == np.float32
-    assert cosine.tolist() == pytest.approx([1.0, 0.8535534, 0.5, 0.1464466, 0.0], abs=1e-6)
 
 
 def test_keras_has_the_private_names_that_are_used() -> None:
@@ -167,33 +189,59 @@ def test_keras_has_the_private_names_that_are_used() -> None:
     model = keras.Sequential([keras.Input((2,)), inner, keras.layers.Dense(1)])
     assert dropout in keras_internals.all_layers(model)
     assert model not in keras_internals.all_layers(model)
-    assert model in keras_internals.all_layers(model, with_model=True)
     optimizer = keras.optimizers.SGD(0.5)
     assert keras_internals.learning_rate(optimizer) is optimizer.learning_rate
-    keras_internals.set_learning_rate(optimizer, lambda: 0.125)
-    assert optimizer.learning_rate == 0.125
+    assert keras_internals.is_used_once(dropout)
+    assert keras_internals.decays_all(optimizer)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    assert not keras_internals.decays_all(optimizer)
     board = keras.callbacks.TensorBoard
     assert not keras_internals.profiles_batches(board("x"))
 
 
-def test_an_optimizer_asks_before_each_variable() -> None:
-    calls: list[object] = []
-    optimizer = keras.optimizers.AdamW(0.5, weight_decay=0.1)
-    variables = [keras.Variable(np.ones(size, "float32")) for size in (2, 3)]
-    plain = [keras.Variable(np.ones(size, "float32")) for size in (2, 3)]
-    gradients = [keras.ops.ones(size) for size in (2, 3)]
-    keras.optimizers.AdamW(0.5, weight_decay=0.1).apply(gradients, plain)
-    optimizer.build(variables)
+def test_a_layer_that_is_called_at_two_places_is_not_used_once() -> None:
+    inputs, dense = keras.Input((2,)), keras.layers.Dense(2)
+    keras.Model(inputs, dense(dense(inputs)))
+    assert not keras_internals.is_used_once(dense)
 
-    def before(variable: keras.Variable) -> float:
-        calls.append(variable.shape[0])
-        return 0.5
 
-    keras_internals.on_each_variable(optimizer, before, lambda: calls.append("after"))
-    optimizer.apply(gradients, variables)
-    assert calls == [2, 3, "after", 2, "after", 3, "after"]
-    for one, other in zip(variables, plain, strict=True):
-        np.testing.assert_array_equal(one, other)
+def test_an_optimizer_asks_for_another_rate_within_a_block_and_is_as_before_after_it() -> None:
+    optimizer = keras.optimizers.SGD(0.5, momentum=0.9)
+    optimizer.build([keras.Variable(np.ones(2, "float32"))])
+    before = [id(each) for each in optimizer.variables]
+    with keras_internals.replaced(optimizer, lambda: 0.125):
+        optimizer.momentum = 0.1
+        assert optimizer.learning_rate == 0.125
+        assert [id(each) for each in optimizer.variables] == before
+    assert (float(optimizer.learning_rate), optimizer.momentum) == (0.5, 0.9)
+    with keras_internals.replaced(optimizer, None):
+        assert float(optimizer.learning_rate) == 0.5
+
+
+def test_the_state_of_an_optimizer_is_all_but_its_learning_rate() -> None:
+    optimizer = keras.optimizers.SGD(0.5, momentum=0.9)
+    optimizer.build([keras.Variable(np.ones(2, "float32"), name="w")])
+    assert [each.name for each in keras_internals.state(optimizer)] == ["iteration", "w_momentum"]
+    optimizer.apply([np.ones(2, "float32")])
+    assert keras_internals.iterations(optimizer) == 1
+
+
+def test_a_model_is_built_with_its_loss_metrics_and_optimizer() -> None:
+    model = keras.Sequential([keras.layers.Dense(3)])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    keras_internals.build(model, np.zeros((4, 2), "float32"), np.zeros(4, "int32"))
+    assert model.built
+    assert len(model.optimizer.variables) == 2 + 2 * 2
+    assert [each.name for each in model.metrics] == ["loss", "compile_metrics"]
+    assert len(model.metrics_variables) == 4
+
+
+def test_seeding_is_keras_own() -> None:
+    def numbers(seeded: Callable[[int], object]) -> list[object]:
+        seeded(5)
+        return [np.random.random(), random.random(), np.asarray(keras.random.normal((3,))).tolist()]
+
+    assert numbers(keras_internals.set_random_seed) == numbers(keras.utils.set_random_seed)
 
 
 PRIVATE_MODULE = re.compile(r"(keras|tensorflow)\b.*\b(src|python|_\w+)\b")
@@ -239,9 +287,9 @@ def test_the_search_for_private_names_finds_them(monkeypatch: pytest.MonkeyPatch
     assert sorted(private_uses(path)) == ["bad.py:1 keras.src", "bad.py:2 model.optimizer._learning_rate"]
 
 
-def test_the_key_of_a_pack_asks_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    node = {"_target_": "keras.optimizers.Adam", "learning_rate": 0.1}
-    config = {"optimizer": node, "model": {}, "data": 1, "trainer": 2, "epochs": 3, "batch_size": 4}
-    assert packing.pack_key(config) is not None
-    monkeypatch.setattr(type(default_engine()), "optimizer_inputs", lambda _self, _node: None)
-    assert packing.pack_key(config) is None
+@pytest.mark.parametrize("name", NAMES)
+def test_the_key_of_a_pack_asks_the_engine_that_the_config_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {"trainer": {"engine": name}}
+    monkeypatch.setattr(type(engine_named(name)), "pack_key", lambda _self, config: f"{name} {config}")
+    for trainer in (Compiled(engine=TENSORFLOW), Compiled(engine=JAX)):
+        assert trainer.pack_key(config) == f"{name} {config}"

@@ -203,13 +203,11 @@ def test_a_wrong_name_is_refused_in_one_line(command: Command) -> None:
     assert "trainer.engine is torch, expected auto, tensorflow or jax" in done.stderr
 
 
-class XlaRuntimeError(RuntimeError):
-    """As jaxlib calls it."""
-
-
 def test_too_little_memory_for_jax_is_recognized() -> None:
-    assert failures.reason(XlaRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")) == "out of memory"
-    assert failures.reason(XlaRuntimeError("INTERNAL: no")) == "XlaRuntimeError: INTERNAL: no"
+    error = pytest.importorskip("jax").errors.JaxRuntimeError
+    assert failures.reason(error("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")) == "out of memory"
+    assert failures.reason(error("INTERNAL: no")) == "JaxRuntimeError: INTERNAL: no"
+    assert failures.reason(RuntimeError("RESOURCE_EXHAUSTED: no")) == "RuntimeError: RESOURCE_EXHAUSTED: no"
 
 
 def test_options_of_jax_are_restored() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fashion_sweep.training.engines.base import Arrays
 from fashion_sweep.training.engines.tensorflow import rows, stacking
-from fashion_sweep.training.engines.tensorflow.dropout import DropoutInputs
+from fashion_sweep.training.engines.tensorflow.stacking import PackNoise
 from fashion_sweep.training.engines.tensorflow.validation import CHUNK, Validation, chunk_size
 
 
@@ -34,12 +34,12 @@ def test_a_pack_measures_as_keras_does(count: int) -> None:
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(count, 3)).astype("float32"), generator.integers(3, size=count).astype("int32")
     models = [model() for _ in range(3)]
-    pack = stacking.stack(models, DropoutInputs())
-    for row, each in enumerate(models):
-        rows.load(pack.weights, row, [weight.value for weight in each.weights])
-    found = Validation(models).measure(pack, Arrays(None, None, tf.constant(x), tf.constant(y)))
+    pack = stacking.stack(models, PackNoise())
+    rows.load(pack.weights, [each.weights for each in models])
+    arrays = Arrays(None, None, tf.constant(x), tf.constant(y))
+    losses, correct = (np.asarray(sums) / count for sums in Validation(pack, len(models)).measure(arrays))
     for row, each in enumerate(models):
         each.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         loss, accuracy = each.evaluate(x, y, verbose=0)
-        assert found.loss[row] == pytest.approx(loss, rel=1e-5)
-        assert found.accuracy[row] == pytest.approx(accuracy, abs=1e-6)
+        assert losses[row] == pytest.approx(loss, rel=1e-5)
+        assert correct[row] == pytest.approx(accuracy, abs=1e-6)

@@ -7,7 +7,7 @@ from fixture_types import MakeSpec
 from scipy import stats
 
 from fashion_sweep.storage.run_dir import RunDir
-from fashion_sweep.training.engines.tensorflow.dropout import scales, thresholds, unit_bits
+from fashion_sweep.training.engines.dropout import scales, thresholds, unit_bits
 from fashion_sweep.training.train import RunSpec, train
 
 
@@ -28,7 +28,8 @@ def test_dropout_masks_are_even_independent_and_the_same_compiled_and_not() -> N
     correlation = np.corrcoef(np.concatenate([uniform, np.roll(uniform, 1, axis=1)]))
     assert np.abs(correlation - np.eye(10)).max() < 5 / np.sqrt(50_000)
     assert thresholds([0.0, 0.5]).tolist() == [0, 2**31]
-    assert scales([0.0, 0.5, 0.75]).tolist() == [1.0, 2.0, 4.0]
+    assert thresholds(1.0) == 2**32 - 1
+    assert scales([0.0, 0.5, 0.75, 1.0]).tolist() == [1.0, 2.0, 4.0, 0.0]
 
 
 SEEDS = range(7)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from sweeping import environment
 
 CODE = """
 import logging, os, sys
@@ -27,23 +27,22 @@ os.write(2, b"after\\n")
 """
 
 
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """Python, without what TensorFlow's and JAX's imports have left in the environment of the tests."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    command = [sys.executable, "-c", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+
+
 def test_what_is_native_goes_to_the_file_and_what_is_pythons_to_the_terminal(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, str(tmp_path / "log")],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment(),
-    )
+    done = run(CODE, str(tmp_path / "log"))
     assert done.stderr.splitlines() == ["python", "first", "between", "second", "after"]
     assert (tmp_path / "log").read_text() == "native\nnative again\n"
 
 
 def test_in_place_of_a_file_there_may_be_none() -> None:
     importing = "import os\nfrom fashion_sweep.training.native_output import native_output_to\n"
-    code = importing + "with native_output_to(None): os.write(2, b'x')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
-    assert done.stderr == ""
+    assert run(importing + "with native_output_to(None): os.write(2, b'x')").stderr == ""
 
 
 TRAINER = """
@@ -59,7 +58,21 @@ assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
 
 @pytest.mark.slow
 def test_what_tensorflow_warns_of_stands_in_the_log_of_the_run_and_not_on_the_terminal(tmp_path: Path) -> None:
-    code = [sys.executable, "-c", TRAINER, str(tmp_path / "log")]
-    done = subprocess.run(code, capture_output=True, text=True, check=True, env=environment())
+    done = run(TRAINER, str(tmp_path / "log"))
     assert done.stderr == ""
     assert "of the run" in (tmp_path / "log").read_text()
+
+
+IMPORTED = """
+import os
+from fashion_sweep.training.native_output import importing, native_output_to
+with importing(None):
+    import jax
+with native_output_to(None):
+    os.write(2, b"native")
+"""
+
+
+def test_jax_which_sets_how_much_is_logged_has_not_been_asked_for_that() -> None:
+    assert run(IMPORTED).stderr == ""
+    assert run("import os\nos.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'\n" + IMPORTED).stderr == "native"

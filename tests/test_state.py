@@ -57,6 +57,7 @@ def weights(spec: RunSpec, name: str = "last.keras") -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("trainer", "overrides"),
     [*(("compiled", case) for case in CASES), *(("fit", case) for case in (CASES[0], CASES[-3]))],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_a_run_that_goes_on_equals_one_that_never_stopped(
     make_spec: MakeSpec, trainer: str, overrides: list[str]

@@ -21,7 +21,7 @@ COSINE = "schedule=cosine"
 
 
 def own(kind: str, **arguments: object) -> str:
-    return callback(f"own_parts.{kind}", **arguments)
+    return callback(f"own_parts.{kind}", "x", **arguments)
 
 
 def callback(target: str, key: str = "x", **arguments: object) -> str:
@@ -56,10 +56,8 @@ RIGHT: list[tuple[str, ...]] = [
     ("callbacks.checkpoint.filepath='e{epoch:02d}/{val_loss:.2f}.keras'", "callbacks.checkpoint.save_best_only=false"),
     ("callbacks.checkpoint.save_weights_only=true", "callbacks.checkpoint.filepath=best.weights.h5"),
     (COSINE, callback(f"{KERAS}.EarlyStopping", monitor="learning_rate", mode="min")),
-    (
-        callback(f"{KERAS}.ReduceLROnPlateau"),
-        callback(f"{KERAS}.EarlyStopping", "y", monitor="learning_rate", mode="min"),
-    ),
+    (callback(f"{KERAS}.ReduceLROnPlateau"), callback(f"{KERAS}.EarlyStopping", "y", monitor="learning_rate",
+                                                      mode="min")),
     (own("AddsF1"), callback(f"{KERAS}.EarlyStopping", "y", monitor="f1", mode="max")),
     (own("EarlyStopping", monitor="val_accuracy"),),
     (callback(f"{KERAS}.SwapEMAWeights"), "optimizer.use_ema=true"),
@@ -119,7 +117,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     (("+schedule={_target_: own_parts.number}",),
      "schedule._target_=own_parts.number returned float, expected a keras LearningRateSchedule"),
     (optimizer("FailingOptimizer"),
-     "model fashion_sweep.models.mlp cannot take a training step with own_parts.FailingOptimizer: RuntimeError: no up"),
+     "model fashion_sweep.models.mlp cannot take a training step with own_parts.FailingOptimizer: RuntimeError: "),
     (model("FailingStep"),
      "model own_parts.net cannot take a training step with keras.optimizers.Adam: RuntimeError: no step"),
     (model("WithoutLoss"), "model own_parts.net does not report val_loss, val_accuracy, but accuracy, loss, val_mean"),

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from fashion_sweep.cli import signals
 from fashion_sweep.cli.logs import keep_traceback, say_error
-from fashion_sweep.errors import UserError
+from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.planning import hydra_errors, resume
 from fashion_sweep.planning.plan import Plan
+from fashion_sweep.storage import checked_devices
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
@@ -78,7 +79,21 @@ def _report(folder: Path, console: Console, deadline: float | None) -> int:
         say_error(f"the report failed ({_described(error)}); what the runs have written is whole{where}")
         return 1
     report.print_table(written, console)
+    _say_unchecked(SweepDir(folder), console)
     return 0 if (written.table["status"] == Status.COMPLETED.value).all() else 1
+
+
+def _say_unchecked(sweep: SweepDir, console: Console) -> None:
+    """Say on which devices the engine has never been compared with plain Keras."""
+    stamps = set()
+    for run in sweep.run_dirs():
+        with suppress(FolderError):
+            record = run.read_record()
+            stamps.add(checked_devices.stamp(record.versions, record.device) if record is not None else None)
+    for stamp in sorted(filter(None, stamps)):
+        if not checked_devices.is_checked(stamp):
+            text = f"Never compared with plain Keras here: {stamp}. fashion-sweep-check-engine does it in a minute."
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _write_it_with(folder: Path) -> str:

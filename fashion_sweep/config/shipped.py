@@ -20,7 +20,7 @@ _SCHEMA = "/schema/"
 
 def ships(group: str, node: Any) -> bool:
     """Whether conf/ has this node of a resolved config, apart from numbers that a constraint has checked."""
-    choices = [generalized(choice) for choice in _choices(group)]
+    choices = _choices(group)
     if group != "callbacks":
         return generalized(node or {}) in choices
     named = [each for choice in choices for each in choice.values()]
@@ -29,9 +29,9 @@ def ships(group: str, node: Any) -> bool:
 
 @lru_cache
 def _choices(group: str) -> list[Any]:
-    """Every choice of a group as plain values."""
+    """Every choice of a group as plain values, generalized."""
     every = [_composed(path) for path in sorted((CONF / group).glob("*.yaml"))]
-    return [OmegaConf.to_container(node, enum_to_str=True) for node in every]
+    return [generalized(OmegaConf.to_container(node, enum_to_str=True)) for node in every]
 
 
 def _composed(path: Path) -> DictConfig:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from fashion_sweep.config.run_spec import RunSpec
+from fashion_sweep.errors import UserError
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import zoo
@@ -37,6 +38,12 @@ SPLIT = {"validation_fraction": 0.2, "split_seed": 42, "limit": None}
 Row = Mapping[str, float]
 
 
+class CheckError(UserError):
+    """A run of the check did not complete."""
+
+    exit_code = 1
+
+
 @dataclass(frozen=True)
 class Equality:
     """How far the losses of a run differ, as a share of them: the largest of all epochs."""
@@ -55,7 +62,7 @@ class Equality:
 def check(engine: str) -> Iterator[Equality]:
     """Train each model of the zoo in a pack, alone and in a plain Keras loop, two epochs each.
 
-    engine: the one of this process. Raises RuntimeError where a run does not complete.
+    engine: the one of this process. Raises CheckError where a run does not complete.
     """
     for model, optimizer in zoo.CASES:
         with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +87,7 @@ def _trained(specs: Sequence[RunSpec]) -> list[RunRecord]:
     records = train(specs)
     for record in records:
         if record.status is not Status.COMPLETED:
-            raise RuntimeError(f"a run of the check is {record.status.value}: {record.reason}")
+            raise CheckError(f"a run of the check is {record.status.value}: {record.reason}")
     return records
 
 

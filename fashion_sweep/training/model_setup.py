@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -72,7 +73,8 @@ def describe(job: Job, model: keras.Model, pack: int = 1) -> None:
 
 
 def summary(model: keras.Model) -> str:
-    """What ``model.summary()`` prints, without its final newline."""
+    """What ``model.summary()`` prints before training, when its optimizer has no variables; no newline at the end."""
     lines: list[str] = []
-    model.summary(print_fn=lines.append)
+    with mock.patch.object(model, "compiled", False):
+        model.summary(print_fn=lines.append)
     return "\n".join(lines).rstrip("\n")

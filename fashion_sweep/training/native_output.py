@@ -63,7 +63,8 @@ def importing(path: Path | None) -> Iterator[None]:
     """``native_output_to`` for a block that may be the first one to import Keras.
 
     TensorFlow's Python logger adds a handler to itself when it finds none, as in a lane that has no job yet. That
-    handler is removed, so that warnings go to the log of the run that they are about.
+    handler is removed, so that warnings go to the log of the run that they are about. JAX, which Keras imports where it
+    is installed, sets ASKED_FOR, which nobody has asked for then.
     """
     is_first, is_asked = "keras" not in sys.modules, ASKED_FOR in os.environ
     with native_output_to(path):

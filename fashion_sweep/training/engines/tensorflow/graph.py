@@ -53,7 +53,8 @@ class Graph:
     @cached_property
     def key(self) -> str:
         """Equal for functions that are one, apart from the values of their variables."""
-        return f"{graph_key(self._own.graph)} {self._compiled}"
+        results = [path for path, _ in keras.tree.flatten_with_path(self._own.structured_outputs)]
+        return f"{graph_key(self._own.graph)} {results} {self._compiled}"
 
     def __call__(self, *arguments: Any) -> Any:
         shared = self._kept.get([self.key], lambda: self._own)

@@ -1,0 +1,133 @@
+"""A run of TensorFlow on its own: whose state its program uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from fixture_types import MakeSpec
+from keras import layers
+
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training.engines import keras_internals
+from fashion_sweep.training.engines.base import Arrays, Run
+from fashion_sweep.training.engines.program_cache import ProgramCache
+from fashion_sweep.training.engines.tensorflow.lone import LoneRun
+from fashion_sweep.training.train import train
+
+chance = np.random.default_rng(0)
+IMAGES, LABELS = chance.normal(size=(20, 6, 4)).astype("float32"), chance.integers(3, size=20).astype("int32")
+ARRAYS = Arrays(*map(tf.constant, (IMAGES, LABELS, IMAGES[:8], LABELS[:8])))
+ORDER = np.arange(20)[None]
+
+
+def lone(*middle: Any, kept: ProgramCache[Any] | None = None, **options: Any) -> LoneRun:
+    keras.utils.clear_session()
+    keras_internals.set_random_seed(3)
+    model = keras.Sequential([keras.Input((6, 4)), *middle, layers.Flatten(), layers.Dense(3, "softmax")])
+    optimizer = options.pop("optimizer", "sgd")
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
+    keras_internals.build(model, IMAGES[:8], LABELS[:8])
+    return LoneRun(Run(model, 5, 8), ARRAYS, ProgramCache() if kept is None else kept)
+
+
+class Cell(layers.Layer):  # type: ignore[misc]
+    """A cell of an RNN with a Dropout layer in it."""
+
+    state_size = output_size = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = layers.Dropout(0.5, seed=1)
+
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        found = self.drop(inputs, training=training) + states[0]
+        return found, [found]
+
+
+def test_dropout_in_a_loop_over_time_is_left_to_keras() -> None:
+    """Each of its rounds is a call, and Keras draws for each from the layer's own generator."""
+    cell, outer = Cell(), layers.Dropout(0.25, seed=2)
+    run = lone(layers.RNN(cell), outer)
+    before = [np.asarray(layer.seed_generator.state).tolist() for layer in (cell.drop, outer)]
+    [logs] = run.train(ARRAYS, ORDER, 0, [0])
+    after = [np.asarray(layer.seed_generator.state).tolist() for layer in (cell.drop, outer)]
+    assert np.isfinite(logs["loss"])
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+    assert run._dropouts.layers[-1] is outer
+    assert run.can_continue
+
+
+def test_another_run_is_trained_with_its_own_state_by_the_graph_of_the_first() -> None:
+    def trained(run: LoneRun) -> list[Any]:
+        found = [run.train(ARRAYS, ORDER, step, [0])[0] for step in (0, 3)] + run.validate(ARRAYS, [0])
+        return [*found, *(weight.tolist() for weight in run.run.model.get_weights())]
+
+    def make(rate: float, kept: ProgramCache[Any]) -> LoneRun:
+        middle = layers.Dropout(rate), layers.Dense(4, "relu"), layers.BatchNormalization()
+        return lone(*middle, kept=kept, optimizer=keras.optimizers.Adam(rate / 10, beta_1=rate))
+
+    kept: ProgramCache[Any] = ProgramCache()
+    first, second = (trained(make(rate, kept)) for rate in (0.3, 0.6))
+    assert len(kept) == 2
+    assert second == trained(make(0.6, ProgramCache())) != first
+
+
+def test_training_is_that_of_keras_own_steps() -> None:
+    run, plain = lone(layers.Dense(4, "relu")), lone(layers.Dense(4, "relu")).run.model
+    for epoch in range(2):
+        run.train(ARRAYS, ORDER, 3 * epoch, [0])
+        for at in (0, 8, 16):
+            plain.train_on_batch(IMAGES[at : at + 8], LABELS[at : at + 8])
+    for one, other in zip(run.run.model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    loss, accuracy = plain.evaluate(IMAGES[:8], LABELS[:8], verbose=0)
+    assert run.validate(ARRAYS, [0]) == [pytest.approx({"loss": loss, "accuracy": accuracy}, rel=1e-5)]
+    assert int(run.run.model.optimizer.iterations) == 6
+
+
+def _set_learning_rate(model: keras.Model) -> None:
+    model.optimizer.learning_rate = 0.5
+
+
+def _set_momentum(model: keras.Model) -> None:
+    model.optimizer.momentum = 0.1
+
+
+def _set_dropout(model: keras.Model) -> None:
+    model.layers[0].rate = 0.9
+
+
+def _set_weights(model: keras.Model) -> None:
+    model.set_weights([weight * 0 for weight in model.get_weights()])
+
+
+@pytest.mark.parametrize("change", [_set_learning_rate, _set_momentum, _set_dropout, _set_weights])
+def test_what_a_callback_changes_between_epochs_has_effect(change: Callable[[keras.Model], None]) -> None:
+    def losses(*changes: Callable[[keras.Model], None]) -> list[float]:
+        run = lone(layers.Dropout(0.3), optimizer=keras.optimizers.SGD(0.05, momentum=0.9))
+        found = [run.train(ARRAYS, ORDER, 0, [0])[0]["loss"]]
+        for each in changes:
+            each(run.run.model)
+        return [*found, run.train(ARRAYS, ORDER, 3, [0])[0]["loss"]]
+
+    plain, changed = losses(), losses(change)
+    assert changed[0] == plain[0]
+    assert changed[1] != plain[1]
+
+
+def test_a_dropout_rate_that_a_callback_sets_is_trained_with(make_spec: MakeSpec) -> None:
+    """In the first epoch, so that the run equals one that has had the rate from the start."""
+    words = ("trainer=compiled", "epochs=2")
+    callback = "+callbacks.rate={_target_: rate_setting.SetRate, rate: 0.7}"
+    set_, given = make_spec(*words, "model.dropout=0.3", callback, folder="set"), make_spec(*words, "model.dropout=0.7")
+    train([set_])
+    train([given])
+    assert [row["loss"] for row in RunDir(set_.folder).read_history()] == [
+        row["loss"] for row in RunDir(given.folder).read_history()
+    ]
