@@ -93,7 +93,7 @@ def largest_difference(history: History, expected: History, weights: Any, expect
 
 
 def _of_rows(one: dict[str, float], two: dict[str, float]) -> float:
-    if any(abs(one[key] - two[key]) > 1.5 / 25 for key in ("accuracy", "val_accuracy")):
+    if any(abs(one[key] - two[key]) > 1.5 / 16 for key in ("accuracy", "val_accuracy")):
         return float("inf")
     return max(_relative(np.array(one[key]), np.array(two[key])) for key in ("loss", "val_loss"))
 
