@@ -54,7 +54,7 @@ def traced_once(function: Callable[..., Any], *, compiled: bool) -> Callable[...
 
 
 class Graph:
-    """A function for one run, as a graph. The first of equal graphs is compiled, and called with each run's variables."""
+    """A function for one run, as a graph. The first of equal graphs is compiled, and called for each of the runs."""
 
     def __init__(self, function: Callable[..., Any], specs: Sequence[Any], *, compiled: bool, kept: ProgramCache[Any]):
         """specs: of the arguments; compiled: by XLA; kept: graphs of other runs."""
