@@ -56,6 +56,10 @@ def looped(rounds: int, bound: int, step: float) -> Callable[[Any], Any]:
     return lambda x: tf.while_loop(lambda at, _: at < bound, body, [tf.constant(rounds), x])[1]
 
 
+def unstacked(index: int) -> Callable[[Any], Any]:
+    return lambda x: tf.while_loop(lambda at, _: at < 3, lambda at, y: (at + 1, y + tf.unstack(y)[index]), [0, x])[1]
+
+
 def assigned(order: str) -> Callable[[Any], Any]:
     """One that differs in what has to happen before what alone."""
     variable = tf.Variable(tf.zeros(4))
@@ -82,8 +86,11 @@ FUNCTIONS: dict[str, Callable[[], Callable[..., Any]]] = {
     "results the other way round": lambda: lambda x: (x + 1, x),
     "difference": lambda: lambda x: tf.sin(x) - tf.cos(x),
     "difference the other way round": lambda: lambda x: tf.cos(x) - tf.sin(x),
-    "second output of an operation": lambda: lambda x: tf.math.top_k(x, 2).indices,
-    "second output of another": lambda: lambda x: tf.cast(tf.math.top_k(x, 2).values, tf.int32),
+    "first output of an operation": lambda: lambda x: tf.unstack(x)[0],
+    "second output": lambda: lambda x: tf.unstack(x)[1],
+    "first output, in a loop": lambda: unstacked(0),
+    "second output, in a loop": lambda: unstacked(1),
+    "sorted": lambda: lambda x: tf.math.top_k(x, 2).indices,
     "attribute": lambda: lambda x: tf.math.top_k(x, 2, sorted=False).indices,
     "seed": lambda: lambda x: x + tf.random.uniform([4], seed=1),
     "another seed": lambda: lambda x: x + tf.random.uniform([4], seed=2),
