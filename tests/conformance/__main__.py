@@ -22,6 +22,9 @@ from typing import Any
 
 from fashion_sweep.training.engines import JAX, NAMES, engine_named
 
+QUICK_TO_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+"""XLA's options: each program runs for a moment only."""
+
 
 def main() -> int:
     """Exit code 1 where something is wrong, or Keras has grown what the suite does not know."""
@@ -51,7 +54,7 @@ def _with_all(page: Path) -> int:
 
 
 def _with_one(arguments: argparse.Namespace) -> int:
-    os.environ |= engine_named(arguments.engine).environment  # before Keras is imported
+    os.environ |= {"XLA_FLAGS": QUICK_TO_COMPILE, **engine_named(arguments.engine).environment}  # before Keras starts
     warnings.simplefilter("ignore")
     from conformance import cases, exports
 

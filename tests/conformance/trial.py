@@ -22,6 +22,8 @@ from conformance.reference import largest_difference, plain_keras
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.training import keras_fit
+from fashion_sweep.training.job import Job
 from fashion_sweep.training.train import train
 
 SEEDS = (1, 2, 3)
@@ -30,7 +32,6 @@ TOLERANCE, HALF_TOLERANCE = 1e-3, 5e-2
 
 WRONG = "WRONG"
 COMPILED: Node = {"_target_": "fashion_sweep.training.compiled.compiled"}
-FIT: Node = {"_target_": "fashion_sweep.training.fit.fit", "steps_per_execution": 1, "jit_compile": False}
 
 BASE: Node = {
     "epochs": 2, "batch_size": 16, "seed": 0, "retry": "failed", "save": "weights", "schedule": None, "callbacks": {},
@@ -66,12 +67,11 @@ class Lab:
     messages: list[str] = field(default_factory=list)
     count: int = 0
 
-    def specs(self, case: Case, seeds: Sequence[int], trainer: Node | None = None) -> list[RunSpec]:
-        """New runs of a case. trainer: compiled, with the engine, where it is None."""
+    def specs(self, case: Case, seeds: Sequence[int]) -> list[RunSpec]:
+        """New runs of a case."""
         self.count += 1
         data = {**BASE["data"], **({} if case.has_partial_batches else FEW_IMAGES)}
-        chosen = trainer or {**COMPILED, "engine": self.engine}
-        config = {**BASE, "data": data, "trainer": chosen, **case.parts}
+        config = {**BASE, "data": data, "trainer": {**COMPILED, "engine": self.engine}, **case.parts}
         return [self._spec({**config, "seed": seed}) for seed in seeds]
 
     def _spec(self, config: Node) -> RunSpec:
@@ -188,10 +188,12 @@ def _from_keras(case: Case, spec: RunSpec) -> float:
 
 
 def _from_fit(case: Case, spec: RunSpec) -> float:
-    """The difference from the trainer fit, which calls callbacks as Keras does; infinite if it writes other files."""
-    fitted = RunSpec(spec.folder.with_name(f"{spec.name}-fit"), {**spec.config, "trainer": FIT}, {}, [], "fit")
-    if train([fitted])[0].status is not Status.COMPLETED:
-        return float("inf")
+    """The difference from model.fit, which calls the callbacks; infinite if they write other files."""
+    fitted = RunSpec(spec.folder.with_name(f"{spec.name}-fit"), spec.config, {}, [], "fit")
+    job = Job(fitted)
+    keras_fit.train([job], steps_per_execution=1, jit_compile=False)
+    if job.recorder.record.status is not Status.COMPLETED:
+        raise RuntimeError(f"model.fit does not train it: {job.recorder.record.reason}")
     return _between(spec, fitted) if _files(spec.folder) == _files(fitted.folder) else float("inf")
 
 
