@@ -56,6 +56,21 @@ def looped(rounds: int, bound: int, step: float) -> Callable[[Any], Any]:
     return lambda x: tf.while_loop(lambda at, _: at < bound, body, [tf.constant(rounds), x])[1]
 
 
+def unstacked(index: int) -> Callable[[Any], Any]:
+    return lambda x: tf.while_loop(lambda at, _: at < 3, lambda at, y: (at + 1, y + tf.unstack(y)[index]), [0, x])[1]
+
+
+def ordered(before: int) -> Callable[[Any], Any]:
+    def function(x: Any) -> Any:
+        others = tf.sin(x), tf.exp(x)
+        with tf.control_dependencies(others):  # which marks both
+            found = tf.tan(x)
+        with tf.control_dependencies([others[before]]):
+            return found + tf.cos(x)
+
+    return function
+
+
 def assigned(order: str) -> Callable[[Any], Any]:
     """One that differs in what has to happen before what alone."""
     variable = tf.Variable(tf.zeros(4))
@@ -78,12 +93,17 @@ FUNCTIONS: dict[str, Callable[[], Callable[..., Any]]] = {
     "another step, in the body": lambda: looped(0, 3, 0.25),
     "assigned before it is read": lambda: assigned("first"),
     "assigned after it is read": lambda: assigned("last"),
+    "after one operation": lambda: ordered(0),
+    "after another": lambda: ordered(1),
     "results": lambda: lambda x: (x, x + 1),
     "results the other way round": lambda: lambda x: (x + 1, x),
     "difference": lambda: lambda x: tf.sin(x) - tf.cos(x),
     "difference the other way round": lambda: lambda x: tf.cos(x) - tf.sin(x),
-    "second output of an operation": lambda: lambda x: tf.math.top_k(x, 2).indices,
-    "second output of another": lambda: lambda x: tf.cast(tf.math.top_k(x, 2).values, tf.int32),
+    "first output of an operation": lambda: lambda x: tf.unstack(x)[0],
+    "second output": lambda: lambda x: tf.unstack(x)[1],
+    "first output, in a loop": lambda: unstacked(0),
+    "second output, in a loop": lambda: unstacked(1),
+    "sorted": lambda: lambda x: tf.math.top_k(x, 2).indices,
     "attribute": lambda: lambda x: tf.math.top_k(x, 2, sorted=False).indices,
     "seed": lambda: lambda x: x + tf.random.uniform([4], seed=1),
     "another seed": lambda: lambda x: x + tf.random.uniform([4], seed=2),

@@ -1,4 +1,7 @@
-"""The tests of engines, with JAX: in a process of its own, as Keras can have one backend."""
+"""The tests of engines, with JAX: in a process of its own, as Keras can have one backend.
+
+By hand: ``TESTED_ENGINE=jax KERAS_BACKEND=jax pytest tests/test_compiled.py``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from fashion_sweep.training.engines.jax.settings import ENVIRONMENT
 
 HERE = Path(__file__).parent
 MODULES = ("compiled", "compiled_callbacks", "dropout", "state", "jax_program")
-LEFT_OUT = ("-fit", "fit-", "sigterm", "momentum", "nesterov", "adagrad", "nadam", "sigmoid")
+LEFT_OUT = ("[fit", "-fit]", "sigterm", "momentum", "nesterov", "adagrad", "nadam", "sigmoid")
 """Parts of names: of tests of the trainer ``fit``, and of optimizers and models that the conformance tests try, too."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -113,7 +114,7 @@ def test_training_is_that_of_keras_own_steps(engine: Any) -> None:
 
 def test_a_number_that_differs_between_runs_becomes_an_input(engine: Any) -> None:
     def loss(momentum: float) -> Any:
-        optimizer = lambda: keras.optimizers.SGD(0.1, momentum=momentum)  # noqa: E731 - made for each run
+        optimizer = partial(keras.optimizers.SGD, 0.1, momentum=momentum)
         return trained(engine, [member(engine, 0, list, optimizer)], [0])[0][2]["loss"]
 
     losses, programs = [], []
@@ -129,7 +130,7 @@ def test_a_number_that_differs_between_runs_becomes_an_input(engine: Any) -> Non
 
 def test_learning_rates_and_dropout_rates_are_inputs_from_the_start(engine: Any) -> None:
     for rate, dropout in ((0.1, 0.2), (0.2, 0.7)):
-        trained(engine, [member(engine, 0, dense(dropout), lambda r=rate: keras.optimizers.SGD(r))], [0])
+        trained(engine, [member(engine, 0, dense(dropout), partial(keras.optimizers.SGD, rate))], [0])
     assert len(engine.functions) == 1
 
 
@@ -181,8 +182,9 @@ def test_settings_that_a_run_changes_are_set_as_before(engine: Any) -> None:
     import jax
 
     before = [(read(), restore) for read, restore in engine.settings()]
-    old = jax.config.jax_debug_nans
-    jax.config.update("jax_debug_nans", not old)
+    config: Any = jax.config
+    old = config.jax_debug_nans
+    config.update("jax_debug_nans", not old)
     for value, restore in before:
         restore(value)
-    assert jax.config.jax_debug_nans is old
+    assert config.jax_debug_nans is old

@@ -37,7 +37,9 @@ def test_a_pack_measures_as_keras_does(count: int) -> None:
     pack = stacking.stack(models, PackNoise())
     rows.load(pack.weights, [each.weights for each in models])
     arrays = Arrays(None, None, tf.constant(x), tf.constant(y))
-    losses, correct = (np.asarray(sums) / count for sums in Validation(pack, len(models)).measure(arrays))
+    losses, correct = (
+        np.asarray(sums) / count for sums in Validation(pack, len(models), compiled=True).measure(arrays)
+    )
     for row, each in enumerate(models):
         each.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         loss, accuracy = each.evaluate(x, y, verbose=0)

@@ -66,7 +66,18 @@ def halves(one: float, other: float) -> Function:
     return lambda x: (x.astype(jnp.bfloat16) * one, x.astype(jnp.float16) + other)
 
 
-NUMBERED = {"rules": with_custom_rules, "momentum": momentum_step, "halves": halves, "scaled": scaled}
+def called_twice(rate: float, level: float) -> Function:
+    inner = jax.jit(lambda x: jnp.tanh(x * rate))  # which JAX traces once
+    return lambda x: inner(inner(x) + level)
+
+
+NUMBERED = {
+    "rules": with_custom_rules,
+    "momentum": momentum_step,
+    "halves": halves,
+    "scaled": scaled,
+    "twice": called_twice,
+}
 
 
 @pytest.mark.parametrize("name", NUMBERED)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from fashion_sweep.data.dataset import one_line
+from fashion_sweep.training.engines.base import NotOneProgramError
 from fashion_sweep.training.engines.jax import packing
 from fashion_sweep.training.engines.jax.settings import ENVIRONMENT, settings
 from fashion_sweep.training.engines.program_cache import ProgramCache
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from fashion_sweep.data.split import Split
     from fashion_sweep.training.engines.base import Arrays, Member, Program, Run
     from fashion_sweep.training.engines.jax.member import JaxMember
+    from fashion_sweep.training.engines.jax.pack import JaxProgram
     from fashion_sweep.training.engines.jax.program import Functions
 
 
@@ -40,20 +43,30 @@ class JaxEngine:
 
         return JaxMember(run, arrays)
 
-    def program(self, members: Sequence[Member], arrays: Arrays) -> Program:  # noqa: ARG002 - it is traced from them
+    def program(self, members: Sequence[Member], arrays: Arrays) -> Program:
         least = len(members)
-        return self._of_sizes(members, range(least, 2 * least)) or self._of_size(members, least)
+        found = self._of_sizes(members, range(least, 2 * least))
+        if found is not None:
+            return found
+        program = self._of_size(members, least)
+        try:
+            program.trace(arrays)
+        except NotImplementedError as error:
+            if least == 1:
+                raise
+            raise NotOneProgramError(f"JAX cannot map it over runs: {one_line(error)}") from error
+        return program
 
     def smaller(self, members: Sequence[Member], size: int) -> Program | None:
         return self._of_sizes(members, range(len(members), size))
 
-    def _of_sizes(self, members: Sequence[Member], sizes: Iterable[int]) -> Program | None:
+    def _of_sizes(self, members: Sequence[Member], sizes: Iterable[int]) -> JaxProgram | None:
         """A program of the first of these sizes for which one is compiled; None if none is."""
         found = (size for size in sizes if self._key(members, size) in self.functions)
         size = next(found, None)
         return None if size is None else self._of_size(members, size)
 
-    def _of_size(self, members: Sequence[Member], size: int) -> Program:
+    def _of_size(self, members: Sequence[Member], size: int) -> JaxProgram:
         from fashion_sweep.training.engines.jax.pack import JaxProgram
         from fashion_sweep.training.engines.jax.program import compiled
 

@@ -28,11 +28,24 @@ class JaxProgram:
         self._stored: list[list[Any]] = []  # what the models had last
         self._state: list[Any] = []  # of all rows
 
+    def trace(self, arrays: Arrays) -> None:
+        """Trace what is compiled at the first calls, in which JAX finds this. Raises what JAX raises.
+
+        There are operations that it cannot map over runs.
+        """
+        self._load()
+        state, orders = jax.tree.unflatten(self._tree, self._state), np.zeros((self.size, len(arrays.y_train)), int)
+        jax.eval_shape(self._functions.train, state, *self._training(arrays, orders, 0))
+        jax.eval_shape(self._functions.validate, state, self._varying, (arrays.x_val, arrays.y_val))
+
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.train``."""
+        return self._run(live, self._functions.train, *self._training(arrays, orders, first_step))
+
+    def _training(self, arrays: Arrays, orders: np.ndarray, first_step: int) -> tuple[Any, ...]:
+        """The arguments of ``Functions.train`` after the state."""
         whole, rest = (self._rows(each) for each in batches(orders, self._members[0].run.batch_size))
-        noise, data = self._noise(first_step), (arrays.x_train, arrays.y_train)
-        return self._run(live, self._functions.train, self._varying, noise, (whole, rest), data)
+        return self._varying, self._noise(first_step), (whole, rest), (arrays.x_train, arrays.y_train)
 
     def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.validate``."""

@@ -37,11 +37,24 @@ def is_compiled(model: keras.Model) -> bool:
     return has_gpu or not any(isinstance(layer, CONVOLUTIONS) for layer in layers)
 
 
-class Graph:
-    """A function for one run, as a graph. The first of equal graphs is compiled, and called with the variables of each.
+def traced_once(function: Callable[..., Any], *, compiled: bool) -> Callable[..., Any]:
+    """A function of tensors as one graph, for the shapes of its first arguments, which all later ones must have.
 
-    A tf.function called directly would count runs that share code as one that is retraced over and over, and warn.
+    A tf.function called directly would count packs that share code as one that is retraced over and over, and warn.
     """
+    trace = tf.function(function, jit_compile=compiled, autograph=False).get_concrete_function
+    found: list[Any] = []
+
+    def call(*arguments: Any) -> Any:
+        if not found:
+            found.append(trace(*arguments))
+        return found[0](*arguments)
+
+    return call
+
+
+class Graph:
+    """A function for one run, as a graph. The first of equal graphs is compiled, and called for each of the runs."""
 
     def __init__(self, function: Callable[..., Any], specs: Sequence[Any], *, compiled: bool, kept: ProgramCache[Any]):
         """specs: of the arguments; compiled: by XLA; kept: graphs of other runs."""

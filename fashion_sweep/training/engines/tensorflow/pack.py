@@ -17,6 +17,7 @@ from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.engines.base import Arrays, Logs, Run, batches
 from fashion_sweep.training.engines.dropout import scales, thresholds
 from fashion_sweep.training.engines.tensorflow import guard, hyperparameters, rows, stackable, stacking
+from fashion_sweep.training.engines.tensorflow.graph import is_compiled, traced_once
 from fashion_sweep.training.engines.tensorflow.lone import scaled
 from fashion_sweep.training.engines.tensorflow.stacking import PackNoise
 from fashion_sweep.training.engines.tensorflow.validation import Validation, loss_and_correct
@@ -46,8 +47,9 @@ class PackProgram:
         self._names = hyperparameters.names(first.model.optimizer)
         self._optimizer = _stacked_optimizer(first.model.optimizer, lambda: self._learning_rate)
         self._optimizer.build(self._model.trainable_variables)
-        self._epoch = tf.function(self._train_steps, jit_compile=True, autograph=False)
-        self._validation = Validation(self._model, self.size)
+        compiled = is_compiled(first.model)
+        self._epoch = traced_once(self._train_steps, compiled=compiled)
+        self._validation = Validation(self._model, self.size, compiled=compiled)
 
     def of(self, runs: Sequence[Run]) -> PackProgram:
         """The program for other runs that it fits."""

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from fashion_sweep.training.engines.base import Arrays
+from fashion_sweep.training.engines.tensorflow.graph import traced_once
 from fashion_sweep.training.engines.tensorflow.lone import scaled
 
 CHUNK = 2048
@@ -18,9 +19,10 @@ CHUNK = 2048
 class Validation:
     """Measures the R runs of a stacked model on the validation images."""
 
-    def __init__(self, model: keras.Model, runs: int) -> None:
+    def __init__(self, model: keras.Model, runs: int, *, compiled: bool) -> None:
+        """compiled: whether XLA is to compile it."""
         self._model, self._runs = model, runs
-        self._sums = tf.function(self._summed, jit_compile=True, autograph=False)
+        self._sums = traced_once(self._summed, compiled=compiled)
 
     def measure(self, arrays: Arrays) -> Sequence[Any]:
         """Summed losses and numbers of correct answers: float32 [R] each."""
