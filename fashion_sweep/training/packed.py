@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fashion_sweep.errors import ConfigError
 from fashion_sweep.training import callbacks, checkpoint, interruption, keras_fit, model_setup
 from fashion_sweep.training.engines import base
 from fashion_sweep.training.engines.base import Arrays, Engine, Logs, Member, NotOneProgramError
@@ -70,6 +71,12 @@ class _Run:
             self.callbacks.on_train_begin()
             if job.state is not None:
                 job.state.restore_callbacks(self.callbacks.callbacks)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Call the callbacks. Raises ConfigError where one stops the run here: model.fit would train one more batch."""
+        self.callbacks.on_epoch_begin(epoch)
+        if self.model.stop_training:
+            raise ConfigError("a callback stopped the run at the beginning of an epoch, expected at its end")
 
     def end_epoch(self, epoch: int, trained: Logs, validated: Logs) -> None:
         """Call the callbacks; after the last epoch, or if one of them stops the run, save its model and record."""
@@ -137,7 +144,7 @@ class _Pack:
             self._leave()
 
     def _train_epoch(self, epoch: int) -> None:
-        self._for_each(lambda _row, run: run.callbacks.on_epoch_begin(epoch))
+        self._for_each(lambda _row, run: run.begin_epoch(epoch))
         orders = np.stack([model_setup.order(run.job, epoch) for run in self._runs])
         trained = self._program.train(self._arrays, orders, epoch * self._steps, self._live)
         self._for_each(lambda _row, run: run.callbacks.on_test_begin())

@@ -61,12 +61,13 @@ class Inputs:
         self._optimizer, self._names = optimizer, names(optimizer)
         self._has_rates = is_known(optimizer) and has_schedule(optimizer)
         self._rate: Any = None  # of the step that is traced
+        self._values = values([optimizer], self._names).reshape(-1)  # model.fit, too, takes them only once
 
     def values(self, steps: int) -> list[Any]:
         """Learning rates of the next steps, float32 [steps], if they are inputs, and of ``names``, float64 [inputs]."""
         first = keras_internals.iterations(self._optimizer)
         rates = learning_rates(self._optimizer, first, steps) if self._has_rates else np.empty(0, "float32")
-        return [tf.constant(rates), tf.constant(values([self._optimizer], self._names).reshape(-1), tf.float64)]
+        return [tf.constant(rates), tf.constant(self._values, tf.float64)]
 
     def specs(self) -> list[Any]:
         """Of ``values``."""

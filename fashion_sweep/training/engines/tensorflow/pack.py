@@ -41,7 +41,7 @@ class PackProgram:
     def __init__(self, runs: Sequence[Run]) -> None:
         first = runs[0]
         self.size, self._batch, self._noise = len(runs), first.batch_size, PackNoise()
-        self._members: Sequence[Run] = runs
+        self._members, self._values = runs, np.empty((0, self.size))  # see ``of``
         self._model = stacking.stack([run.model for run in runs], self._noise)
         self._learning_rate: Any = None  # of the step that is traced, [R, 1, 1]
         self._names = hyperparameters.names(first.model.optimizer)
@@ -52,8 +52,9 @@ class PackProgram:
         self._validation = Validation(self._model, self.size, compiled=compiled)
 
     def of(self, runs: Sequence[Run]) -> PackProgram:
-        """The program for other runs that it fits."""
+        """The program for other runs that it fits. Numbers of optimizers count as they are now, as in model.fit."""
         self._members = runs
+        self._values = hyperparameters.values([run.model.optimizer for run in runs], self._names)
         return self
 
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
@@ -94,8 +95,7 @@ class PackProgram:
         """Learning rates of the steps, [steps, R], and the optimizers' hyperparameters, float64 [inputs, R]."""
         optimizers = [run.model.optimizer for run in self._members]
         rates = [hyperparameters.learning_rates(each, keras_internals.iterations(each), steps) for each in optimizers]
-        values = hyperparameters.values(optimizers, self._names)
-        return [tf.constant(np.stack(rates, axis=1)), tf.constant(values, tf.float64)]
+        return [tf.constant(np.stack(rates, axis=1)), tf.constant(self._values, tf.float64)]
 
     def _masks(self) -> list[Any]:
         """Seeds, [R], and thresholds and scales of the Dropout layers, [layers, R]."""
