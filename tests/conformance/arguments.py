@@ -94,7 +94,7 @@ OTHER: dict[str, Any] = {
     "reverse_dtype": "float32", "salt": 7, "saturation_factor": 0.4, "scaling": "spectrum",
     "scale": 0.25, "score_mode": "concat", "sequence_length": 48, "shared_axes": [1], "size": 3, "sliding_window": 3,
     "strides": 2, "target_shape": [-1, 2], "tile_grid_size": [2, 2], "use_cudnn": False, "value_dim": 2,
-    "value_range": [0, 1], "variance": 0.6, "vocabulary": [2, 4], "width_factor": [-0.2, 0.2],
+    "value_range": [0, 200], "variance": 0.6, "vocabulary": [2, 4], "width_factor": [-0.2, 0.2],
     "window": "hamming", "bins": 8, "dtype": "mixed_bfloat16", "trainable": False, "layers": [LAYER],
     "cells": [CELL], "cell": {"_target_": "keras.layers.LSTMCell", "units": 2}, "pool_size": 3,
     # optimizers

@@ -30,7 +30,9 @@ FEEDS: dict[str, Callable[[Any], Any]] = {
     "frames": lambda x: keras.layers.Reshape(FRAMES)(_filtered(x)),
     "tokens": _tokens,
     "integers": lambda x: keras.ops.cast(_tokens(x), "int32"),
-    "image": lambda x: keras.layers.Concatenate()([keras.layers.Reshape((8, 8, 1))(x)] * 3),
+    "image": lambda x: keras.layers.Concatenate()(
+        [keras.layers.Rescaling(255)(keras.layers.Reshape((8, 8, 1))(x))] * 3
+    ),
     "signal": lambda x: keras.layers.Reshape((64, 1))(x),  # noqa: PLW0108 - a new layer for each model
 }
 """What a layer may be given, by name: each made of the images."""
@@ -74,6 +76,8 @@ def flat_result(images: Any, feeds: dict[str, Any], layer: Any, feed: str, call:
         "inside": lambda: Around(layer)(given),
     }
     result = calls[call]()
+    if feed == "image":
+        result = keras.layers.Rescaling(1 / 255)(result)
     ends = [_flat(one) for one in (result if isinstance(result, (list, tuple)) else [result])]
     return ends[0] if len(ends) == 1 else keras.layers.Concatenate()(ends)
 

@@ -108,7 +108,8 @@ def _arguments(one: Mapping[str, Any]) -> str:
 
 def _why(some: Sequence[Mapping[str, Any]]) -> str:
     """The reasons that are no matter of packing."""
-    whys = dict.fromkeys(str(one["why"]).replace("|", "/") for one in some if one["how"] in ("fit", "refused", "WRONG"))
+    told = (one for one in some if one["how"] in ("fit", "refused", "WRONG") or "compiles" in one["why"])
+    whys = dict.fromkeys(str(one["why"]).replace("|", "/") for one in told)
     return f" ({'; '.join(why[:150] for why in whys)})" if any(whys) else ""
 
 
