@@ -16,7 +16,7 @@ from fashion_sweep.training.engines.jax.settings import ENVIRONMENT
 
 HERE = Path(__file__).parent
 MODULES = ("compiled", "compiled_callbacks", "dropout", "state", "jax_program")
-LEFT_OUT = ("[fit", "-fit]", "sigterm", "momentum", "nesterov", "adagrad", "nadam", "sigmoid")
+LEFT_OUT = ("[fit", "-fit]", "sigterm", "momentum", "nesterov", "adagrad", "rmsprop", "nadam", "sigmoid", "softmax")
 """Parts of names: of tests of the trainer ``fit``, and of optimizers and models that the conformance tests try, too."""
 
 
