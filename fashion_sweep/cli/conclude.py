@@ -16,6 +16,7 @@ from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.planning import hydra_errors, resume
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.storage import checked_devices
+from fashion_sweep.storage.plain_text import clean_lines
 from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
@@ -93,7 +94,7 @@ def _say_unchecked(sweep: SweepDir, console: Console) -> None:
     for stamp in sorted(filter(None, stamps)):
         if not checked_devices.is_checked(stamp):
             text = f"Never compared with plain Keras here: {stamp}. fashion-sweep-check-engine does it in a minute."
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            console.print(clean_lines(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _write_it_with(folder: Path) -> str:
