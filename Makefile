@@ -22,7 +22,7 @@ smoke: $(VENV)/ready ## a tiny sweep on made-up images, done in seconds; ARGS="K
 test: lint ## lint, types and the tests, with a sample of the faults; ARGS="-k NAME ..." for some
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not rare" $(ARGS)
 
-rare: $(VENV)/ready-dev ## what make test leaves out: the rare faults, and all that Keras exports
+rare: $(VENV)/ready-dev ## the rare faults, which make test leaves out
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m rare $(ARGS)
 
 check: lint ## lint, types and the fast tests, before each commit

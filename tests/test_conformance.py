@@ -43,17 +43,6 @@ def test_a_sample_of_all_that_keras_exports_is_trained_as_keras_trains_it(engine
     assert {"packed"} <= {one["how"] for one in found} <= {"packed", "alone", "fit", "refused"}
 
 
-@pytest.mark.slow
-@pytest.mark.rare
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("modules", ["layers", "optimizers", "rest"])
-def test_all_that_keras_exports_is_trained_as_keras_trains_it(engine: str, modules: str, tmp_path: Path) -> None:
-    rest = [module for module in MODULES if module not in ("layers", "optimizers")]
-    found = tried(engine, tmp_path, "--modules", *(rest if modules == "rest" else [modules]))
-    refused = [one["label"] for one in found if one["how"] == "refused"]
-    assert len(refused) < len(found) / 10, refused
-
-
 def test_every_argument_that_keras_has_has_a_value_to_be_tried_with() -> None:
     every = [entry for module in MODULES for entry in exports.entries(module)]
     assert len(every) > 200
