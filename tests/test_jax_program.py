@@ -48,7 +48,8 @@ def trained(
     engine: Any, members: Sequence[Any], rows: Sequence[int], change: Callable[[keras.Model], object] = id
 ) -> list[list[Any]]:
     """Logs of two epochs, between which the first model is changed, and final weights of each run. rows: in ORDERS."""
-    program, data, live = engine.program(members), arrays(), list(range(len(members)))
+    data, live = arrays(), list(range(len(members)))
+    program = engine.program(members, data)
     found: list[list[Any]] = [[] for _ in members]
     for epoch in range(2):
         logs = program.train(data, ORDERS[list(rows)], 3 * epoch, live), program.validate(data, live)
@@ -188,3 +189,19 @@ def test_settings_that_a_run_changes_are_set_as_before(engine: Any) -> None:
     for value, restore in before:
         restore(value)
     assert config.jax_debug_nans is old
+
+
+def test_a_pack_takes_a_program_that_is_compiled_for_a_few_more_runs_and_leaves_it_for_a_smaller_one(
+    engine: Any,
+) -> None:
+    def some(numbers: Sequence[int]) -> list[Any]:
+        return [member(engine, number, dense(0.3), adam(*GRID[number % 3]), len(numbers)) for number in numbers]
+
+    trained(engine, some([0, 1, 2, 0]), [0, 1, 2, 0])
+    three = some([0, 1, 2])
+    assert engine.program(three, arrays()).size == 4
+    assert engine.smaller(three, 4) is None
+    pack = trained(engine, three, range(3))
+    [alone] = trained(engine, some([2]), [2])
+    assert_close(pack[2], alone)
+    assert engine.smaller(some([1]), 4).size == 1

@@ -59,7 +59,8 @@ def build(model: keras.Model, images: Any, labels: Any) -> None:
     images, labels: a batch of the data, or anything with its shape and dtype.
     """
     model._symbolic_build(data_batch=(images, labels))
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 def learning_rate(optimizer: Any) -> Any:

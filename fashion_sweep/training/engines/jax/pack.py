@@ -83,9 +83,8 @@ class JaxProgram:
         if self.size == 1:
             self._state = now[0]
         elif not self._state:
-            self._state = [
-                jnp.asarray(np.stack([np.asarray(value) for value in each])) for each in zip(*now, strict=True)
-            ]
+            every = (self._rows(np.stack(jax.device_get(each))) for each in zip(*now, strict=True))
+            self._state = list(map(jnp.asarray, every))
         else:
             for row, values in enumerate(now):
                 for index, value in enumerate(values):
