@@ -199,16 +199,26 @@ def test_a_model_that_ends_the_process_that_builds_it_is_refused(
     monkeypatch.syspath_prepend(str(tmp_path))
     (conf / "model" / "own.yaml").write_text(f"_target_: own_nets.{name}\n")
     assert error("model=own", extra_conf=str(conf)) == (
-        f"model own_nets.{name} ended the process that built it ({ending}), expected a keras.Model"
+        f"model own_nets.{name} ended the process that tried it ({ending})"
     )
+
+
+FAILING = """
+import keras
+
+class Fails(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        raise ValueError("not today")
+"""
 
 
 @pytest.mark.slow
 def test_a_run_that_fails_before_it_begins_has_a_record_and_says_why(tmp_path: Path) -> None:
-    done = sweeping.run(tmp_path, *sweeping.TINY, "callbacks.checkpoint.save_weights_only=true", "hydra.run.dir=run")
+    (tmp_path / "failing.py").write_text(FAILING)
+    own = "+callbacks.own={_target_: failing.Fails}"
+    done = sweeping.run(tmp_path, *sweeping.TINY, own, "hydra.run.dir=run")
     assert done.returncode == 1
-    assert "[1/1] run failed: ValueError: " in done.stdout
-    assert ".weights.h5" in done.stdout
+    assert "[1/1] run failed: ValueError: not today" in done.stdout
     record = RunDir(tmp_path / "run").read_record()
     assert record is not None
     assert record.status is Status.FAILED
