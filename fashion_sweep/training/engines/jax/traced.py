@@ -6,7 +6,6 @@ Numbers that Python code has put into them, such as an optimizer's momentum, may
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,8 +15,6 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 INLINED = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
 """Operations that only call another list of operations: gradients have been taken, so custom rules have no use."""
-
-_ADDRESS = re.compile(r"\bat 0x[0-9a-f]+")
 
 
 class Traced:
@@ -34,8 +31,10 @@ class Traced:
         self.numbers = [*text.numbers, *(np.asarray(each) for each in closed.consts)]
         """Floats in the operations, and constant arrays; in the order of ``call``."""
         self.text = "\n".join([*text.lines, *(f"{each.dtype}{each.shape}" for each in self.numbers)])
-        """The operations without ``numbers``: equal for functions that are one but for these."""
-        self.is_comparable = not _ADDRESS.search(self.text)
+        """The operations without ``numbers``: equal for functions that are one but for these. Python functions among
+        their parameters are named by their addresses, so compare it only while this lives.
+        """
+        self.is_comparable = "callback" not in self.text
         """Whether ``text`` says all; not if the function calls back to Python."""
 
     def call(self, numbers: Sequence[Any], *arguments: Any) -> Any:
