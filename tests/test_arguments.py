@@ -119,7 +119,7 @@ def test_only_keras_own_schedules_are_inputs() -> None:
     assert hyperparameters.has_schedule(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 4)))
 
 
-def test_inputs_of_an_optimizer_are_its_numbers_of_now() -> None:
+def test_inputs_of_an_optimizer_are_its_rates_of_now_and_its_numbers_of_the_start() -> None:
     optimizer = keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 4), momentum=0.75, weight_decay=0.5)
     optimizer.build([keras.Variable(np.ones(2, "float32"))])
     inputs = hyperparameters.Inputs(optimizer)
@@ -130,7 +130,7 @@ def test_inputs_of_an_optimizer_are_its_numbers_of_now() -> None:
     optimizer.momentum = 0.25
     rates, numbers = inputs.values(2)
     assert rates.numpy().tolist() == pytest.approx([0.5, 0.1464466])
-    assert numbers.numpy().tolist() == [0.25, 0.5]
+    assert numbers.numpy().tolist() == [0.75, 0.5]
     assert [spec.is_compatible_with(each) for spec, each in zip(inputs.specs(), (rates, numbers), strict=True)] == [
         True
     ] * 2
