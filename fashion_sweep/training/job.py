@@ -142,14 +142,18 @@ class Job:
     def end(self, model: Any) -> None:
         """Save the trained model as the config's ``save`` demands, and write the final record."""
         if self.recorder.is_finite:
-            from fashion_sweep.training.engines.keras_internals import without_tensorflow
-
-            with without_tensorflow():
-                self.recorder.save(model, self.config["save"])
+            if self.config["save"] != "none":
+                self._save(model)
             self.recorder.finish(Status.COMPLETED)
         else:
             epoch = len(self.recorder.rows)
             self.recorder.finish(Status.DIVERGED, f"loss became NaN or infinite in epoch {epoch}")
+
+    def _save(self, model: Any) -> None:
+        from fashion_sweep.training.engines.keras_internals import without_tensorflow  # imports Keras
+
+        with without_tensorflow():
+            self.recorder.save(model, self.config["save"])
 
 
 @contextmanager
