@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from fashion_sweep.data.dataset import one_line
@@ -12,13 +14,24 @@ from fashion_sweep.training.engines.jax.settings import ENVIRONMENT, settings
 from fashion_sweep.training.engines.program_cache import ProgramCache
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from fashion_sweep.data.split import Split
     from fashion_sweep.training.engines.base import Arrays, Member, Program, Run
     from fashion_sweep.training.engines.jax.member import JaxMember
     from fashion_sweep.training.engines.jax.pack import JaxProgram
     from fashion_sweep.training.engines.jax.program import Functions
+
+
+@dataclass(frozen=True)
+class _Pack:
+    """Runs with one key, and which of their numbers are inputs of their program."""
+
+    runs: Sequence[JaxMember]
+    varying: Sequence[int]
+    fixed: str  # digest of the other numbers
+
+    def key(self, size: int) -> Sequence[Any]:
+        """Of their program with so many rows."""
+        return [self.runs[0].key, self.varying, self.fixed, size]
 
 
 class JaxEngine:
@@ -28,7 +41,8 @@ class JaxEngine:
 
     def __init__(self) -> None:
         self.functions: ProgramCache[Functions] = ProgramCache()
-        self._numbers: dict[str, tuple[Sequence[np.ndarray], set[int]]] = {}  # key -> of the first run; which vary
+        # Of the members with a key: the numbers of the first one, and which have differed in one of them since.
+        self._numbers: dict[str, tuple[Sequence[bytes], set[int]]] = {}
 
     def pack_key(self, config: Mapping[str, Any]) -> str:
         return packing.pack_key(config)
@@ -44,11 +58,11 @@ class JaxEngine:
         return JaxMember(run, arrays)
 
     def program(self, members: Sequence[Member], arrays: Arrays) -> Program:
-        least = len(members)
-        found = self._of_sizes(members, range(least, 2 * least))
+        least, pack = len(members), self._pack(members)
+        found = self._compiled(pack, range(least, 2 * least))
         if found is not None:
             return found
-        program = self._of_size(members, least)
+        program = self._of_size(pack, least)
         try:
             program.trace(arrays)
         except NotImplementedError as error:
@@ -58,35 +72,28 @@ class JaxEngine:
         return program
 
     def smaller(self, members: Sequence[Member], size: int) -> Program | None:
-        return self._of_sizes(members, range(len(members), size))
+        return self._compiled(self._pack(members), range(len(members), size))
 
-    def _of_sizes(self, members: Sequence[Member], sizes: Iterable[int]) -> JaxProgram | None:
+    def _pack(self, members: Sequence[Member]) -> _Pack:
+        runs = cast("Sequence[JaxMember]", members)
+        first, varying = self._numbers.setdefault(runs[0].key, (runs[0].number_bytes, set()))
+        for run in runs:
+            varying |= {index for index, number in enumerate(run.number_bytes) if number != first[index]}
+        fixed = (number for index, number in enumerate(runs[0].number_bytes) if index not in varying)
+        return _Pack(runs, sorted(varying), hashlib.sha256(b"|".join(fixed)).hexdigest())
+
+    def _compiled(self, pack: _Pack, sizes: Iterable[int]) -> JaxProgram | None:
         """A program of the first of these sizes for which one is compiled; None if none is."""
-        found = (size for size in sizes if self._key(members, size) in self.functions)
-        size = next(found, None)
-        return None if size is None else self._of_size(members, size)
+        size = next((size for size in sizes if pack.key(size) in self.functions), None)
+        return None if size is None else self._of_size(pack, size)
 
-    def _of_size(self, members: Sequence[Member], size: int) -> JaxProgram:
+    def _of_size(self, pack: _Pack, size: int) -> JaxProgram:
         from fashion_sweep.training.engines.jax.pack import JaxProgram
         from fashion_sweep.training.engines.jax.program import compiled
 
-        runs, varying = cast("Sequence[JaxMember]", members), self._varying(members)
-        functions = self.functions.get(self._key(members, size), lambda: compiled(runs[0], varying, size))
+        runs, varying = pack.runs, pack.varying
+        functions = self.functions.get(pack.key(size), lambda: compiled(runs[0], varying, size))
         return JaxProgram(runs, functions, varying, size)
-
-    def _key(self, members: Sequence[Member], size: int) -> list[Any]:
-        """Of a program: what it computes, which numbers are its inputs, the others, its rows."""
-        varying, first = self._varying(members), cast("JaxMember", members[0])
-        fixed = [number.tobytes().hex() for index, number in enumerate(first.numbers) if index not in varying]
-        return [first.key, varying, fixed, size]
-
-    def _varying(self, members: Sequence[Member]) -> list[int]:
-        """Which numbers have differed between runs of this key so far: those are inputs of its programs."""
-        runs = cast("Sequence[JaxMember]", members)
-        first, varying = self._numbers.setdefault(runs[0].key, (runs[0].numbers, set()))
-        for run in runs:
-            varying |= {index for index, number in enumerate(run.numbers) if number.tobytes() != first[index].tobytes()}
-        return sorted(varying)
 
     def settings(self) -> Iterable[tuple[Callable[[], Any], Callable[[Any], object]]]:
         return settings()
