@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
+from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
 
 
 def noise(rates: Sequence[float], seed: int = 1, step: int = 0) -> StepNoise:
-    numbers: list[Any] = [np.uint32(seed), np.uint32(step), thresholds(rates), scales(rates)]
-    return StepNoise(*map(ops.convert_to_tensor, numbers))
+    return StepNoise(*map(ops.convert_to_tensor, StepNoise.of(seed, step, rates)))
 
 
 class Steps:

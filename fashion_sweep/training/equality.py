@@ -113,5 +113,5 @@ def _config(engine: str, model: Callable[..., keras.Model], optimizer: Mapping[s
         "epochs": 2,
         "batch_size": 32,
         "save": "none",
-        "retry": False,
+        "retry": "failed",
     }

@@ -156,7 +156,8 @@ class _Pack:
         live = [self._runs[row] for row in self._live]
         if live and len(live) < len(self._runs):
             smaller = self._engine.smaller([run.member for run in live], self._program.size)
-            self._runs, self._program = (live, smaller) if smaller else (self._runs, self._program)
+            if smaller is not None:
+                self._runs, self._program = live, smaller
 
     def _for_each(self, call: Callable[[int, _Run], None]) -> None:
         """Call something of each live run. An error ends that run alone."""

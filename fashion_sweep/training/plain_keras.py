@@ -6,7 +6,6 @@ The loop calls train_on_batch in the data order of a run, with the masks that ev
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from fashion_sweep.data.split import scale
 from fashion_sweep.storage.record import METRICS
 from fashion_sweep.training import model_setup
-from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
+from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
 from fashion_sweep.training.job import Job
 
 Trained = tuple[list[dict[str, float]], list[np.ndarray]]
@@ -62,5 +61,4 @@ class PlainKeras:
 
 
 def _noise(seed: int, step: int, rates: Sequence[float]) -> StepNoise:
-    numbers: list[Any] = [np.uint32(seed), np.uint32(step), thresholds(rates), scales(rates)]
-    return StepNoise(*map(keras.ops.convert_to_tensor, numbers))
+    return StepNoise(*map(keras.ops.convert_to_tensor, StepNoise.of(seed, step, rates)))

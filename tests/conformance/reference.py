@@ -13,7 +13,7 @@ from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.data import split as data_split
 from fashion_sweep.storage.record import METRICS
 from fashion_sweep.training import model_setup
-from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
+from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
 from fashion_sweep.training.job import Job
 
 History = list[dict[str, float]]
@@ -65,9 +65,7 @@ def _masked(model: keras.Model, seed: int) -> Iterator[Before]:
     calls = DropoutCalls()
 
     def before(step: int) -> None:
-        rates = np.array(calls.rates)
-        noise = StepNoise(np.uint32(seed), np.uint32(step), thresholds(rates), scales(rates))
-        calls.begin(StepNoise(*map(keras.ops.convert_to_tensor, vars(noise).values())))
+        calls.begin(StepNoise(*map(keras.ops.convert_to_tensor, StepNoise.of(seed, step, calls.rates))))
 
     with calls.masked():
         before(0)  # without masks: the calls are only counted

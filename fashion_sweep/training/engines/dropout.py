@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import keras
@@ -32,14 +31,18 @@ def scales(rates: Any) -> np.ndarray:
     return np.divide(1.0, kept, out=np.zeros_like(kept), where=kept > 0).astype("float32")
 
 
-@dataclass
-class StepNoise:
+class StepNoise(NamedTuple):
     """What the masks of one training step depend on; tensors or arrays, so that they can be inputs of a program."""
 
     seed: Any  # uint32 [], of the run
     step: Any  # uint32 [], counts from 0 over the whole run
     thresholds: Any  # uint32 [calls]: see ``thresholds``
     scales: Any  # float32 [calls]
+
+    @classmethod
+    def of(cls, seed: int, step: int, rates: Sequence[float]) -> StepNoise:
+        """As NumPy arrays. rates: of the calls; without any, the calls are only counted."""
+        return cls(np.uint32(seed % 2**32), np.uint32(step % 2**32), thresholds(rates), scales(rates))
 
     @property
     def calls(self) -> float:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fashion_sweep.training.engines.base import Arrays, Logs, batches, numbers
-from fashion_sweep.training.engines.dropout import scales, thresholds
+from fashion_sweep.training.engines.dropout import StepNoise
 from fashion_sweep.training.engines.jax.member import JaxMember
 from fashion_sweep.training.engines.jax.program import Functions
 
@@ -66,10 +66,9 @@ class JaxProgram:
 
     def _noise(self, first_step: int) -> tuple[Any, ...]:
         """``StepNoise`` of the first step."""
-        seeds = np.array([member.run.seed % 2**32 for member in self._members], np.uint32)
-        rates = np.array([member.dropouts.rates for member in self._members])
-        seed, *masks = (self._rows(each) for each in (seeds, thresholds(rates), scales(rates)))
-        return seed, np.uint32(first_step % 2**32), *masks
+        each = [StepNoise.of(member.run.seed, first_step, member.dropouts.rates) for member in self._members]
+        rows = StepNoise(*(self._rows(np.stack(part)) for part in zip(*each, strict=True)))
+        return tuple(rows._replace(step=each[0].step))
 
     def _rows(self, array: np.ndarray) -> np.ndarray:
         """An array [R, ...] as the functions take it: idle rows are copies of the last."""

@@ -52,40 +52,28 @@ class _Steps:
         whole, rest = order
         x, y = data
 
-        def step(traced: Traced, state: Any, batch: Any, number: Any) -> Any:
-            logs, state = call(traced, state, scaled(x[batch]), y[batch], (seed, first + number, *masks))
-            return (tuple(state), logs)
+        def step(traced: Traced, state: Any, at: Any) -> Any:
+            images, number = at
+            return call(traced, state, scaled(x[images]), y[images], (seed, first + number, *masks))
 
-        carry: Any = ((*state[:3], call(self._reset)), None)
-        if self._train[0] is not None:
-            traced = self._train[0]
-            carry = carry[0], _zeros(traced.result[0])
-            steps = whole, jnp.arange(len(whole), dtype=jnp.uint32)
-            carry, _ = jax.lax.scan(lambda carry, each: (step(traced, carry[0], *each), None), carry, steps)
-        if self._train[1] is not None:
-            carry = step(self._train[1], carry[0], rest, jnp.uint32(len(whole)))
-        return carry
+        batches = whole, jnp.arange(len(whole), dtype=jnp.uint32)
+        return _epoch(step, self._train, (*state[:3], call(self._reset)), batches, (rest, jnp.uint32(len(whole))))
 
     def validate(self, state: State, given: Sequence[Any], data: Any) -> Any:
         """data: images [M, ...] and labels, in batches of the same size as in training, as model.fit does it."""
         call = self._calls(given)
         trainable, others, optimizer, _ = state
         size, count = self._size, len(data[1])
+        rest = count % size
 
-        def step(traced: Traced, state: Any, at: Any, length: int) -> Any:
-            part = [jax.lax.dynamic_slice_in_dim(each, at, length) for each in data]
-            logs, state = call(traced, state, scaled(part[0]), part[1])
-            return (tuple(state), logs)
+        def step(traced: Traced, state: Any, at: Any) -> Any:
+            length = size if traced is self._test[0] else rest
+            x, y = (jax.lax.dynamic_slice_in_dim(each, at, length) for each in data)
+            return call(traced, state, scaled(x), y)
 
-        carry: Any = ((trainable, others, call(self._reset)), None)
-        if self._test[0] is not None:
-            traced = self._test[0]
-            starts = jnp.arange(count // size, dtype=jnp.int32) * size
-            carry = carry[0], _zeros(traced.result[0])
-            carry, _ = jax.lax.scan(lambda carry, at: (step(traced, carry[0], at, size), None), carry, starts)
-        if self._test[1] is not None:
-            carry = step(self._test[1], carry[0], count - count % size, count % size)
-        (trainable, others, metrics), logs = carry
+        starts = jnp.arange(count // size, dtype=jnp.int32) * size
+        found, logs = _epoch(step, self._test, (trainable, others, call(self._reset)), starts, count - rest)
+        trainable, others, metrics = found
         return (trainable, others, optimizer, metrics), logs
 
     def _calls(self, given: Sequence[Any]) -> Callable[..., Any]:
@@ -102,6 +90,25 @@ class _Steps:
 def scaled(x: Any) -> Any:
     """Integers to float32 in 0..1, as data.scale does it; floats unchanged."""
     return x.astype(jnp.float32) / 255.0 if jnp.issubdtype(x.dtype, jnp.integer) else x.astype(jnp.float32)
+
+
+def _epoch(step: Callable[..., Any], functions: Sequence[Traced | None], state: Any, batches: Any, rest: Any) -> Any:
+    """State and last logs after a step on each of the batches, and one on the rest.
+
+    step: (function, state, batch) -> logs, state; functions: for whole batches and for the rest, None where there is
+    none.
+    """
+    logs: Any = None
+
+    def stepped(traced: Traced, state: Any, batch: Any) -> Any:
+        logs, state = step(traced, state, batch)
+        return tuple(state), logs
+
+    whole, last = functions
+    if whole is not None:
+        start = state, _zeros(whole.result[0])
+        (state, logs), _ = jax.lax.scan(lambda carry, each: (stepped(whole, carry[0], each), None), start, batches)
+    return (state, logs) if last is None else stepped(last, state, rest)
 
 
 def _zeros(shapes: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from fashion_sweep.training.engines.base import Arrays, Run
-from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
+from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
 from fashion_sweep.training.engines.tensorflow.lone import scaled
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def _unchanged(model: keras.Model) -> Iterator[None]:
 
 
 def _noise(seed: int, rates: Sequence[float]) -> StepNoise:
-    numbers: list[Any] = [np.uint32(seed % 2**32), np.uint32(0), thresholds(rates), scales(rates)]
-    return StepNoise(*map(tf.constant, numbers))
+    return StepNoise(*map(tf.constant, StepNoise.of(seed, 0, rates)))
 
 
 def _are_close(found: Sequence[Any], expected: Sequence[Any]) -> bool:

@@ -88,7 +88,7 @@ class Inputs:
 class TracedHyperparameter:
     """A positive number for each run, used in place of an optimizer's Python float.
 
-    values: float64, in the shape that ``rows.by_run`` returns.
+    values: float64, [] or, for the stacked variables of a pack, [R, 1, 1].
     """
 
     dtype = "float32"  # in which Keras' operations compute

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from fashion_sweep.training.engines.base import Arrays, Logs, Run, batches, numbers
-from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise, scales, thresholds
+from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
 from fashion_sweep.training.engines.program_cache import ProgramCache
 from fashion_sweep.training.engines.tensorflow import hyperparameters
 from fashion_sweep.training.engines.tensorflow.graph import Graph, is_compiled
@@ -48,9 +48,8 @@ class LoneRun:
         parts = batches(orders[0], self.run.batch_size)
         steps = len(parts[0]) + bool(len(parts[1]))
         data = [[tf.gather(each, part) for each in (arrays.x_train, arrays.y_train)] for part in parts]
-        rates = self._dropouts.rates
-        noise = [np.uint32(self.run.seed % 2**32), np.uint32(first_step % 2**32), thresholds(rates), scales(rates)]
-        return [numbers(self._train(data, self._inputs.values(steps), [tf.constant(each) for each in noise]))]
+        noise = list(map(tf.constant, StepNoise.of(self.run.seed, first_step, self._dropouts.rates)))
+        return [numbers(self._train(data, self._inputs.values(steps), noise))]
 
     def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:  # noqa: ARG002 - as above
         """See ``engines.base.Program.validate``."""

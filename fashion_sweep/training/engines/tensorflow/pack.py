@@ -109,9 +109,8 @@ class PackProgram:
         variables, copies = self._model.trainable_variables, (self.size, *[1] * (len(x.shape) - 1))
         xs, ys = tf.tile(x, copies), tf.tile(y, (self.size,))
         found = tf.reshape(self._model(scaled(xs), training=False), (self.size, len(x), -1))
-        seeds, *masks = self._masks()
-        self._noise.seeds, self._noise.step = seeds, tf.constant(0, tf.uint32)
-        self._noise.thresholds, self._noise.scales = map(tf.unstack, masks)
+        self._set_masks(self._masks())
+        self._noise.step = tf.constant(0, tf.uint32)
         with tf.GradientTape() as tape:
             loss, _ = loss_and_correct(self._model, self.size, xs, ys, training=True)
             total = tf.reduce_sum(loss) / len(x)
@@ -128,7 +127,7 @@ class PackProgram:
     def _train_steps(self, xs: Any, ys: Any, numbers: Any, masks: Any, first: Any) -> Any:
         """The loop over steps. Returns summed loss and number of correct answers of each run, [R] each."""
         rates, values = numbers
-        self._noise.seeds, self._noise.thresholds, self._noise.scales = masks[0], *map(tf.unstack, masks[1:])
+        self._set_masks(masks)
         whole = xs[0].shape[0]
 
         def one(step: Any, sums: Any, x: Any, y: Any) -> Any:
@@ -142,6 +141,10 @@ class PackProgram:
         start = (tf.constant(0), tf.zeros(self.size), tf.zeros(self.size))
         _, *sums = tf.while_loop(lambda step, *_: step < whole, body, start, maximum_iterations=whole)
         return one(tf.constant(whole), sums, xs[1], ys[1]) if xs[1].shape[0] else sums
+
+    def _set_masks(self, masks: Sequence[Any]) -> None:
+        """masks: see ``_masks``."""
+        self._noise.seeds, self._noise.thresholds, self._noise.scales = masks[0], *map(tf.unstack, masks[1:])
 
     def _set_numbers(self, rates: Any, values: Any) -> None:
         """Set the optimizer's learning rate and hyperparameters, in the shape that fits stacked variables."""
