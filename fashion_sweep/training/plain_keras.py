@@ -6,6 +6,7 @@ The loop calls train_on_batch in the data order of a run, with the masks that ev
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -23,17 +24,20 @@ Trained = tuple[list[dict[str, float]], list[np.ndarray]]
 class PlainKeras:
     """Keras' own steps on a run's model."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, compiled: bool = False) -> None:
+        """compiled: each step by XLA, with masks of Keras' own, for layers whose random numbers depend on that."""
         self._job, self._calls = job, DropoutCalls()
         self._steps, self._size = model_setup.steps_per_epoch(job), int(job.config["batch_size"])
-        self._model = model_setup.compiled_model(job, run_eagerly=True)
-        self._count_calls()
+        self.model = model_setup.compiled_model(job, run_eagerly=not compiled, jit_compile=compiled)
+        self._masked = nullcontext if compiled else self._calls.masked
+        if not compiled:
+            self._count_calls()
 
     def _count_calls(self) -> None:
         """Find the calls of Dropout layers in a step, without one."""
         self._calls.begin(_noise(0, 0, ()))
         with self._calls.masked(), keras.StatelessScope():
-            self._model(scale(self._job.split.x_train[:2]), training=True)
+            self.model(scale(self._job.split.x_train[:2]), training=True)
 
     def trained(self) -> Trained:
         """Train the whole run."""
@@ -41,11 +45,11 @@ class PlainKeras:
         images = scale(split.x_val)
         for epoch in range(self._job.config["epochs"]):
             logs = self._epoch(epoch)
-            found = self._model.evaluate(images, split.y_val, batch_size=self._size, verbose=0, return_dict=True)
+            found = self.model.evaluate(images, split.y_val, batch_size=self._size, verbose=0, return_dict=True)
             logs |= {f"val_{name}": value for name, value in found.items()}
             history.append({key: float(logs[key]) for key in METRICS})
-        self._model.optimizer.finalize_variable_values(self._model.trainable_weights)
-        return history, self._model.get_weights()
+        self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+        return history, self.model.get_weights()
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         """Means over the images of an epoch, each before the step on its batch."""
@@ -54,8 +58,8 @@ class PlainKeras:
         for step in range(self._steps):
             batch = order[step * self._size : (step + 1) * self._size]
             self._calls.begin(_noise(self._job.config["seed"], epoch * self._steps + step, self._calls.rates))
-            with self._calls.masked():
-                found = self._model.train_on_batch(images[batch], split.y_train[batch], return_dict=True)
+            with self._masked():
+                found = self.model.train_on_batch(images[batch], split.y_train[batch], return_dict=True)
             logs = {key: logs[key] + float(found[key]) * len(batch) / len(order) for key in logs}
         return logs
 
