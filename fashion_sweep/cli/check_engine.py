@@ -6,8 +6,7 @@ import argparse
 from contextlib import suppress
 from typing import Any
 
-from fashion_sweep.cli.logs import say_error
-from fashion_sweep.errors import UserError
+from fashion_sweep.cli.logs import errors_said, say_error
 from fashion_sweep.storage import checked_devices, provenance
 from fashion_sweep.training import native_output
 from fashion_sweep.training.compiled import Compiled
@@ -30,13 +29,8 @@ def main(argv: list[str] | None = None) -> None:
     named = "what compiles (default: the one that a sweep takes on this machine)"
     parser.add_argument("--engine", choices=[AUTO, *NAMES], default=AUTO, help=named)
     name = parser.parse_args(argv).engine
-    try:
+    with errors_said():
         code = _check(choice.best_first()[0] if name == AUTO else name)
-    except UserError as error:
-        say_error(str(error), "error")
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
     if code:
         raise SystemExit(code)
 

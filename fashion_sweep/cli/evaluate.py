@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_sweep.cli.encoding import check_names
-from fashion_sweep.cli.logs import say_error
+from fashion_sweep.cli.logs import errors_said
 from fashion_sweep.config import recorded
 from fashion_sweep.config.redaction import redacted_errors
 from fashion_sweep.errors import UserError
@@ -40,14 +40,9 @@ exit codes: 0 success; 2 no such run, model or file, or it is damaged"""
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; raises SystemExit if it fails."""
     arguments = _parser().parse_args(argv)
-    try:
+    with errors_said():
         check_names(argv)
         _run(arguments)
-    except UserError as error:
-        say_error(str(error), "error")
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fashion_sweep.errors import UserError
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.plain_text import clean_lines
 
@@ -23,6 +24,18 @@ def log_on_stderr() -> Iterator[None]:
 def say_error(text: str, before: str = "fashion-sweep") -> None:
     """Print an error on stderr, under the name of the command. It may quote files, so it is made safe for terminals."""
     print(f"{before}: {clean_lines(text)}", file=sys.stderr)
+
+
+@contextmanager
+def errors_said() -> Iterator[None]:
+    """Within the block, an error of the user's is printed, and ends the process with its exit code; so does Ctrl-C."""
+    try:
+        yield
+    except UserError as error:
+        say_error(str(error), "error")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 @contextmanager

@@ -11,8 +11,7 @@ from rich.console import Console
 
 from fashion_sweep.analysis.folders import check_folder
 from fashion_sweep.cli.encoding import check_names
-from fashion_sweep.cli.logs import say_error
-from fashion_sweep.errors import UserError
+from fashion_sweep.cli.logs import errors_said
 from fashion_sweep.reporting.report import Report, print_table, write_report
 
 DESCRIPTION = """\
@@ -33,12 +32,9 @@ exit codes: 0 written; 1 with --strict, if a file could not be read; 2 a DIR hol
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; raises SystemExit if it fails."""
     arguments = _parser().parse_args(argv)
-    try:
+    with errors_said():
         check_names(argv)
         reports = _write_all(arguments.folders, arguments.output)
-    except UserError as error:
-        say_error(str(error), "error")
-        raise SystemExit(error.exit_code) from None
     # Output that is not a terminal has no width limit.
     console = Console() if sys.stdout.isatty() else Console(width=200)
     for report in reports:

@@ -15,11 +15,11 @@ from fashion_sweep.analysis import history_diff
 from fashion_sweep.analysis.history_diff import MetricDifference, Row
 from fashion_sweep.cli import progress
 from fashion_sweep.cli.encoding import check_names
-from fashion_sweep.cli.logs import log_to, say_error
+from fashion_sweep.cli.logs import errors_said, log_to
 from fashion_sweep.config import recorded
 from fashion_sweep.config.recorded import RecordedConfig
 from fashion_sweep.config.redaction import redacted_errors
-from fashion_sweep.errors import FolderError, UserError
+from fashion_sweep.errors import FolderError
 from fashion_sweep.planning import changes
 from fashion_sweep.planning.changes import Change
 from fashion_sweep.planning.run_spec import identity_of
@@ -58,15 +58,10 @@ much; 2 no such run, or it cannot be trained here; 130 interrupted"""
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; raises SystemExit if the exit code is not 0."""
     arguments = _parser().parse_args(argv)
-    try:
+    with errors_said():
         check_names(argv)
         sys.path.append(str(Path.cwd()))  # where ``python -m fashion_sweep`` finds a user's own modules
         code = reproduce(arguments.run, arguments.output, arguments.tolerance)
-    except UserError as error:
-        say_error(str(error), "error")
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
     if code:
         raise SystemExit(code)
 

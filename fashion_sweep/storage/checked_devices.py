@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fashion_sweep.errors import UserError
 from fashion_sweep.storage.atomic import as_json, write_text
 from fashion_sweep.storage.reading import read_text
 
@@ -38,7 +39,7 @@ def _read() -> list[str]:
     """Empty where there is no such file, or none that can be read: then a comparison is asked for once more."""
     try:
         found = json.loads(read_text(_path()))
-    except Exception:
+    except (OSError, UserError, ValueError):
         return []
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
