@@ -42,15 +42,19 @@ def traced_once(function: Callable[..., Any], *, compiled: bool) -> Callable[...
 
     A tf.function called directly would count packs that share code as one that is retraced over and over, and warn.
     """
-    trace = tf.function(function, jit_compile=compiled, autograph=False).get_concrete_function
     found: list[Any] = []
 
     def call(*arguments: Any) -> Any:
         if not found:
-            found.append(trace(*arguments))
+            found.append(_traced(function, arguments, compiled=compiled))
         return found[0](*arguments)
 
     return call
+
+
+def _traced(function: Callable[..., Any], arguments: Sequence[Any], *, compiled: bool) -> Any:
+    """A function as a graph for arguments like these."""
+    return tf.function(function, jit_compile=compiled, autograph=False).get_concrete_function(*arguments)
 
 
 class Graph:
@@ -58,10 +62,11 @@ class Graph:
 
     def __init__(self, function: Callable[..., Any], specs: Sequence[Any], *, compiled: bool, kept: ProgramCache[Any]):
         """specs: of the arguments; compiled: by XLA; kept: graphs of other runs."""
-        self._trace: Callable[[bool], Any] = lambda jit: tf.function(
-            function, jit_compile=jit, autograph=False
-        ).get_concrete_function(*specs)
-        self._own, self._compiled, self._kept = self._trace(compiled), compiled, kept
+        self._function, self._specs, self._kept = function, specs, kept
+        self._trace(compiled=compiled)
+
+    def _trace(self, *, compiled: bool) -> None:
+        self._own, self._compiled = _traced(self._function, self._specs, compiled=compiled), compiled
 
     @cached_property
     def key(self) -> str:
@@ -77,7 +82,7 @@ class Graph:
             if not self._compiled:
                 raise
             log.info("Trained without XLA, which cannot compile the model: %s", str(error).strip().split("\n")[0])
-        self._own, self._compiled = self._trace(False), False
+        self._trace(compiled=False)
         del self.key
         return self(*arguments)
 
