@@ -108,7 +108,27 @@ def test_whole_numbers_and_booleans_are_no_numbers_but_part_of_the_text() -> Non
     assert shifted(1).text != shifted(2).text
 
 
-def test_constant_arrays_are_numbers() -> None:
+@pytest.mark.parametrize("fill", [0.0, float("-inf"), float("inf")])
+def test_what_sums_and_maxima_start_from_is_part_of_the_text(fill: float) -> None:
+    def padded(value: float) -> Traced:
+        return Traced(lambda x: jnp.pad(x, 1, constant_values=value) * 0.5, X)
+
+    assert values(padded(fill)) == [0.5]
+    assert padded(fill).text != padded(1.0).text
+    assert same(padded(fill).call(padded(fill).numbers, X), jnp.pad(X, 1, constant_values=fill) * 0.5)
+
+
+def test_constant_arrays_of_whole_numbers_are_part_of_the_text() -> None:
+    def chosen(order: Any) -> Traced:
+        return Traced(lambda x: x[:, np.asarray(order)] * 0.5, X)
+
+    one = chosen([0, 2, 1])
+    assert values(one) == [0.5]
+    assert one.text == chosen([0, 2, 1]).text != chosen([2, 0, 1]).text
+    assert same(one.call(one.numbers, X), X[:, jnp.asarray([0, 2, 1])] * 0.5)
+
+
+def test_constant_arrays_of_floats_are_numbers() -> None:
     def weighted(weights: Any) -> Traced:
         return Traced(lambda x: x * weights + 0.5, X)
 

@@ -35,7 +35,6 @@ class JaxMember:
         self.traced = [self.reset, *filter(None, [*self.train, *self.test])]
         self.numbers = [number for traced in self.traced for number in traced.numbers]
         """Of all functions, in their order."""
-        self.number_bytes = [number.tobytes() for number in self.numbers]
         shapes = [size, *(f"{each.dtype}{each.shape}" for each in vars(arrays).values())]
         texts = [each.text if each.is_comparable else uuid.uuid4().hex for each in self.traced]
         self.key = hashlib.sha256(repr([shapes, texts]).encode()).hexdigest()

@@ -18,11 +18,11 @@ from fashion_sweep.training.engines.jax.program import Functions
 class JaxProgram:
     """See ``engines.base.Program``. For one run, nothing is stacked."""
 
-    def __init__(self, members: Sequence[JaxMember], functions: Functions, varying: Sequence[int], size: int) -> None:
-        """varying: which of the members' numbers are inputs; size: rows, of which the last are idle."""
+    def __init__(self, members: Sequence[JaxMember], functions: Functions, size: int) -> None:
+        """size: rows, of which the last are idle."""
         self.size, self._functions = size, functions
         self._members = [*members, *[members[-1]] * (size - len(members))]
-        self._varying = [self._rows(np.stack([each.numbers[index] for each in members])) for index in varying]
+        self._given = [self._rows(np.stack(each)) for each in zip(*(member.numbers for member in members), strict=True)]
         self._variables = [jax.tree.leaves(member.variables, is_leaf=_is_variable) for member in members]
         self._tree = jax.tree.structure(members[0].variables, is_leaf=_is_variable)
         self._stored: list[list[Any]] = []  # what the models had last
@@ -36,7 +36,7 @@ class JaxProgram:
         self._load()
         state, orders = jax.tree.unflatten(self._tree, self._state), np.zeros((self.size, len(arrays.y_train)), int)
         jax.eval_shape(self._functions.train, state, *self._training(arrays, orders, 0))
-        jax.eval_shape(self._functions.validate, state, self._varying, (arrays.x_val, arrays.y_val))
+        jax.eval_shape(self._functions.validate, state, self._given, (arrays.x_val, arrays.y_val))
 
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.train``."""
@@ -45,11 +45,11 @@ class JaxProgram:
     def _training(self, arrays: Arrays, orders: np.ndarray, first_step: int) -> tuple[Any, ...]:
         """The arguments of ``Functions.train`` after the state."""
         whole, rest = (self._rows(each) for each in batches(orders, self._members[0].run.batch_size))
-        return self._varying, self._noise(first_step), (whole, rest), (arrays.x_train, arrays.y_train)
+        return self._given, self._noise(first_step), (whole, rest), (arrays.x_train, arrays.y_train)
 
     def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.validate``."""
-        return self._run(live, self._functions.validate, self._varying, (arrays.x_val, arrays.y_val))
+        return self._run(live, self._functions.validate, self._given, (arrays.x_val, arrays.y_val))
 
     def _run(self, live: Sequence[int], function: Any, *arguments: Any) -> list[Logs]:
         self._load()

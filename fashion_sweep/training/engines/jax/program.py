@@ -21,12 +21,9 @@ class Functions:
     validate: Callable[..., Any]  # of those of _Steps.validate
 
 
-def compiled(member: JaxMember, varying: Sequence[int], runs: int) -> Functions:
-    """The functions of ``runs`` runs with the key of this one.
-
-    varying: which of the member's numbers are inputs; the others are part of the program.
-    """
-    one = _Steps(member, varying)
+def compiled(member: JaxMember, runs: int) -> Functions:
+    """The functions of ``runs`` runs with the key of this one."""
+    one = _Steps(member)
     if runs == 1:
         return Functions(jax.jit(one.train), jax.jit(one.validate))
     train = jax.vmap(one.train, in_axes=(0, 0, (0, None, 0, 0), (0, 0), None))
@@ -37,17 +34,16 @@ def compiled(member: JaxMember, varying: Sequence[int], runs: int) -> Functions:
 class _Steps:
     """The epoch of one run, of pure functions."""
 
-    def __init__(self, member: JaxMember, varying: Sequence[int]) -> None:
+    def __init__(self, member: JaxMember) -> None:
         self._size = member.run.batch_size
         self._traced, self._reset = member.traced, member.reset
         self._train, self._test = member.train, member.test
-        self._fixed, self._varying = member.numbers, list(varying)
 
-    def train(self, state: State, given: Sequence[Any], noise: Any, order: Any, data: Any) -> Any:
-        """noise: ``StepNoise`` of the first step; order: the images of whole batches, int [S, B], and what is left
-        over, int [N - S * B]; data: images and labels. Returns state and logs.
+    def train(self, state: State, numbers: Sequence[Any], noise: Any, order: Any, data: Any) -> Any:
+        """numbers: the member's; noise: ``StepNoise`` of the first step; order: the images of whole batches, int
+        [S, B], and what is left over, int [N - S * B]; data: images and labels. Returns state and logs.
         """
-        call = self._calls(given)
+        call = self._calls(numbers)
         seed, first, *masks = noise
         whole, rest = order
         x, y = data
@@ -59,9 +55,9 @@ class _Steps:
         batches = whole, jnp.arange(len(whole), dtype=jnp.uint32)
         return _epoch(step, self._train, (*state[:3], call(self._reset)), batches, (rest, jnp.uint32(len(whole))))
 
-    def validate(self, state: State, given: Sequence[Any], data: Any) -> Any:
+    def validate(self, state: State, numbers: Sequence[Any], data: Any) -> Any:
         """data: images [M, ...] and labels, in batches of the same size as in training, as model.fit does it."""
-        call = self._calls(given)
+        call = self._calls(numbers)
         trainable, others, optimizer, _ = state
         size, count = self._size, len(data[1])
         rest = count % size
@@ -76,14 +72,11 @@ class _Steps:
         trainable, others, metrics = found
         return (trainable, others, optimizer, metrics), logs
 
-    def _calls(self, given: Sequence[Any]) -> Callable[..., Any]:
+    def _calls(self, numbers: Sequence[Any]) -> Callable[..., Any]:
         """How to call a traced function with the numbers of the run."""
-        every: list[Any] = list(self._fixed)
-        for index, number in zip(self._varying, given, strict=True):
-            every[index] = number
-        parts: dict[int, list[Any]] = {}
+        parts: dict[int, Sequence[Any]] = {}
         for traced in self._traced:
-            parts[id(traced)], every = every[: len(traced.numbers)], every[len(traced.numbers) :]
+            parts[id(traced)], numbers = numbers[: len(traced.numbers)], numbers[len(traced.numbers) :]
         return lambda traced, *arguments: traced.call(parts[id(traced)], *arguments)
 
 

@@ -1,11 +1,13 @@
 """What a function computes, as JAX traces it, so that functions can be compared and numbers in them become inputs.
 
 A traced function is a list of primitive operations. Two functions are one program if their operations are the same.
-Numbers that Python code has put into them, such as an optimizer's momentum, may differ: those numbers become inputs.
+Floats that Python code has put into them, such as an optimizer's momentum, may differ: they become inputs. They do so
+whether or not another run has a different one, so that a run's results do not depend on the runs before it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -23,14 +25,15 @@ class Traced:
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         """arguments: trees of arrays, or of anything that has shape and dtype."""
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        self._closed, self._result = closed, jax.tree.structure(shape)
+        self._jaxpr, self._result = closed.jaxpr, jax.tree.structure(shape)
+        self._constants = [np.asarray(each) for each in closed.consts]
         self.result = shape
         """The result's shapes and dtypes, as a tree."""
         text = _Text()
         text.add(closed.jaxpr, are_inputs=True)
-        self.numbers = [*text.numbers, *(np.asarray(each) for each in closed.consts)]
-        """Floats in the operations, and constant arrays; in the order of ``call``."""
-        self.text = "\n".join([*text.lines, *(f"{each.dtype}{each.shape}" for each in self.numbers)])
+        self.numbers = [*text.numbers, *filter(_are_floats, self._constants)]
+        """Floats in the operations, and constant arrays of floats; in the order of ``call``."""
+        self.text = "\n".join([*text.lines, *map(_described, self._constants)])
         """The operations without ``numbers``: equal for functions that are one but for these. Python functions among
         their parameters are named by their addresses, so compare it only while this lives.
         """
@@ -39,10 +42,10 @@ class Traced:
 
     def call(self, numbers: Sequence[Any], *arguments: Any) -> Any:
         """The function with these numbers in place of its own."""
-        constants = len(self._closed.consts)
-        count = len(self.numbers) - constants
-        floats, consts = iter(numbers[:count]), numbers[count:]
-        flat = _evaluate(self._closed.jaxpr, consts, jax.tree.leaves(arguments), floats)
+        arrays = sum(map(_are_floats, self._constants))
+        floats, given = iter(numbers[: len(numbers) - arrays]), iter(numbers[len(numbers) - arrays :])
+        constants = [next(given) if _are_floats(each) else each for each in self._constants]
+        flat = _evaluate(self._jaxpr, constants, jax.tree.leaves(arguments), floats)
         return jax.tree.unflatten(self._result, flat)
 
 
@@ -92,9 +95,12 @@ class _Text:
 
 
 def is_number(literal: Literal) -> bool:
-    """Whether a literal is a float."""
+    """Whether a literal is a float, other than those that sums and maxima start from.
+
+    JAX cannot map some operations, such as a padding, over values of these.
+    """
     kind = _type(literal)
-    return kind.shape == () and bool(jax.numpy.issubdtype(kind.dtype, jax.numpy.floating))
+    return kind.shape == () and _are_floats(kind) and abs(float(literal.val)) not in (0.0, float("inf"))
 
 
 def _type(literal: Literal) -> Any:
@@ -106,6 +112,16 @@ def _inlined(equation: Any) -> ClosedJaxpr | None:
     if equation.primitive.name not in INLINED:
         return None
     return next(value for value in equation.params.values() if isinstance(value, ClosedJaxpr))
+
+
+def _are_floats(array: Any) -> bool:
+    return bool(jax.numpy.issubdtype(array.dtype, jax.numpy.floating))
+
+
+def _described(constant: np.ndarray) -> str:
+    """A constant array without its floats."""
+    values = "" if _are_floats(constant) else hashlib.sha256(constant.tobytes()).hexdigest()
+    return f"{constant.dtype}{constant.shape}{values}"
 
 
 def _constants(closed: Any) -> list[Any]:
