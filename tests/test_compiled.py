@@ -111,14 +111,14 @@ def layers(input_shape, num_classes):
 
 def table(input_shape, num_classes):
     inputs = keras.Input(input_shape)
-    x = keras.layers.Rescaling(255, offset=0.5)(inputs)
+    x = keras.layers.Rescaling(255)(inputs)
     x = keras.layers.Embedding(256, 3)(keras.layers.Flatten()(x))
     x = keras.layers.Flatten()(x)
     return keras.Model(inputs, keras.layers.Dense(num_classes, "softmax")(x))
 
 def masked(input_shape, num_classes):
     inputs = keras.Input(input_shape)
-    x = keras.layers.Rescaling(255, offset=0.5)(inputs)
+    x = keras.layers.Rescaling(255)(inputs)
     x = keras.layers.Embedding(256, 3, mask_zero=True)(keras.layers.Flatten()(x))
     x = keras.layers.GlobalAveragePooling1D()(x)
     return keras.Model(inputs, keras.layers.Dense(num_classes, "softmax")(x))

@@ -152,7 +152,7 @@ def test_a_function_of_state_is_told_from_one_that_draws_from_elsewhere(
     model = keras.Sequential([keras.Input((4, 4, 1)), *middle, layers.Dense(3, "softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     keras_internals.build(model, images.numpy(), labels.numpy())
-    run = LoneRun(Run(model, 1, 2), Arrays(images, labels, images, labels), ProgramCache())
+    run = LoneRun(Run(model, 1, 2), Arrays(images, labels, images, labels, tf.constant(1.0)), ProgramCache())
     assert run.can_continue is expected
 
 

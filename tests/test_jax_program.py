@@ -32,7 +32,7 @@ def engine() -> Any:
 
 
 def arrays() -> Arrays:
-    return Arrays(*map(keras.ops.convert_to_tensor, (IMAGES, LABELS, IMAGES[:10], LABELS[:10])))
+    return Arrays(*map(keras.ops.convert_to_tensor, (IMAGES, LABELS, IMAGES[:10], LABELS[:10], 1.0)))
 
 
 def member(engine: Any, seed: int, middle: Layers, optimizer: Callable[[], Any], pack: int = 1) -> Any:

@@ -21,7 +21,7 @@ from fashion_sweep.training.train import train
 
 chance = np.random.default_rng(0)
 IMAGES, LABELS = chance.normal(size=(20, 6, 4)).astype("float32"), chance.integers(3, size=20).astype("int32")
-ARRAYS = Arrays(*map(tf.constant, (IMAGES, LABELS, IMAGES[:8], LABELS[:8])))
+ARRAYS = Arrays(*map(tf.constant, (IMAGES, LABELS, IMAGES[:8], LABELS[:8], 1.0)))
 ORDER = np.arange(20)[None]
 
 

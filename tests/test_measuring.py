@@ -36,7 +36,7 @@ def test_a_pack_measures_as_keras_does(count: int) -> None:
     models = [model() for _ in range(3)]
     pack = stacking.stack(models, PackNoise())
     rows.load(pack.weights, [each.weights for each in models])
-    arrays = Arrays(None, None, tf.constant(x), tf.constant(y))
+    arrays = Arrays(None, None, tf.constant(x), tf.constant(y), tf.constant(1.0))
     losses, correct = (
         np.asarray(sums) / count for sums in Validation(pack, len(models), compiled=True).measure(arrays)
     )

@@ -6,6 +6,7 @@ A model is any function that returns a Keras classifier: a built-in one of ``net
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,9 +38,11 @@ def _check(model: Any, target: str, input_shape: tuple[int, ...], num_classes: i
 
     if not isinstance(model, keras.Model):
         raise ConfigError(f"model {target} returned {type(model).__name__}, expected a keras.Model")
+    # Of all greys: a model may divide by an image's norm, or mask zeros.
+    images = np.linspace(0, 1, 2 * math.prod(input_shape), dtype="float32").reshape(2, *input_shape)
     expected = f"expected [images, {num_classes}] class probabilities, as a last Dense layer with softmax gives"
     try:
-        rows = np.asarray(model(np.zeros((2, *input_shape), "float32"), training=False))
+        rows = np.asarray(model(images, training=False))
     except Exception as error:
         raise ConfigError(f"model {target} cannot take images of shape {input_shape}: {_reason(error)}") from error
     if rows.shape != (2, num_classes):

@@ -36,7 +36,7 @@ class JaxProgram:
         self._load()
         state, orders = jax.tree.unflatten(self._tree, self._state), np.zeros((self.size, len(arrays.y_train)), int)
         jax.eval_shape(self._functions.train, state, *self._training(arrays, orders, 0))
-        jax.eval_shape(self._functions.validate, state, self._given, (arrays.x_val, arrays.y_val))
+        jax.eval_shape(self._functions.validate, state, self._given, _validation(arrays))
 
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.train``."""
@@ -45,11 +45,11 @@ class JaxProgram:
     def _training(self, arrays: Arrays, orders: np.ndarray, first_step: int) -> tuple[Any, ...]:
         """The arguments of ``Functions.train`` after the state."""
         whole, rest = (self._rows(each) for each in batches(orders, self._members[0].run.batch_size))
-        return self._given, self._noise(first_step), (whole, rest), (arrays.x_train, arrays.y_train)
+        return self._given, self._noise(first_step), (whole, rest), (arrays.x_train, arrays.y_train, arrays.divisor)
 
     def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.validate``."""
-        return self._run(live, self._functions.validate, self._given, (arrays.x_val, arrays.y_val))
+        return self._run(live, self._functions.validate, self._given, _validation(arrays))
 
     def _run(self, live: Sequence[int], function: Any, *arguments: Any) -> list[Logs]:
         self._load()
@@ -97,6 +97,11 @@ class JaxProgram:
         for variable, value in zip(self._variables[row], values, strict=True):
             variable.assign(value)
         self._stored[row] = [variable.value for variable in self._variables[row]]
+
+
+def _validation(arrays: Arrays) -> tuple[Any, ...]:
+    """The data of ``Functions.validate``."""
+    return arrays.x_val, arrays.y_val, arrays.divisor
 
 
 def _of_row(logs: Any, row: int) -> Any:

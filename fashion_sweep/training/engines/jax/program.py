@@ -41,31 +41,31 @@ class _Steps:
 
     def train(self, state: State, numbers: Sequence[Any], noise: Any, order: Any, data: Any) -> Any:
         """numbers: the member's; noise: ``StepNoise`` of the first step; order: the images of whole batches, int
-        [S, B], and what is left over, int [N - S * B]; data: images and labels. Returns state and logs.
+        [S, B], and what is left over, int [N - S * B]; data: images, labels and divisor. Returns state and logs.
         """
         call = self._calls(numbers)
         seed, first, *masks = noise
         whole, rest = order
-        x, y = data
+        x, y, divisor = data
 
         def step(traced: Traced, state: Any, at: Any) -> Any:
             images, number = at
-            return call(traced, state, scaled(x[images]), y[images], (seed, first + number, *masks))
+            return call(traced, state, _scaled(x[images], divisor), y[images], (seed, first + number, *masks))
 
         batches = whole, jnp.arange(len(whole), dtype=jnp.uint32)
         return _epoch(step, self._train, (*state[:3], call(self._reset)), batches, (rest, jnp.uint32(len(whole))))
 
     def validate(self, state: State, numbers: Sequence[Any], data: Any) -> Any:
-        """data: images [M, ...] and labels, in batches of the same size as in training, as model.fit does it."""
+        """data: images [M, ...], labels and divisor; in batches of the same size as in training, as in model.fit."""
         call = self._calls(numbers)
         trainable, others, optimizer, _ = state
-        size, count = self._size, len(data[1])
+        (*arrays, divisor), size, count = data, self._size, len(data[1])
         rest = count % size
 
         def step(traced: Traced, state: Any, at: Any) -> Any:
             length = size if traced is self._test[0] else rest
-            x, y = (jax.lax.dynamic_slice_in_dim(each, at, length) for each in data)
-            return call(traced, state, scaled(x), y)
+            x, y = (jax.lax.dynamic_slice_in_dim(each, at, length) for each in arrays)
+            return call(traced, state, _scaled(x, divisor), y)
 
         starts = jnp.arange(count // size, dtype=jnp.int32) * size
         found, logs = _epoch(step, self._test, (trainable, others, call(self._reset)), starts, count - rest)
@@ -80,9 +80,8 @@ class _Steps:
         return lambda traced, *arguments: traced.call(parts[id(traced)], *arguments)
 
 
-def scaled(x: Any) -> Any:
-    """Integers to float32 in 0..1, as data.scale does it; floats unchanged."""
-    return x.astype(jnp.float32) / 255.0 if jnp.issubdtype(x.dtype, jnp.integer) else x.astype(jnp.float32)
+def _scaled(x: Any, divisor: Any) -> Any:
+    return x.astype(jnp.float32) / divisor
 
 
 def _epoch(step: Callable[..., Any], functions: Sequence[Traced | None], state: Any, batches: Any, rest: Any) -> Any:

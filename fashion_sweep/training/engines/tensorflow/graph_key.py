@@ -11,7 +11,11 @@ UNCOUNTED = ("_gradient_op_type", "_class")
 
 
 def graph_key(graph: Any) -> str:
-    """Equal for graphs of equal operations, constants and connections. graph: tf.Graph, with the functions it calls."""
+    """Equal only for graphs of equal operations, constants and connections, in the same order.
+
+    graph: tf.Graph, with the functions it calls. TensorFlow seldom takes the gradients of parallel branches in another
+    order; such a graph is compiled anew.
+    """
     return _Digest(graph.as_graph_def()).text
 
 

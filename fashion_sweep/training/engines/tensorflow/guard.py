@@ -28,10 +28,10 @@ def difference(program: PackProgram, runs: Sequence[Run], arrays: Arrays) -> str
 
     Compares probabilities in inference, and gradients and moving statistics of one training step, uncompiled.
     """
-    x, y = arrays.x_train[:IMAGES], arrays.y_train[:IMAGES]
+    x, y = scaled(arrays.x_train[:IMAGES], arrays.divisor), arrays.y_train[:IMAGES]
     found = program.probe(x, y)
     for row, run in enumerate(runs):
-        for name, expected in _own(run, scaled(x), y).items():
+        for name, expected in _own(run, x, y).items():
             if not _are_close(found[name](row), expected):
                 return f"its {name} differ from those of the model itself"
     return None

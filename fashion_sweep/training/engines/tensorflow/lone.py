@@ -34,7 +34,7 @@ class LoneRun:
         self._inputs = hyperparameters.Inputs(run.model.optimizer)
         compiled = is_compiled(run.model)
         self._train = Graph(self._train_epoch, self._train_specs(arrays), compiled=compiled, kept=kept)
-        self._test = Graph(self._validate, _specs([arrays.x_val, arrays.y_val]), compiled=compiled, kept=kept)
+        self._test = Graph(self._validate, _specs(_validation(arrays)), compiled=compiled, kept=kept)
         self.key = f"{self._train.key} {self._test.key}"
         self.can_continue = self._is_function_of_state()
 
@@ -49,11 +49,11 @@ class LoneRun:
         steps = len(parts[0]) + bool(len(parts[1]))
         data = [[tf.gather(each, part) for each in (arrays.x_train, arrays.y_train)] for part in parts]
         noise = list(map(tf.constant, StepNoise.of(self.run.seed, first_step, self._dropouts.rates)))
-        return [numbers(self._train(data, self._inputs.values(steps), noise))]
+        return [numbers(self._train([*data, arrays.divisor], self._inputs.values(steps), noise))]
 
     def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:  # noqa: ARG002 - as above
         """See ``engines.base.Program.validate``."""
-        return [numbers(self._test(arrays.x_val, arrays.y_val))]
+        return [numbers(self._test(*_validation(arrays)))]
 
     def _train_specs(self, arrays: Arrays) -> Sequence[Any]:
         """Of the arguments of ``_train_epoch``."""
@@ -64,13 +64,13 @@ class LoneRun:
             for shape in ((whole, size), (rest,))
         ]
         noise = [tf.TensorSpec([], tf.uint32)] * 2 + [tf.TensorSpec([None], kind) for kind in (tf.uint32, tf.float32)]
-        return [data, self._inputs.specs(), noise]
+        return [[*data, *_specs([arrays.divisor])], self._inputs.specs(), noise]
 
     def _train_epoch(self, data: Any, inputs: Any, noise: Any) -> Any:
-        """Images and labels in batches, [S, B, ...], and of the partial last batch, [rest, ...]; the values of the
-        optimizer's inputs; seed, first step, thresholds and scales of the masks.
+        """Images and labels in batches, [S, B, ...], and of the partial last batch, [rest, ...], and the divisor of
+        images; the values of the optimizer's inputs; seed, first step, thresholds and scales of the masks.
         """
-        (xs, ys), (rest_x, rest_y) = data
+        (xs, ys), (rest_x, rest_y), divisor = data
         whole = xs.shape[0]
 
         def one(step: Any, x: Any, y: Any) -> None:
@@ -78,7 +78,7 @@ class LoneRun:
             self._step_graph = tf.compat.v1.get_default_graph()
             self._dropouts.begin(StepNoise(seed, first + tf.cast(step, tf.uint32), *masks))
             self._inputs.begin(inputs, step)
-            self._model.train_step((scaled(x), y))
+            self._model.train_step((scaled(x, divisor), y))
 
         with self._dropouts.masked(), self._inputs.replaced():
             self._model.reset_metrics()
@@ -87,12 +87,12 @@ class LoneRun:
                 one(tf.constant(whole), rest_x, rest_y)
             return self._model.get_metrics_result()
 
-    def _validate(self, x: Any, y: Any) -> Any:
-        """Images [M, ...] and labels, in batches of the same size as in training, as model.fit does it."""
+    def _validate(self, x: Any, y: Any, divisor: Any) -> Any:
+        """Images [M, ...], labels and divisor, in batches of the same size as in training, as model.fit does it."""
         size, count = self.run.batch_size, x.shape[0]
 
         def one(at: Any, length: int) -> None:
-            self._model.test_step((scaled(_slice(x, at, length)), _slice(y, at, length)))
+            self._model.test_step((scaled(_slice(x, at, length), divisor), _slice(y, at, length)))
 
         self._model.reset_metrics()
         _loop(count // size, lambda step: one(step * size, size))
@@ -116,9 +116,14 @@ def _slice(array: Any, at: Any, size: int) -> Any:
     return tf.slice(array, [at, *[0] * (len(array.shape) - 1)], [size, *array.shape[1:]])
 
 
-def scaled(x: Any) -> Any:
-    """Integers to float32 in 0..1, as data.scale does it; floats unchanged."""
-    return tf.cast(x, tf.float32) / 255.0 if x.dtype.is_integer else tf.cast(x, tf.float32)
+def scaled(x: Any, divisor: Any) -> Any:
+    """Images as input of a model. divisor: an input of the program, see ``engines.base.divisor``."""
+    return tf.cast(x, tf.float32) / divisor
+
+
+def _validation(arrays: Arrays) -> list[Any]:
+    """The arguments of ``LoneRun._validate``."""
+    return [arrays.x_val, arrays.y_val, arrays.divisor]
 
 
 def _specs(tensors: Sequence[Any]) -> list[Any]:

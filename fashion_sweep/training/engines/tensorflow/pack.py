@@ -62,7 +62,8 @@ class PackProgram:
         self._load()
         xs, ys = self._batches(arrays, orders)
         steps = len(xs[0]) + bool(len(xs[1]))
-        sums = self._epoch(xs, ys, self._numbers(steps), self._masks(), tf.constant(first_step % 2**32, tf.uint32))
+        data, first = (xs, ys, arrays.divisor), tf.constant(first_step % 2**32, tf.uint32)
+        sums = self._epoch(data, self._numbers(steps), self._masks(), first)
         for row in live:
             self._store(row)
         return _means(sums, orders.shape[1])
@@ -104,11 +105,11 @@ class PackProgram:
         return [tf.constant(each) for each in (seeds, thresholds(rates), scales(rates))]
 
     def probe(self, x: Any, y: Any) -> guard.Probe:
-        """What ``guard`` compares, of one uncompiled step on the same few images [n, ...] for every run."""
+        """What ``guard`` compares, of one uncompiled step on the same few scaled images [n, ...] for every run."""
         self._load()
         variables, copies = self._model.trainable_variables, (self.size, *[1] * (len(x.shape) - 1))
         xs, ys = tf.tile(x, copies), tf.tile(y, (self.size,))
-        found = tf.reshape(self._model(scaled(xs), training=False), (self.size, len(x), -1))
+        found = tf.reshape(self._model(xs, training=False), (self.size, len(x), -1))
         self._set_masks(self._masks())
         self._noise.step = tf.constant(0, tf.uint32)
         with tf.GradientTape() as tape:
@@ -124,16 +125,19 @@ class PackProgram:
             "statistics": lambda row: [rows.row_of(both, row, one.shape) for both, one in fixed],
         }
 
-    def _train_steps(self, xs: Any, ys: Any, numbers: Any, masks: Any, first: Any) -> Any:
-        """The loop over steps. Returns summed loss and number of correct answers of each run, [R] each."""
-        rates, values = numbers
+    def _train_steps(self, data: Any, numbers: Any, masks: Any, first: Any) -> Any:
+        """The loop over steps. Returns summed loss and number of correct answers of each run, [R] each.
+
+        data: images and labels of ``_batches``, and the divisor of images.
+        """
+        (xs, ys, divisor), (rates, values) = data, numbers
         self._set_masks(masks)
         whole = xs[0].shape[0]
 
         def one(step: Any, sums: Any, x: Any, y: Any) -> Any:
             self._noise.step = first + tf.cast(step, tf.uint32)
             self._set_numbers(rates[step], values)
-            return [total + part for total, part in zip(sums, self._step(x, y), strict=True)]
+            return [total + part for total, part in zip(sums, self._step(scaled(x, divisor), y), strict=True)]
 
         def body(step: Any, *sums: Any) -> Any:
             return step + 1, *one(step, sums, xs[0][step], ys[0][step])
@@ -154,7 +158,7 @@ class PackProgram:
             vars(self._optimizer)[name] = given
 
     def _step(self, x: Any, y: Any) -> Any:
-        """One update of all runs. Returns summed loss and number of correct answers of each run before it, [R] each."""
+        """One update of all runs, of scaled images. Returns loss and correct answers before it, summed, [R] each."""
         variables = self._model.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for variable in variables:

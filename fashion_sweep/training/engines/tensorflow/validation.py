@@ -26,10 +26,10 @@ class Validation:
 
     def measure(self, arrays: Arrays) -> Sequence[Any]:
         """Summed losses and numbers of correct answers: float32 [R] each."""
-        sums: Sequence[Any] = self._sums(arrays.x_val, arrays.y_val)
+        sums: Sequence[Any] = self._sums(arrays.x_val, arrays.y_val, arrays.divisor)
         return sums
 
-    def _summed(self, x: Any, y: Any) -> Any:
+    def _summed(self, x: Any, y: Any, divisor: Any) -> Any:
         """Loss and correct answers of each run, summed over all validation images: float32 [R] each."""
         count = x.shape[0]
         chunk = chunk_size(count)
@@ -37,7 +37,7 @@ class Validation:
 
         def some(sums: Any, part_x: Any, part_y: Any) -> Any:
             copies = (self._runs, *[1] * (len(part_x.shape) - 1))
-            parts = tf.tile(part_x, copies), tf.tile(part_y, (self._runs,))
+            parts = scaled(tf.tile(part_x, copies), divisor), tf.tile(part_y, (self._runs,))
             found = loss_and_correct(self._model, self._runs, *parts, training=False)
             return [total + part for total, part in zip(sums, found, strict=True)]
 
@@ -53,9 +53,9 @@ class Validation:
 def loss_and_correct(model: keras.Model, runs: int, x: Any, y: Any, *, training: bool) -> Any:
     """Loss and correct answers of each run, summed over its images: float32 [R] each.
 
-    model: stacked, of R = runs; x: [R * B, ...], run after run; y: [R * B].
+    model: stacked, of R = runs; x: scaled, [R * B, ...], run after run; y: [R * B].
     """
-    predicted = model(scaled(x), training=training)
+    predicted = model(x, training=training)
     loss = keras.losses.sparse_categorical_crossentropy(y, predicted)
     correct = tf.cast(tf.equal(tf.argmax(predicted, axis=-1, output_type=y.dtype), y), tf.float32)
     return [tf.reduce_sum(tf.reshape(each, (runs, -1)), axis=1) for each in (loss, correct)]
