@@ -25,7 +25,7 @@ from fashion_sweep.data import loading
 from fashion_sweep.errors import UserError
 from fashion_sweep.planning import plan
 from fashion_sweep.planning.request import Request
-from fashion_sweep.reporting import table
+from fashion_sweep.reporting import table, verdict
 from fashion_sweep.storage.record import METRICS, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
@@ -230,8 +230,10 @@ def test_a_sweep_of_nothing_else_has_a_report(command: Command, tmp_path: Path) 
         ("completed", 5),
         ("completed", 9),
     ]
-    assert table.best_sentence(runs, collected.swept).startswith("Best: max iter ")
-    assert "epoch" not in table.best_sentence(runs, collected.swept)
+    said = verdict.verdict(runs, collected.swept)
+    assert said.startswith("Lowest validation loss: max iter ")
+    assert said.endswith("One run each does not say which setting is best.")
+    assert "epoch" not in said
     assert table.constants_sentence(runs) == "The same in all runs: model logistic."
     page = (tmp_path / "s" / "report" / "index.html").read_text()
     assert "Not drawn: No run has an epoch to draw." in page

@@ -1,17 +1,20 @@
 import math
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from analysis_folders import curve, grid, run_folder, write_run, write_sweep
+from analysis_folders import curve, grid, record, run_folder, write_run, write_sweep
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import collect
-from fashion_sweep.analysis.replicates import replicates
+from fashion_sweep.analysis.replicates import COUNTS, replicates
+from fashion_sweep.analysis.settings import label
 from fashion_sweep.analysis.statistics import interval
 from fashion_sweep.storage.record import Status
+from fashion_sweep.storage.run_dir import RunDir
 
 
 def found(folder: Path) -> pd.DataFrame:
@@ -43,7 +46,7 @@ def test_an_interval_is_centred_on_its_mean_and_shifts_with_the_values(values: l
 def test_a_setting_is_everything_but_the_seed(tmp_path: Path) -> None:
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam"], batch_size=[32, 64], seed=[0, 1, 2]))
     frame = found(tmp_path)
-    assert frame[["optimizer", "batch_size", "seeds", "left_out"]].to_numpy().tolist() == [
+    assert frame[["optimizer", "batch_size", "seeds", "failed"]].to_numpy().tolist() == [
         ["adam", 32, 3, 0],
         ["adam", 64, 3, 0],
         ["sgd", 32, 3, 0],
@@ -65,7 +68,76 @@ def test_runs_that_did_not_complete_are_counted_and_left_out(tmp_path: Path) -> 
     sweep = write_sweep(tmp_path, points)
     for point, status in zip(points, (Status.FAILED, Status.DIVERGED, Status.INTERRUPTED), strict=False):
         write_run(run_folder(sweep, point).path, point, curve(), status=status)
-    assert found(tmp_path)[["seeds", "left_out"]].to_numpy().tolist() == [[2, 3]]
+    (row,) = found(tmp_path).to_dict("records")
+    assert {name: row[name] for name in COUNTS if row[name]} == {
+        "seeds": 2,
+        "failed": 1,
+        "diverged": 1,
+        "interrupted": 1,
+    }
+
+
+def test_a_setting_all_of_whose_runs_failed_is_listed_last(tmp_path: Path) -> None:
+    points = grid(optimizer=["adam", "sgd"], seed=[0, 1])
+    sweep = write_sweep(tmp_path, points)
+    for point in points[:2]:
+        write_run(run_folder(sweep, point).path, point, curve(), status=Status.FAILED)
+    frame = found(tmp_path)
+    assert frame[["optimizer", "seeds", "failed"]].to_numpy().tolist() == [["sgd", 2, 0], ["adam", 0, 2]]
+    assert math.isnan(frame["best_val_loss_mean"][1])
+
+
+def test_a_run_that_has_not_started_belongs_to_the_setting_of_its_overrides(tmp_path: Path) -> None:
+    points = grid(optimizer=["adam", "sgd"], seed=[0, 1, 2])
+    sweep = write_sweep(tmp_path, points)
+    shutil.rmtree(run_folder(sweep, points[1]).path)
+    assert found(tmp_path).set_index("optimizer")["pending"].to_dict() == {"adam": 1, "sgd": 0}
+
+
+def test_settings_are_told_apart_by_their_configs_and_not_by_overrides(tmp_path: Path) -> None:
+    """As where an override sets a whole group, or a default has changed between two commands."""
+    for name, activation in (("a", "relu"), ("b", "tanh")):
+        for seed in (0, 1):
+            made = record({"seed": seed}, curve(seed=seed))
+            made.config["model"]["activation"] = activation
+            made.config["model"]["hidden_units"] = [100, 10]
+            RunDir(tmp_path / f"{name}{seed}").path.mkdir()
+            RunDir(tmp_path / f"{name}{seed}").write_record(made)
+            RunDir(tmp_path / f"{name}{seed}").write_history(curve(seed=seed))
+    frame = found(tmp_path)
+    assert frame[["model.activation", "seeds"]].to_numpy().tolist() == [["relu", 2], ["tanh", 2]]
+    assert "model.hidden_units" not in frame
+
+
+@pytest.mark.parametrize("change", [{"code": "c" * 64}, {"data": {"fingerprint": "d" * 64}}])
+def test_other_code_or_data_is_another_setting(tmp_path: Path, change: dict[str, object]) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / f"a{seed}", {"seed": seed}, curve(seed=seed))
+        write_run(tmp_path / f"b{seed}", {"seed": seed}, curve(seed=seed), **change)
+    frame = found(tmp_path)
+    assert frame["seeds"].tolist() == [2, 2]
+    column = "code" if "code" in change else "dataset"
+    assert sorted(map(label, frame[column])) in (["cccccccc", "none"], ["dddddddd", "ffffffff"])
+
+
+def test_what_interpolates_the_seed_is_no_setting(tmp_path: Path) -> None:
+    for seed in (0, 1, 2):
+        made = record({"seed": seed}, curve(seed=seed))
+        made.config["data"]["split_seed"] = seed
+        made.config["data"]["classes"] = 2  # as one of the seeds is
+        run = RunDir(tmp_path / f"{seed}")
+        run.path.mkdir()
+        run.write_record(made)
+        run.write_history(curve(seed=seed))
+    assert found(tmp_path)["seeds"].tolist() == [3]
+
+
+def test_equal_settings_of_two_sweeps_are_one_and_a_repeated_seed_counts_once(tmp_path: Path) -> None:
+    for name, seeds in (("one", [0, 1]), ("two", [1, 2])):
+        write_sweep(tmp_path / name, grid(seed=seeds))
+    collected = collect([tmp_path / "one", tmp_path / "two"])
+    frame = replicates(summary.summarize(collected.runs, collected.histories), collected.swept)
+    assert frame[["seeds", "repeated"]].to_numpy().tolist() == [[3, 1]]
 
 
 def test_the_same_seed_twice_is_not_a_replicate(tmp_path: Path) -> None:
@@ -73,9 +145,13 @@ def test_the_same_seed_twice_is_not_a_replicate(tmp_path: Path) -> None:
         write_run(tmp_path / name, {}, curve())
     assert found(tmp_path).empty
     write_run(tmp_path / "c", {"seed": 1}, curve(seed=1))
-    assert found(tmp_path)[["seeds", "left_out"]].to_numpy().tolist() == [[2, 1]]
+    assert found(tmp_path)[["seeds", "repeated"]].to_numpy().tolist() == [[2, 1]]
 
 
-def test_a_lucky_single_seed_comes_after_those_with_more(tmp_path: Path) -> None:
+def test_settings_are_ranked_by_their_mean_and_not_by_their_number_of_seeds(tmp_path: Path) -> None:
     write_sweep(tmp_path, [*grid(optimizer=["sgd"], seed=[0, 1]), {"optimizer": "adam", "seed": 0}])
-    assert found(tmp_path)[["optimizer", "seeds"]].to_numpy().tolist() == [["sgd", 2], ["adam", 1]]
+    assert found(tmp_path)[["optimizer", "seeds"]].to_numpy().tolist() == [["adam", 1], ["sgd", 2]]
+
+
+def test_intervals_end_where_the_measure_does(tmp_path: Path) -> None:
+    assert interval(pd.Series([0.5, 0.9]), (0.0, 1.0))[2:] == (0.0, 1.0)

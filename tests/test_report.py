@@ -94,7 +94,7 @@ def test_the_page_shows_the_command_and_its_outcome(written: Report) -> None:
     text = page(written.output).text
     assert "python -m fashion_sweep -m sweep" in text
     assert re.search(r"4 runs\s+1 pending\s+2 completed\s+1 failed", text)
-    assert "Best: adam, dropout 0, with validation loss" in text
+    assert "Lowest validation loss: adam, dropout 0: " in text
     assert "broken/run.json: cannot be read as a run's record" in text
     assert "f" * 64 in text
     assert "keras 3.15.1" in text
@@ -204,7 +204,8 @@ def test_replicates_have_a_file_of_their_own(tmp_path: Path) -> None:
     output = write_report([tmp_path]).output
     lines = (output / "replicates.csv").read_text().splitlines()
     assert lines[0].startswith(
-        "model,optimizer,learning_rate,dropout,seeds,left_out,best_val_loss_mean,best_val_loss_sd,"
+        "model,optimizer,learning_rate,dropout,seeds,pending,running,diverged,failed,interrupted,without_result,repeated,"
+        "best_val_loss_mean,best_val_loss_sd,"
     )
     assert [line.split(",")[1] for line in lines[1:]] == ["adam", "sgd"]
     parsed = page(output)

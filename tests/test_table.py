@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fashion_sweep.analysis import escaping, summary
 from fashion_sweep.analysis.load import Collected, collect
-from fashion_sweep.reporting import markdown, table, terminal
+from fashion_sweep.reporting import markdown, table, terminal, verdict
 from fashion_sweep.storage.record import Status
 
 COLUMNS = (
@@ -98,7 +98,10 @@ def test_markdown_is_best_first_with_failures_below(tmp_path: Path) -> None:
     assert lines[0] == "# Sweep report"
     assert lines[2] == "    python -m fashion_sweep -m sweep"
     assert lines[4] == "3 runs: 2 completed, 1 failed. Written 2025-01-02 03:04 UTC."
-    assert lines[6] == "Best: adam, with validation loss 0.5208 and accuracy 0.8229 in epoch 2."
+    assert lines[6] == (
+        "Lowest validation loss: adam: 0.5208, accuracy 0.8229 in epoch 2. One run each does not say which setting is "
+        "best; several seeds would, as with seed=0,1,2,3,4."
+    )
     assert lines[8] == "The same in all runs: model mlp, dropout 0, seed 0."
     assert lines[10].startswith("| status | optimizer | learning rate | parameters | epochs run | best epoch |")
     assert lines[10].endswith(" | run |")
@@ -126,7 +129,7 @@ def test_the_terminal_shows_the_best_thirty_and_every_failure(tmp_path: Path) ->
     for point in points[:8]:
         write_run(run_folder(sweep, point).path, point, [], status=Status.FAILED, reason="[red]boom[/red] [/x]")
     lines = printed(tmp_path)
-    assert sum("completed" in line for line in lines) == 30
+    assert sum("completed  " in line for line in lines) == 30
     assert "10 more in summary.csv" in lines
     assert [line.endswith(": [red]boom[/red] [/x]") for line in lines[-8:]] == [True] * 8
 
@@ -153,7 +156,7 @@ def test_a_sweep_without_runs_is_summarized(tmp_path: Path) -> None:
     write_sweep(tmp_path, [])
     runs, collected = summarized(tmp_path)
     assert table.sentence(runs) == "0 runs."
-    assert table.best_sentence(runs, collected.swept) == ""
+    assert verdict.verdict(runs, collected.swept) == ""
     assert csv_of(tmp_path) == COLUMNS + "\n"
 
 
@@ -164,18 +167,18 @@ def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp
         rows = [curve(epochs=1)[0] | {"val_loss": loss, "val_accuracy": 1 - loss}]
         write_run(run_folder(sweep, point).path, point, rows)
     runs, collected = summarized(tmp_path)
-    assert table.best_sentence(runs, collected.swept) == (
-        "Best: adam, learning rate 0.001, with mean validation loss 0.3750 ± 0.1768 "
-        "(95% interval -1.2133 to 1.9633) and accuracy 0.6250 ± 0.1768 over 2 seeds."
+    assert verdict.verdict(runs, collected.swept).startswith(
+        "Lowest mean validation loss: adam: 0.3750 (2 seeds, 95% interval 0.0000 to 1.9633), accuracy 0.6250. "
     )
     lines = markdown.markdown(runs, collected, [], "now").splitlines()
     start = lines.index("## Settings, best first")
     assert lines[start + 4 : start + 8] == [
         "| optimizer | learning rate | seeds | best val loss | best val loss 95% interval | best val accuracy "
-        "| best val accuracy 95% interval |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        "| adam | 0.001 | 2 | 0.3750 ± 0.1768 | -1.2133 to 1.9633 | 0.6250 ± 0.1768 | -0.9633 to 2.2133 |",
-        "| sgd | 0.01 | 2 | 0.5000 ± 0.5303 | -4.2648 to 5.2648 | 0.5000 ± 0.5303 | -4.2648 to 5.2648 |",
+        "| best val accuracy 95% interval | against the best |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| adam | 0.001 | 2 | 0.3750 ± 0.1768 | 0.0000 to 1.9633 | 0.6250 ± 0.1768 | 0.0000 to 1.0000 |  |",
+        "| sgd | 0.01 | 2 | 0.5000 ± 0.5303 | 0.0000 to 5.2648 | 0.5000 ± 0.5303 | 0.0000 to 1.0000 "
+        "| no claim, p 0.7 |",
     ]
     assert not any(line.startswith("| **") for line in lines)  # no single seed is marked as the best
     assert any(line.startswith("adam       0.001") and "0.3750 ± 0.1768" in line for line in printed(tmp_path))

@@ -30,9 +30,12 @@ class FoundRun:
 
     @property
     def settings(self) -> Settings:
+        """Where tables look values up; ``dataset`` and ``code`` are the first digits of what it was trained with."""
         if self.record is None:
             return Settings(self.overrides)
-        return Settings(self.overrides, self.record.choices, self.record.config)
+        origins = {"dataset": self.record.data.get("fingerprint"), "code": self.record.code}
+        digits = {name: str(digest)[:8] for name, digest in origins.items() if digest}
+        return Settings(self.overrides, {**digits, **self.record.choices}, self.record.config)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_sweep.analysis.distinctions import settings_of, telling_keys
 from fashion_sweep.analysis.folders import FoundRun, check_folder, read_folder, samples_of
 from fashion_sweep.analysis.names import run_names
 from fashion_sweep.analysis.settings import FACTORS, swept_keys
@@ -39,18 +40,23 @@ _NUMBERS = {
 } | dict.fromkeys([*(name for name in MEASURES if name != "best_epoch"), "seconds", *METRICS], "float64")
 
 
+_TAKEN = (*STATUS_COLUMNS, *FACTORS, *_NUMBERS, "setting")
+"""Columns that no key can have."""
+
+
 @dataclass(frozen=True)
 class Collected:
     """What the given folders hold.
 
     runs: one row per run in plan order: run, status, reason, is_partial (its history is damaged, or does not match its
-        record), FACTORS, swept keys, parameters, epochs_run, MEASURES as recorded, seconds.
+        record), FACTORS, swept keys, parameters, epochs_run, MEASURES as recorded, seconds, setting (equal for
+        replicates).
     histories: one row per epoch with the columns of HISTORY_FRAME; metrics as written, finite or not.
     """
 
     runs: pd.DataFrame
     histories: pd.DataFrame
-    swept: list[str]  # overridden keys that differ between runs, except those shown as FACTORS
+    swept: list[str]  # keys that differ between runs or tell settings apart, except those shown as FACTORS
     commands: list[str]
     records: list[RunRecord]
     samples: Path | None
@@ -66,11 +72,12 @@ def collect(folders: Sequence[Path]) -> Collected:
     runs = [run for run in found.values() if not run.is_lost]
     warnings = [text for read in reads for text in read.warnings]
     names = run_names([run.path for run in runs])
-    swept = [
-        key for key in swept_keys(run.settings for run in runs) if key not in (*STATUS_COLUMNS, *FACTORS, *_NUMBERS)
-    ]
+    settings = settings_of(runs)
+    shown = [key for key in swept_keys(run.settings for run in runs) if key not in _TAKEN]
+    looked_up = [*(key for name, key in FACTORS.items() if name != "seed"), *shown]
+    swept = [*shown, *(key for key in telling_keys(runs, settings, looked_up) if key not in _TAKEN)]
     return Collected(
-        runs=_runs_frame(runs, names, swept),
+        runs=_runs_frame(runs, names, swept).assign(setting=settings),
         histories=_histories_frame(runs, names),
         swept=swept,
         commands=list(dict.fromkeys(command for read in reads for command in read.commands if command)),

@@ -1,7 +1,7 @@
-"""Statistics over replicates: the mean result of each setting, and how certain it is.
+"""Statistics over replicates: the mean result of each setting, how certain it is, and which settings differ.
 
-Pure functions, frame in, frame out. A setting is given by FACTORS and the swept keys, without the seed. Only completed
-runs count, each seed once: an unfinished run cannot be compared with finished ones.
+Pure functions, frame in, frame out. Only completed runs count, each seed once: an unfinished run cannot be compared
+with finished ones.
 """
 
 from __future__ import annotations
@@ -12,70 +12,76 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from fashion_sweep.analysis.settings import FACTORS, label
+from fashion_sweep.analysis.settings import FACTORS
 from fashion_sweep.analysis.statistics import LEVEL, interval
 from fashion_sweep.analysis.summary import TRUSTED, is_ranked, summarize
+from fashion_sweep.analysis.verdict import comparisons
 from fashion_sweep.storage.record import METRICS, Status
 
 AVERAGED = ("best_val_loss", "best_val_accuracy")
+RANGES = {"best_val_loss": (0.0, np.inf), "best_val_accuracy": (0.0, 1.0)}
+"""What their means can be; intervals end there."""
 
 STATISTICS = ("mean", "sd", "low", "high")
 """Statistics of each of AVERAGED: mean, standard deviation (n - 1), and the ends of the mean's interval."""
 
-COUNTS = ("seeds", "left_out")
-"""Seeds included, and runs left out: failed, diverged, unfinished, or of a seed that is already included."""
+LEFT_OUT = tuple(status.value for status in Status if status is not Status.COMPLETED)
+COUNTS = ("seeds", *LEFT_OUT, "without_result", "repeated")
+"""Seeds included, and runs left out: by status, completed without a finite loss, or of a seed that is included."""
+
+COMPARED = ("difference", "effect", "p_value")
+"""See ``verdict.comparisons``."""
 
 
 def factors(swept: Sequence[str]) -> list[str]:
-    """The columns that define a setting."""
+    """The columns that describe a setting."""
     return [name for name in (*FACTORS, *swept) if name != "seed"]
-
-
-def settings_of(table: pd.DataFrame, swept: Sequence[str]) -> pd.Series[int]:
-    """The number of each run's setting, from 0 in the order of the table."""
-    labels = pd.DataFrame({name: table[name].map(label) for name in factors(swept)})
-    return labels.groupby(list(labels), sort=False).ngroup()
 
 
 def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     """One row per setting, best mean validation loss first; no rows if no setting has two seeds.
 
-    Columns: run (the setting's first), ``factors``, COUNTS, and AVERAGED with STATISTICS, such as best_val_loss_mean.
-    Settings with a single seed come last, because one seed may just be lucky.
+    Columns: run (the setting's first), ``factors``, COUNTS, AVERAGED with STATISTICS, such as best_val_loss_mean, and
+    COMPARED. Settings none of whose runs count come last.
     """
-    started = table[table["status"] != Status.PENDING.value].reset_index(drop=True)
-    setting = settings_of(started, swept)
-    counts = is_ranked(started) & started["status"].eq(Status.COMPLETED.value)
-    counted = started[counts].assign(setting=setting[counts]).drop_duplicates(["setting", "seed"])
-    if not counted["setting"].duplicated().any():
-        counted = counted.iloc[:0]
-    found = [_row(runs, int(setting.eq(number).sum()), swept) for number, runs in counted.groupby("setting")]
+    number = table.groupby("setting", sort=False).ngroup()
+    counted = _counted(table).assign(number=number)
+    found = [_row(runs, counted[counted["number"] == each], swept) for each, runs in table.groupby(number)]
     columns = ["run", *factors(swept), *COUNTS, *(f"{name}_{what}" for name in AVERAGED for what in STATISTICS)]
-    frame = pd.DataFrame(found, columns=columns)
-    return (
-        frame.assign(one=frame["seeds"].eq(1))
-        .sort_values(["one", "best_val_loss_mean"], kind="stable")[columns]
-        .reset_index(drop=True)
+    frame = pd.DataFrame(found if counted["number"].duplicated().any() else [], columns=columns)
+    frame = frame.sort_values("best_val_loss_mean", kind="stable")
+    by_seed = counted.assign(seed=counted["seed"].map(str)).pivot(
+        index="number", columns="seed", values="best_val_loss"
     )
+    return pd.concat([frame, comparisons(by_seed.reindex(frame.index))], axis=1).reset_index(drop=True)
 
 
-def _row(runs: pd.DataFrame, total: int, swept: Sequence[str]) -> dict[str, object]:
-    """A setting's row. runs: those included; total: how many the setting has."""
-    first = runs.iloc[0]
-    setting = {name: first[name] for name in ("run", *factors(swept))} | {
-        "seeds": len(runs),
-        "left_out": total - len(runs),
-    }
-    return setting | {
+def _counted(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs whose results count."""
+    counts = is_ranked(table) & table["status"].eq(Status.COMPLETED.value)
+    return table[counts].drop_duplicates(["setting", "seed"])
+
+
+def _row(runs: pd.DataFrame, counted: pd.DataFrame, swept: Sequence[str]) -> dict[str, object]:
+    """A setting's row. counted: those of its runs whose results count."""
+    first = (counted if len(counted) else runs).iloc[0]
+    statuses = runs["status"].value_counts()
+    completed = runs[runs["status"].eq(Status.COMPLETED.value)]
+    counts = {"seeds": len(counted)} | {name: int(statuses.get(name, 0)) for name in LEFT_OUT}
+    without = int((~is_ranked(completed)).sum())
+    counts |= {"without_result": without, "repeated": len(completed) - len(counted) - without}
+    return {name: first[name] for name in ("run", *factors(swept))} | counts | _statistics(counted)
+
+
+def _statistics(runs: pd.DataFrame) -> dict[str, float]:
+    return {
         f"{name}_{what}": value
         for name in AVERAGED
-        for what, value in zip(STATISTICS, interval(runs[name].astype("float64")), strict=True)
+        for what, value in zip(STATISTICS, interval(runs[name].astype("float64"), RANGES[name]), strict=True)
     }
 
 
-def over_seeds(
-    table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def over_seeds(table: pd.DataFrame, histories: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Average the frames over seeds: one row per setting, and one per setting and epoch.
 
     Metrics become means over the seeds that reached the epoch, and MEASURES are those of the mean curve. Failed and
@@ -84,10 +90,9 @@ def over_seeds(
     ends of the interval of ``metric``'s mean, NaN for a single seed.
     """
     rows = table[table["run"].isin(histories["run"])]
-    setting = settings_of(rows, swept)
     trusted = rows["status"].isin([status.value for status in TRUSTED])
-    rows = rows[trusted | ~trusted.groupby(setting).transform("any")]
-    first = rows.groupby(setting[rows.index])["run"].transform("first")
+    rows = rows[trusted | ~trusted.groupby(rows["setting"]).transform("any")]
+    first = rows.groupby("setting")["run"].transform("first")
     if first.nunique() == len(rows):
         return rows.assign(runs=1), histories.assign(low=np.nan, high=np.nan)
     representative = dict(zip(rows["run"], first, strict=True))
@@ -104,5 +109,8 @@ def _mean_curves(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     count, sd = groups[metric].count(), groups[metric].std()
     means = groups[list(METRICS)].mean()
     half = stdtrit(count.clip(2) - 1, (1 + LEVEL) / 2) * sd / count**0.5
-    curves: pd.DataFrame = means.assign(low=means[metric] - half, high=means[metric] + half)
+    low, high = RANGES[f"best_{metric}"]
+    curves: pd.DataFrame = means.assign(
+        low=(means[metric] - half).clip(lower=low), high=(means[metric] + half).clip(upper=high)
+    )
     return curves.reset_index().astype({"epoch": "int64"})

@@ -90,11 +90,14 @@ def plain(value: Any, depth: int = 10) -> Value:
 
 def label(value: object) -> str:
     """A cell for people: ``none`` for an empty one, and no more digits than a float needs."""
-    if value is None or (
-        not isinstance(value, str) and str(value) in ("nan", "<NA>")
-    ):  # how pandas prints missing values
+    if is_missing(value):
         return NONE
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a cell is empty, as None or as pandas' missing values."""
+    return value is None or (not isinstance(value, str) and str(value) in ("nan", "<NA>"))
 
 
 def _overridden(overrides: Iterable[str]) -> list[str]:

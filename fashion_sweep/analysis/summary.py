@@ -59,8 +59,9 @@ def ranked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_run(table: pd.DataFrame) -> str | None:
-    """Name of the best run; None if no run has a rank."""
-    return str(ranked(table)["run"].iloc[0]) if is_ranked(table).any() else None
+    """Name of the completed run of lowest validation loss; None if there is none."""
+    completed = table[table["status"].eq(Status.COMPLETED.value) & is_ranked(table)]
+    return None if completed.empty else str(ranked(completed)["run"].iloc[0])
 
 
 def incomplete(table: pd.DataFrame) -> pd.DataFrame:

@@ -164,7 +164,7 @@ def _explain_missing_record(path: Path) -> str:
 
     collected = collect([path])
     best = summary.best_run(summary.summarize(collected.runs, collected.histories))
-    advice = f"give one of its runs; the best is {path / best}" if best else "none of its runs has an epoch yet"
+    advice = f"give one of its runs; the best is {path / best}" if best else "none of its runs has completed yet"
     return f"this is a sweep's folder; {advice}"
 
 

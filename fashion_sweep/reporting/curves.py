@@ -87,7 +87,7 @@ def explain(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], 
 
 
 def _lines(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str) -> _Lines:
-    table, histories = over_seeds(table, histories, swept, metric)
+    table, histories = over_seeds(table, histories, metric)
     points = _points(table, histories, [metric])
     drawn = table[table["run"].isin(points["run"])]
     return _Lines(points, drawn, _panels(drawn, panel_factors(drawn, swept)))

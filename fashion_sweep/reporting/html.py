@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fashion_sweep.analysis import replicates, summary
 from fashion_sweep.analysis.load import Collected
 from fashion_sweep.analysis.settings import label
-from fashion_sweep.reporting import table
+from fashion_sweep.reporting import table, verdict
 from fashion_sweep.reporting.gallery import Picture
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord
@@ -49,7 +49,7 @@ def render(
         commands=collected.commands,
         counts=summary.status_counts(runs),
         total=len(runs),
-        best=table.best_sentence(runs, collected.swept),
+        best=verdict.verdict(runs, collected.swept),
         constants=table.constants_sentence(runs),
         columns=[{"name": name, "is_number": name in table.NUMBERS} for name in names],
         rows=_rows(runs, names, table.best_marked(runs, collected.swept)),

@@ -38,10 +38,15 @@ def panel_factors(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
 
 def run_labels(table: pd.DataFrame, swept: Sequence[str]) -> dict[str, str]:
     """Run -> what sets it apart, such as ``adam, dropout 0.3``; its name if nothing does."""
+    order = telling_factors(table, swept)
+    return {row["run"]: describe(row, order) or row["run"] for row in table.to_dict("records")}
+
+
+def telling_factors(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
+    """The columns that set runs apart, in the order of tables."""
     varying = [name for name in ("optimizer", "dropout", "seed") if len(levels(started(table)[name])) > 1]
     factors = [*panel_factors(table, swept), *varying]
-    order = [name for name in (*FACTORS, *swept) if name in factors]
-    return {row["run"]: describe(row, order) or row["run"] for row in table.to_dict("records")}
+    return [name for name in (*FACTORS, *swept) if name in factors]
 
 
 def describe(row: Mapping[Hashable, object], factors: Sequence[str]) -> str:

@@ -13,7 +13,6 @@ from fashion_sweep.reporting.table import (
     NUMBERS,
     SHOWN,
     best_marked,
-    best_sentence,
     cell,
     constants_sentence,
     for_people,
@@ -22,12 +21,13 @@ from fashion_sweep.reporting.table import (
     sentence,
     settings_caption,
 )
+from fashion_sweep.reporting.verdict import verdict
 
 
 def markdown(table: pd.DataFrame, collected: Collected, warnings: Sequence[str], written: str) -> str:
     """The page: commands, outcome and date, tables with the best first, then failed runs and warnings."""
     failures = [_failure(row) for row in summary.incomplete(table).to_dict("records")]
-    facts = [best_sentence(table, collected.swept), constants_sentence(table)]
+    facts = [verdict(table, collected.swept), constants_sentence(table)]
     parts = [
         "# Sweep report",
         *(f"    {command}" for command in collected.commands),

@@ -66,9 +66,11 @@ def write_report(folders: Sequence[Path], output: Path | None = None, now: datet
 
 def print_table(report: Report, console: Console) -> None:
     """Print the table, best run first, the runs that did not complete, the warnings and where the page is."""
-    from fashion_sweep.reporting import table, terminal
+    from fashion_sweep.reporting import table, terminal, verdict
 
     terminal.print_to(console, report.table, report.swept)
+    if said := verdict.verdict(report.table, report.swept):
+        console.print(escape(said), highlight=False, soft_wrap=True)
     for text in report.warnings:
         console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
     console.print(f"{table.sentence(report.table)} Report: {escape(str(report.page))}", highlight=False, soft_wrap=True)

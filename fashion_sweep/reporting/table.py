@@ -10,8 +10,9 @@ import pandas as pd
 from fashion_sweep.analysis import replicates, summary
 from fashion_sweep.analysis.escaping import escape_formula
 from fashion_sweep.analysis.load import MEASURES
-from fashion_sweep.analysis.settings import FACTORS, NONE, label
+from fashion_sweep.analysis.settings import FACTORS, NONE, is_missing, label
 from fashion_sweep.reporting import labels
+from fashion_sweep.reporting.verdict import relation
 
 SHOWN = 200
 """Rows of the tables of summary.md and the page; summary.csv and replicates.csv have all."""
@@ -37,9 +38,9 @@ def csv_text(table: pd.DataFrame) -> str:
 
 def cell(name: str, value: object) -> str:
     """One cell for people: metrics with 4 decimals, seconds with 1, empty without a value."""
-    text = label(value)
-    if text == NONE:
+    if is_missing(value):
         return ""
+    text = label(value)
     if name in MEASURES and name != "best_epoch":
         return f"{float(str(value)):.4f}"
     return f"{float(str(value)):.1f}" if name == "seconds" else text
@@ -69,43 +70,31 @@ def constants_sentence(table: pd.DataFrame) -> str:
     return f"The same in all runs: {parts}." if parts else ""
 
 
-def best_sentence(table: pd.DataFrame, swept: Sequence[str]) -> str:
-    """``Best: adam, dropout 0.3, with validation loss ...``; empty where no run has a rank.
-
-    Where settings have several seeds it is the one with the best mean, not the luckiest run.
-    """
-    if not (settings := replicates.replicates(table, swept)).empty:
-        return _best_setting(for_people(settings, table, swept).to_dict("records")[0], int(settings["seeds"].iloc[0]))
-    if (best := summary.best_run(table)) is None:
-        return ""
-    row = table[table["run"] == best].to_dict("records")[0]
-    loss, accuracy = cell("best_val_loss", row["best_val_loss"]), cell("best_val_accuracy", row["best_val_accuracy"])
-    what = labels.run_labels(table, swept)[best]
-    epoch = cell("best_epoch", row["best_epoch"])
-    when = f" in epoch {epoch}" if epoch else ""
-    return f"Best: {what}, with validation loss {loss} and accuracy {accuracy or 'unknown'}{when}."
-
-
 def for_people(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
-    """The rows of ``replicates`` as texts, their columns named for people: what differs, seeds, mean ± sd, interval."""
+    """The rows of ``replicates`` as texts, their columns named for people.
+
+    What differs, seeds, mean ± sd, interval, how the setting compares with the best, and what was left out.
+    """
     constant = labels.constant_factors(table)
     varying = [name for name in replicates.factors(swept) if name not in constant]
-    counts = ["seeds", *(["left_out"] if settings["left_out"].any() else [])]
-    texts = {name: settings[name].map(label) for name in (*varying, *counts)}
+    texts = {name: settings[name].map(label) for name in (*varying, "seeds")}
     for name in replicates.AVERAGED:
         mean, sd, low, high = (settings[f"{name}_{what}"].map(_decimals).astype(str) for what in replicates.STATISTICS)
         texts[name] = mean + sd.map(lambda text: text and f" ± {text}")
         texts[f"{name}_{INTERVAL}"] = low.where(low == "", low + " to " + high)
-    return pd.DataFrame(texts)
+    if len(settings) > 1:
+        rows = [row for _, row in settings.iterrows()]
+        texts["against_the_best"] = pd.Series(["", *map(relation, rows[1:])], index=settings.index, dtype=object)
+    left_out = pd.Series([_left_out(row) for row in settings.to_dict("records")], index=settings.index, dtype=object)
+    return pd.DataFrame(texts | ({"left_out": left_out} if left_out.any() else {}))
 
 
 def settings_caption(settings: pd.DataFrame) -> str:
     """The caption of the table of settings."""
-    left_out = " Runs that failed, diverged or have not finished are left out." if settings["left_out"].any() else ""
     cut = f" The best {SHOWN} of {len(settings)} settings: replicates.csv has all." if len(settings) > SHOWN else ""
     return (
-        "Mean ± standard deviation over the seeds, each at its best epoch, and the 95% interval of the mean "
-        f"(Student's t).{left_out}{cut}"
+        "Mean ± standard deviation over the seeds of completed runs, each at its epoch of lowest validation loss, and "
+        f"the 95% interval of the mean over seeds (Student's t).{cut}"
     )
 
 
@@ -120,16 +109,10 @@ def presented(table: pd.DataFrame) -> pd.DataFrame:
     return summary.ranked(table).assign(status=summary.ranked(table.assign(shown=status))["shown"])
 
 
-def _best_setting(row: Mapping[Hashable, str], seeds: int) -> str:
-    others = {*replicates.COUNTS, *MEASURES, *_INTERVALS}
-    what = labels.describe(row, [str(name) for name in row if name not in others])
-    loss, accuracy = row["best_val_loss"], row["best_val_accuracy"] or "unknown"
-    if seeds == 1:
-        return f"Best: {what}, with validation loss {loss} and accuracy {accuracy} of one seed."
-    return (
-        f"Best: {what or 'the one setting'}, with mean validation loss {loss} "
-        f"(95% interval {row[f'best_val_loss_{INTERVAL}']}) and accuracy {accuracy} over {seeds} seeds."
-    )
+def _left_out(row: Mapping[Hashable, object]) -> str:
+    """``1 failed, 2 pending``."""
+    counts = [(name, int(str(row[name]))) for name in replicates.COUNTS[1:]]
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count)
 
 
 def _decimals(value: float) -> str:

@@ -1,0 +1,100 @@
+"""Which runs are replicates of one setting, and which columns it takes to tell settings apart.
+
+A setting is what is trained without the seed: config, dataset and code. Overrides do not say it: a default may have
+changed between two commands, and an override may set several keys at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from fashion_sweep.analysis.folders import FoundRun
+from fashion_sweep.analysis.settings import label
+from fashion_sweep.storage.identity import NOT_IN_IDENTITY, identity
+from fashion_sweep.storage.record import RunRecord
+
+ORIGINS = ("dataset", "code")
+"""Columns that tell settings apart whose configs are equal: see ``FoundRun.settings``."""
+
+
+def settings_of(runs: Sequence[FoundRun]) -> list[str]:
+    """A text for each run, equal for the replicates of a setting.
+
+    A run without a record belongs to the setting of a run of its folder whose overrides differ in the seed alone.
+    """
+    seeds = _seed_paths([run.record for run in runs if run.record])
+    texts = [_of_record(run.record, seeds) if run.record else "" for run in runs]
+    by_overrides = {_without_seed(run): text for run, text in zip(runs, texts, strict=True) if text}
+    return [
+        text or by_overrides.get(_without_seed(run), _without_seed(run)) for run, text in zip(runs, texts, strict=True)
+    ]
+
+
+def telling_keys(runs: Sequence[FoundRun], settings: Sequence[str], shown: Sequence[str]) -> list[str]:
+    """Keys that tell settings apart which look alike in the columns of these keys: as few as it takes."""
+    firsts = {setting: run for run, setting in zip(reversed(runs), reversed(settings), strict=True) if run.record}
+    found: list[str] = []
+    for alike in _alike([*reversed(firsts.values())], shown):
+        seen = [""] * len(alike)
+        for key in _keys(alike):
+            values = [f"{before}|{label(run.settings.value(key))}" for before, run in zip(seen, alike, strict=True)]
+            if len(set(values)) > len(set(seen)):
+                seen = values
+                found.append(key)
+    return list(dict.fromkeys(found))
+
+
+def _of_record(record: RunRecord, seeds: Collection[str]) -> str:
+    config = dict(_without(record.config, seeds))
+    return f"{identity(config, str(record.data.get('fingerprint')))} {record.code or ''}"
+
+
+def _seed_paths(records: Sequence[RunRecord]) -> set[str]:
+    """The keys of the configs that are the seed in every run, such as one that interpolates it."""
+    seeds: dict[str, set[int]] = {}
+    others: set[str] = set()
+    for record in records:
+        for path, value in _leaves(record.config):
+            if type(value) is int and value == record.seed:
+                seeds.setdefault(path, set()).add(value)
+            else:
+                others.add(path)
+    return {"seed", *(path for path, values in seeds.items() if len(values) > 1 and path not in others)}
+
+
+def _without_seed(run: FoundRun) -> str:
+    """The overrides of a run without its seed, and the folder that it is in."""
+    overrides = [each for each in run.overrides if each.partition("=")[0].lstrip("+") != "seed"]
+    return f"{run.path.parent} {sorted(overrides)}"
+
+
+def _alike(runs: Sequence[FoundRun], shown: Sequence[str]) -> Iterator[list[FoundRun]]:
+    """Those that have the same labels, where there are several."""
+    groups: dict[tuple[str, ...], list[FoundRun]] = {}
+    for run in runs:
+        groups.setdefault(tuple(label(run.settings.value(key)) for key in shown), []).append(run)
+    yield from (group for group in groups.values() if len(group) > 1)
+
+
+def _keys(runs: Sequence[FoundRun]) -> list[str]:
+    """The keys of configs that may tell runs apart."""
+    paths = dict.fromkeys(path for run in runs if run.record for path, _ in _leaves(run.record.config))
+    return [*(path for path in paths if path not in (*NOT_IN_IDENTITY, "seed")), *ORIGINS]
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values; lists are values."""
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(value) if isinstance(value, (list, tuple)) else value
+
+
+def _without(node: Mapping[str, Any], paths: Collection[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if f"{prefix}{key}" in paths:
+            continue
+        yield key, dict(_without(value, paths, f"{prefix}{key}.")) if isinstance(value, Mapping) else value

@@ -1,0 +1,133 @@
+"""The verdict of a sweep in sentences, none of which says more than its numbers carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from fashion_sweep.analysis import replicates, summary
+from fashion_sweep.analysis.verdict import LEVEL, MOST_SEEDS, POWER, pairs, seeds_needed
+from fashion_sweep.reporting import labels
+
+NAMED = 3
+"""Settings that are named; more are counted."""
+FEW = 3
+"""With so many seeds or fewer, an interval says little."""
+OPTIMISTIC = "The validation images chose the epoch and the setting, so its figures on new images will be worse."
+
+
+def verdict(table: pd.DataFrame, swept: Sequence[str]) -> str:
+    """Which setting has the lowest validation loss, and whether that means anything; empty where no run has completed.
+
+    table: one row per run, as of ``summary.summarize``.
+    """
+    settings = replicates.replicates(table, swept)
+    return " ".join(_of_runs(table, swept) if settings.empty else _of_settings(settings, table, swept))
+
+
+def relation(row: pd.Series) -> str:
+    """How a row of ``replicates`` other than the first compares with it, in a few words."""
+    if pd.isna(row["best_val_loss_mean"]):
+        return "no result"
+    if pd.isna(row["p_value"]):
+        return "not tested: too few seeds"
+    what = "worse" if row["p_value"] < LEVEL else "no claim"
+    return f"{what}, p {_p_value(row['p_value'])}"
+
+
+def _of_runs(table: pd.DataFrame, swept: Sequence[str]) -> Iterator[str]:
+    """Where each setting has one seed."""
+    best = summary.best_run(table)
+    if best is None:
+        return
+    row = table[table["run"] == best].iloc[0]
+    others = summary.is_ranked(table).sum() > 1
+    accuracy = "" if pd.isna(row["best_val_accuracy"]) else f", accuracy {row['best_val_accuracy']:.4f}"
+    epoch = "" if pd.isna(row["best_epoch"]) else f" in epoch {row['best_epoch']}"
+    what = f"{labels.run_labels(table, swept)[best]}: " if others else ""
+    yield f"Lowest validation loss: {what}{row['best_val_loss']:.4f}{accuracy}{epoch}."
+    if others:
+        several = "" if pd.isna(row["seed"]) else "; several seeds would, as with seed=0,1,2,3,4"
+        yield f"One run each does not say which setting is best{several}."
+
+
+def _of_settings(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]) -> Iterator[str]:
+    factors = [name for name in labels.telling_factors(table, swept) if name != "seed"]
+    names = [labels.describe(row, factors) for row in settings.to_dict("records")]
+    best, ranked = settings.iloc[0], settings["best_val_loss_mean"].notna()
+    what = f"{names[0]}: " if len(settings) > 1 else ""
+    seeds = _count(int(best["seeds"]), "seed")
+    interval = "" if pd.isna(best["best_val_loss_low"]) else (
+        f", 95% interval {best['best_val_loss_low']:.4f} to {best['best_val_loss_high']:.4f}"
+    )  # fmt: skip
+    mean = "Lowest mean validation loss" if len(settings) > 1 else "Mean validation loss"
+    yield f"{mean}: {what}{best['best_val_loss_mean']:.4f} ({seeds}{interval}), accuracy {_accuracy(best)}."
+    if 1 < best["seeds"] <= FEW:
+        yield f"An interval from {seeds} is weak evidence."
+    if ranked.sum() > 1:
+        yield from _compared(settings[ranked], [names[place] for place in settings.index[ranked]])
+    failures = int(best["failed"] + best["diverged"])
+    if failures:
+        yield f"{failures} of its {int(best[['seeds', *replicates.COUNTS[1:]]].sum())} runs failed or diverged."
+    if ranked.sum() > 1:
+        yield OPTIMISTIC
+
+
+def _compared(settings: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
+    """Of the best against the others, all of which have a mean."""
+    others, best = settings.iloc[1:], settings.iloc[0]
+    worse = others["p_value"].lt(LEVEL).to_numpy()
+    tied = [name for name, is_worse in zip(names[1:], worse, strict=True) if not is_worse]
+    if best["seeds"] == 1:
+        yield "It has one seed, so nothing says that it is better than the others."
+    elif not tied:
+        largest = _p_value(float(others["p_value"].max()))
+        what = "the other setting" if len(others) == 1 else f"each of the other {len(others)} settings"
+        yield f"It is better than {what} ({_method(settings)}, p {largest}{' at most' if len(others) > 1 else ''})."
+    else:
+        yield f"It cannot be told from {_listed(tied)} ({_method(settings)})."
+        if worse.any():
+            yield f"{_count(int(worse.sum()), 'other setting')} {'is' if worse.sum() == 1 else 'are'} worse."
+        yield from _more_seeds(settings, names)
+    highest = int(settings["best_val_accuracy_mean"].to_numpy(na_value=float("-inf")).argmax())
+    if highest and settings["best_val_accuracy_mean"].iloc[highest] > best["best_val_accuracy_mean"]:
+        yield f"By mean accuracy {names[highest]} is ahead, {_accuracy(settings.iloc[highest])}."
+
+
+def _more_seeds(settings: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
+    """How many seeds would separate the first two settings."""
+    second = settings.iloc[1]
+    if pd.isna(second["p_value"]) or second["p_value"] < LEVEL:
+        return
+    power = f"with {POWER:.0%} power, if they differ as much as they seem to"
+    needed = seeds_needed(second["effect"], pairs(settings["seeds"])) if second["effect"] else None
+    if needed is None:
+        yield f"Not even {MOST_SEEDS} seeds each would separate it from {names[1]} {power}."
+    else:
+        yield f"About {needed} seeds each would separate it from {names[1]} {power}."
+
+
+def _method(settings: pd.DataFrame) -> str:
+    compared = pairs(settings["seeds"])
+    corrected = f", Holm-corrected for {compared} pairs" if compared > 1 else ""
+    return f"t-tests paired by seed{corrected}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    named, more = names[:NAMED], len(names) - NAMED
+    if more > 0:
+        return f"{'; '.join(named)}; and {_count(more, 'other')}"
+    return "; ".join([*named[:-2], " or ".join(named[-2:])])
+
+
+def _accuracy(row: pd.Series) -> str:
+    return "unknown" if pd.isna(row["best_val_accuracy_mean"]) else f"{row['best_val_accuracy_mean']:.4f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"  # noqa: PLR2004
