@@ -92,7 +92,12 @@ def record(overrides: Mapping[str, Any], rows: Sequence[Row], **changes: Any) ->
         "choices": {group: str(overrides.get(group, option)) for group, option in groups.items()},
         "overrides": plan.overrides,
         "config": composed,
-        "data": {"fingerprint": FINGERPRINT, "train_samples": 48000, "validation_samples": 12000},
+        "data": {
+            "fingerprint": FINGERPRINT,
+            "train_samples": 48000,
+            "validation_samples": 12000,
+            "validation_classes": [1200] * 10,
+        },
         "versions": {"python": "3.11.7", "keras": "3.15.1"},
         "git": {"commit": "1234567890abcdef1234567890abcdef12345678", "dirty": False},
         "device": {"kind": "cpu", "name": "a CPU", "host": "host"},

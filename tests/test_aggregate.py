@@ -64,8 +64,8 @@ def test_the_summary_keeps_columns_types_and_order(tmp_path: Path) -> None:
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam"], batch_size=[32, 64]))
     collected = collect([tmp_path])
     found = summary.summarize(collected.runs, collected.histories)
-    assert found.columns.tolist() == collected.runs.columns.tolist()
-    assert found.dtypes.tolist() == collected.runs.dtypes.tolist()
+    assert found.columns.tolist() == [*collected.runs.columns, "at_chance"]
+    assert found.dtypes.tolist()[:-1] == collected.runs.dtypes.tolist()
     assert found["run"].tolist() == collected.runs["run"].tolist()
 
 

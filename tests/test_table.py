@@ -16,7 +16,7 @@ from fashion_sweep.storage.record import Status
 
 COLUMNS = (
     "run,status,model,optimizer,learning_rate,dropout,seed,parameters,epochs_run,best_epoch,best_val_loss,"
-    "best_val_accuracy,last_loss,last_accuracy,last_val_loss,last_val_accuracy,seconds"
+    "best_val_accuracy,last_loss,last_accuracy,last_val_loss,last_val_accuracy,seconds,at_chance"
 )
 
 
@@ -36,7 +36,7 @@ def test_a_row_of_the_csv_has_every_digit(tmp_path: Path) -> None:
     assert csv_of(tmp_path / "run") == (
         f"{COLUMNS}\n"
         "run,completed,mlp,adam,0.001,0.3,7,79510,1,1,0.3333333333333333,0.875,0.30000000000000004,0.5,"
-        "0.3333333333333333,0.875,2.0\n"
+        "0.3333333333333333,0.875,2.0,False\n"
     )
 
 

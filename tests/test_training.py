@@ -39,7 +39,7 @@ def test_a_run_leaves_everything_that_its_folder_promises(make_spec: MakeSpec) -
     assert record.parameters == 64 * 100 + 100 + 100 * 10 + 10
     assert record.choices["optimizer"] == "adam"
     assert record.data["train_samples"] == 256
-    assert record.data["validation_samples"] == 64
+    assert record.data["validation_samples"] == 64 == sum(record.data["validation_classes"])
     assert record.device["kind"] in ("CPU", "GPU")
     assert record.versions["keras"] == keras.__version__
     assert present(record.started) < present(record.ended)

@@ -11,6 +11,7 @@ import pytest
 from analysis_folders import curve, grid, run_folder, write_run, write_sweep
 
 from fashion_sweep.analysis import summary
+from fashion_sweep.analysis.chance import guessed_accuracy
 from fashion_sweep.analysis.load import collect
 from fashion_sweep.analysis.verdict import comparisons, pairs, seeds_needed
 from fashion_sweep.reporting.verdict import verdict
@@ -141,6 +142,26 @@ def test_an_interrupted_run_is_never_the_best(tmp_path: Path) -> None:
         "Lowest validation loss: adam"
     )
     assert said(tmp_path / "none", {"sgd": (0.25,)}, sgd=Status.INTERRUPTED) == ""
+
+
+def test_what_is_no_better_than_guessing_is_said(tmp_path: Path) -> None:
+    """One of ten classes of 1,200 images each: up to 0.1 + 2 * sqrt(0.1 * 0.9 / 12000) = 0.1055."""
+    text = "That is no better than always naming the most frequent class."
+    assert text in said(tmp_path / "runs", {"adam": (0.8946,)})
+    assert text not in said(tmp_path / "better", {"adam": (0.8944,)})
+    assert text in said(tmp_path / "seeds", {"adam": (0.9, 0.91)})
+    assert "1 of the 2 seeds end no better than guessing." in said(tmp_path / "some", {"adam": (0.9, 0.8)})
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [([50, 50], 0.6), ([90, 10], 0.96), ([7], 1.0), ([0, 0], None), ([], None), (None, None), ([1.5], None),
+     ([True], None), ([-1, 3], None), ("12", None)],
+)  # fmt: skip
+def test_guessing_reaches_the_most_frequent_class_and_two_standard_errors(
+    counts: object, expected: float | None
+) -> None:
+    assert guessed_accuracy({"validation_classes": counts}) == (expected and pytest.approx(expected))
 
 
 def test_where_accuracy_disagrees_the_verdict_says_so(tmp_path: Path) -> None:

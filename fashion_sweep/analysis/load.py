@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_sweep.analysis.chance import guessed_accuracy
 from fashion_sweep.analysis.distinctions import settings_of, telling_keys
 from fashion_sweep.analysis.folders import FoundRun, check_folder, read_folder, samples_of
 from fashion_sweep.analysis.names import run_names
@@ -37,10 +38,12 @@ _NUMBERS = {
     "best_epoch": "Int64",
     "epoch": "int64",
     "is_partial": "bool",
-} | dict.fromkeys([*(name for name in MEASURES if name != "best_epoch"), "seconds", *METRICS], "float64")
+} | dict.fromkeys(
+    [*(name for name in MEASURES if name != "best_epoch"), "seconds", "guessed_accuracy", *METRICS], "float64"
+)
 
 
-_TAKEN = (*STATUS_COLUMNS, *FACTORS, *_NUMBERS, "setting")
+_TAKEN = (*STATUS_COLUMNS, *FACTORS, *_NUMBERS, "setting", "at_chance")
 """Columns that no key can have."""
 
 
@@ -49,8 +52,8 @@ class Collected:
     """What the given folders hold.
 
     runs: one row per run in plan order: run, status, reason, is_partial (its history is damaged, or does not match its
-        record), FACTORS, swept keys, parameters, epochs_run, MEASURES as recorded, seconds, setting (equal for
-        replicates).
+        record), FACTORS, swept keys, parameters, epochs_run, MEASURES as recorded, seconds, guessed_accuracy (see
+        ``chance``), setting (equal for replicates).
     histories: one row per epoch with the columns of HISTORY_FRAME; metrics as written, finite or not.
     """
 
@@ -88,7 +91,7 @@ def collect(folders: Sequence[Path]) -> Collected:
 
 
 def _runs_frame(runs: Sequence[FoundRun], names: Sequence[str], swept: Sequence[str]) -> pd.DataFrame:
-    columns = [*STATUS_COLUMNS, *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds"]
+    columns = [*STATUS_COLUMNS, *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds", "guessed_accuracy"]
     rows = [{"run": name} | _row(run, swept) for name, run in zip(names, runs, strict=True)]
     return _frame(rows, columns)
 
@@ -119,6 +122,7 @@ def _row(run: FoundRun, swept: Sequence[str]) -> dict[str, object]:
         "epochs_run": _epochs_run(run, record),
         **_recorded(record),
         "seconds": _seconds(run),
+        "guessed_accuracy": guessed_accuracy(record.data),
     }
 
 

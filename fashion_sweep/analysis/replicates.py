@@ -41,13 +41,19 @@ def factors(swept: Sequence[str]) -> list[str]:
 def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     """One row per setting, best mean validation loss first; no rows if no setting has two seeds.
 
-    Columns: run (the setting's first), ``factors``, COUNTS, AVERAGED with STATISTICS, such as best_val_loss_mean, and
-    COMPARED. Settings none of whose runs count come last.
+    Columns: run (the setting's first), ``factors``, COUNTS, at_chance (how many of the seeds), AVERAGED with
+    STATISTICS, such as best_val_loss_mean, and COMPARED. Settings none of whose runs count come last.
     """
     number = table.groupby("setting", sort=False).ngroup()
     counted = _counted(table).assign(number=number)
     found = [_row(runs, counted[counted["number"] == each], swept) for each, runs in table.groupby(number)]
-    columns = ["run", *factors(swept), *COUNTS, *(f"{name}_{what}" for name in AVERAGED for what in STATISTICS)]
+    columns = [
+        "run",
+        *factors(swept),
+        *COUNTS,
+        "at_chance",
+        *(f"{name}_{what}" for name in AVERAGED for what in STATISTICS),
+    ]
     frame = pd.DataFrame(found if counted["number"].duplicated().any() else [], columns=columns)
     frame = frame.sort_values("best_val_loss_mean", kind="stable")
     by_seed = counted.assign(seed=counted["seed"].map(str)).pivot(
@@ -69,6 +75,7 @@ def _row(runs: pd.DataFrame, counted: pd.DataFrame, swept: Sequence[str]) -> dic
     completed = runs[runs["status"].eq(Status.COMPLETED.value)]
     counts = {"seeds": len(counted)} | {name: int(statuses.get(name, 0)) for name in LEFT_OUT}
     without = int((~is_ranked(completed)).sum())
+    counts |= {"at_chance": int(counted["at_chance"].eq(True).sum())}
     counts |= {"without_result": without, "repeated": len(completed) - len(counted) - without}
     return {name: first[name] for name in ("run", *factors(swept))} | counts | _statistics(counted)
 

@@ -29,7 +29,7 @@ def best_epochs(histories: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarize(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
-    """The same runs with MEASURES from their histories.
+    """The same runs with MEASURES from their histories, and whether they end ``at_chance``; None where unknown.
 
     A run whose history is missing or partial keeps those of its record, if it has any.
     """
@@ -40,7 +40,15 @@ def summarize(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     measured = best.add_prefix("best_").join(last.add_prefix("last_"), how="outer").reindex(columns=list(MEASURES))
     recorded = runs.set_index("run")[list(MEASURES)].astype("float64")
     measures = pd.concat([measured.astype("float64"), recorded.drop(index=measured.index)]).reindex(runs["run"])
-    return runs.assign(**{name: measures[name].to_numpy() for name in MEASURES}).astype(runs.dtypes)
+    found = runs.assign(**{name: measures[name].to_numpy() for name in MEASURES}).astype(runs.dtypes)
+    return found.assign(at_chance=_at_chance(found))
+
+
+def _at_chance(runs: pd.DataFrame) -> pd.Series:
+    """Whether the last validation accuracy is one that guessing reaches."""
+    is_known = runs["last_val_accuracy"].notna() & runs["guessed_accuracy"].notna()
+    is_low = runs["last_val_accuracy"] <= runs["guessed_accuracy"]
+    return is_low.astype(object).where(is_known, None)
 
 
 def is_ranked(table: pd.DataFrame) -> pd.Series[bool]:

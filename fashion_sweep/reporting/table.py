@@ -26,7 +26,7 @@ _INTERVALS = tuple(f"{name}_{INTERVAL}" for name in replicates.AVERAGED)
 
 def columns(swept: Sequence[str]) -> list[str]:
     """The columns of summary.csv."""
-    return ["run", "status", *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds"]
+    return ["run", "status", *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds", "at_chance"]
 
 
 def csv_text(table: pd.DataFrame) -> str:
@@ -47,9 +47,9 @@ def cell(name: str, value: object) -> str:
 
 
 def informative(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
-    """The columns without those factors that are the same in all runs."""
+    """The columns for people: without those factors that are the same in all runs, and what ``presented`` says."""
     constant = labels.constant_factors(table) if len(table) > 1 else {}
-    return [name for name in columns(swept) if name not in constant]
+    return [name for name in columns(swept) if name not in (*constant, "at_chance")]
 
 
 def informative_name_last(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
@@ -104,8 +104,9 @@ def best_marked(table: pd.DataFrame, swept: Sequence[str]) -> str | None:
 
 
 def presented(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows for people, best first; the status says if a run's history is partial."""
+    """The rows for people, best first; the status says if a run's history is partial, or its accuracy at chance."""
     status = table["status"].where(~table["is_partial"], table["status"] + ", history partial")
+    status = status.where(~table["at_chance"].eq(True), status + ", at chance")
     return summary.ranked(table).assign(status=summary.ranked(table.assign(shown=status))["shown"])
 
 

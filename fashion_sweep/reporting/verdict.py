@@ -14,6 +14,7 @@ NAMED = 3
 """Settings that are named; more are counted."""
 FEW = 3
 """With so many seeds or fewer, an interval says little."""
+AT_CHANCE = "That is no better than always naming the most frequent class."
 OPTIMISTIC = "The validation images chose the epoch and the setting, so its figures on new images will be worse."
 
 
@@ -47,6 +48,8 @@ def _of_runs(table: pd.DataFrame, swept: Sequence[str]) -> Iterator[str]:
     epoch = "" if pd.isna(row["best_epoch"]) else f" in epoch {row['best_epoch']}"
     what = f"{labels.run_labels(table, swept)[best]}: " if others else ""
     yield f"Lowest validation loss: {what}{row['best_val_loss']:.4f}{accuracy}{epoch}."
+    if row["at_chance"] is True:
+        yield AT_CHANCE
     if others:
         several = "" if pd.isna(row["seed"]) else "; several seeds would, as with seed=0,1,2,3,4"
         yield f"One run each does not say which setting is best{several}."
@@ -63,6 +66,10 @@ def _of_settings(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[st
     )  # fmt: skip
     mean = "Lowest mean validation loss" if len(settings) > 1 else "Mean validation loss"
     yield f"{mean}: {what}{best['best_val_loss_mean']:.4f} ({seeds}{interval}), accuracy {_accuracy(best)}."
+    if best["at_chance"] == best["seeds"]:
+        yield AT_CHANCE
+    elif best["at_chance"]:
+        yield f"{best['at_chance']} of the {seeds} end no better than guessing."
     if 1 < best["seeds"] <= FEW:
         yield f"An interval from {seeds} is weak evidence."
     if ranked.sum() > 1:

@@ -58,7 +58,7 @@ class RunRecord:
     choices: dict[str, str] = field(default_factory=dict)  # config group -> chosen option
     overrides: list[str] = field(default_factory=list)  # as given on the command line
     config: dict[str, Any] = field(default_factory=dict)  # resolved
-    data: dict[str, Any] = field(default_factory=dict)  # fingerprint, train_samples, validation_samples
+    data: dict[str, Any] = field(default_factory=dict)  # fingerprint, train_samples, see ``Recorder.describe_data``
     versions: dict[str, str] = field(default_factory=dict)  # package -> version
     git: dict[str, Any] | None = None  # commit, dirty; None outside a git checkout
     code: str | None = None  # SHA-256 of the Python files that the run was trained with

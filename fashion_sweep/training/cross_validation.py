@@ -125,11 +125,11 @@ def build(node: Mapping[str, Any]) -> Any:
 def _run(job: Job, folds: int) -> None:
     node = job.config["data"]
     dataset, limit = job.dataset(), node["limit"]
-    count = len(dataset.labels[:limit])
-    held_out = count // folds
-    job.recorder.describe_data(dataset, count - held_out, held_out)
+    labels = dataset.labels[:limit]
+    held_out = len(labels) // folds
+    job.recorder.describe_data(dataset, len(labels) - held_out, held_out, labels)  # each is held out once
     classifier = build(job.config["model"])
-    found = _validated(classifier, _pixels(dataset.images[:limit]), dataset.labels[:limit], folds)
+    found = _validated(classifier, _pixels(dataset.images[:limit]), labels, folds)
     parameters = _parameters(found["estimator"][0])
     job.recorder.describe_model(_text(classifier, folds, parameters), parameters, provenance.cpu())
     rows = [{name: _sign(name) * float(found[key][fold]) for name, key in SCORES.items()} for fold in range(folds)]

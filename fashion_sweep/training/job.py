@@ -68,7 +68,7 @@ class Job:
         with loading.from_folder(self._cwd):
             dataset, split = loading.load_split(self.config["data"])
         self._as_planned(dataset)
-        self.recorder.describe_data(dataset, len(split.x_train), len(split.x_val))
+        self.recorder.describe_data(dataset, len(split.x_train), len(split.x_val), split.y_val)
         return split
 
     def _as_planned(self, dataset: Dataset) -> Dataset:

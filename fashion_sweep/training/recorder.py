@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timezone
 from typing import Any
 
+import numpy as np
+
 from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.atomic import replacing, write_text
@@ -76,13 +78,19 @@ class Recorder:
             self.rows = self._run.read_history()
         self._seconds_before, self._is_here = _seconds(self.rows), False
 
-    def describe_data(self, dataset: Dataset, train_samples: int, validation_samples: int) -> None:
-        """Record what the run is trained on. Its time starts here, as imports and loading happen once a process."""
+    def describe_data(
+        self, dataset: Dataset, train_samples: int, validation_samples: int, validation_labels: np.ndarray
+    ) -> None:
+        """Record what the run is trained on. Its time starts here, as imports and loading happen once a process.
+
+        validation_labels: of all images that are validated, integers.
+        """
         self._started = self._clock()
         self.record.data = {
             "fingerprint": dataset.fingerprint,
             "train_samples": train_samples,
             "validation_samples": validation_samples,
+            "validation_classes": np.bincount(validation_labels, minlength=len(dataset.class_names)).tolist(),
             "input_shape": list(dataset.images.shape[1:]),
             "class_names": [self.hide(name) for name in dataset.class_names],
         }
