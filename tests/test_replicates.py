@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import collect
-from fashion_sweep.analysis.replicates import COUNTS, replicates
+from fashion_sweep.analysis.replicates import COUNTS, over_seeds, replicates
 from fashion_sweep.analysis.settings import label
 from fashion_sweep.analysis.statistics import interval
 from fashion_sweep.storage.record import Status
@@ -155,3 +155,16 @@ def test_settings_are_ranked_by_their_mean_and_not_by_their_number_of_seeds(tmp_
 
 def test_intervals_end_where_the_measure_does(tmp_path: Path) -> None:
     assert interval(pd.Series([0.5, 0.9]), (0.0, 1.0))[2:] == (0.0, 1.0)
+
+
+def test_the_best_epoch_of_a_mean_curve_is_one_that_all_seeds_reached(tmp_path: Path) -> None:
+    """Where early stopping ends seeds at different epochs, a mean over the survivors is that of others."""
+    for seed, losses in enumerate([(0.5, 0.4), (0.7, 0.6, 0.1)]):
+        rows = [row | {"val_loss": loss} for row, loss in zip(curve(epochs=3), losses, strict=False)]
+        write_run(tmp_path / f"{seed}", {"seed": seed}, rows)
+    collected = collect([tmp_path])
+    table = summary.summarize(collected.runs, collected.histories)
+    averaged, means = over_seeds(table, collected.histories, "val_loss")
+    assert means[["epoch", "seeds"]].to_numpy().tolist() == [[1, 2], [2, 2], [3, 1]]
+    assert averaged[["best_epoch", "runs"]].to_numpy().tolist() == [[2, 2]]
+    assert averaged["best_val_loss"].tolist() == [pytest.approx(0.5)]

@@ -91,33 +91,35 @@ def _statistics(runs: pd.DataFrame) -> dict[str, float]:
 def over_seeds(table: pd.DataFrame, histories: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Average the frames over seeds: one row per setting, and one per setting and epoch.
 
-    Metrics become means over the seeds that reached the epoch, and MEASURES are those of the mean curve. Failed and
-    diverged runs are left out if their setting has others. A setting has the name of its first run, and no seed.
-    New columns: ``runs`` of the table is the number of runs averaged; ``low`` and ``high`` of the histories are the
-    ends of the interval of ``metric``'s mean, NaN for a single seed.
+    Metrics become means over the seeds that reached the epoch. MEASURES are those of the mean curve up to the last
+    epoch that all seeds reached: those that go on for longer are not the same as all. Failed and diverged runs are left
+    out if their setting has others. A setting has the name of its first run, and no seed.
+    New columns: ``runs`` of the table is the number of runs averaged, and ``seeds`` of the histories that of an epoch;
+    ``low`` and ``high`` are the ends of the interval of ``metric``'s mean, NaN for a single seed.
     """
     rows = table[table["run"].isin(histories["run"])]
     trusted = rows["status"].isin([status.value for status in TRUSTED])
     rows = rows[trusted | ~trusted.groupby(rows["setting"]).transform("any")]
     first = rows.groupby("setting")["run"].transform("first")
     if first.nunique() == len(rows):
-        return rows.assign(runs=1), histories.assign(low=np.nan, high=np.nan)
+        return rows.assign(runs=1), histories.assign(seeds=1, low=np.nan, high=np.nan)
     representative = dict(zip(rows["run"], first, strict=True))
     means = _mean_curves(
         histories[histories["run"].isin(rows["run"])].assign(run=lambda frame: frame["run"].map(representative)), metric
     )
     alone = rows[rows["run"] == first].assign(runs=first.map(first.value_counts()), seed=None, is_partial=False)
-    return summarize(alone, means), means
+    reached = means["seeds"] == means.groupby("run")["seeds"].transform("max")
+    return summarize(alone, means[reached]), means
 
 
 def _mean_curves(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Mean metrics by run and epoch, and the interval of ``metric``'s mean."""
+    """Mean metrics by run and epoch, how many were averaged, and the interval of ``metric``'s mean."""
     groups = rows[np.isfinite(rows[list(METRICS)].to_numpy()).all(axis=1)].groupby(["run", "epoch"], sort=False)
     count, sd = groups[metric].count(), groups[metric].std()
     means = groups[list(METRICS)].mean()
     half = stdtrit(count.clip(2) - 1, (1 + LEVEL) / 2) * sd / count**0.5
     low, high = RANGES[f"best_{metric}"]
     curves: pd.DataFrame = means.assign(
-        low=(means[metric] - half).clip(lower=low), high=(means[metric] + half).clip(upper=high)
+        seeds=count, low=(means[metric] - half).clip(lower=low), high=(means[metric] + half).clip(upper=high)
     )
     return curves.reset_index().astype({"epoch": "int64"})

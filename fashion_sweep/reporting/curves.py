@@ -75,7 +75,10 @@ def explain(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], 
     """A description of the lines of ``curves``, in a sentence or two."""
     lines = _lines(table, histories, swept, metric)
     noun = "setting" if lines.are_means else "run"
-    means = ", each the mean over the seeds that reached the epoch, without failed and diverged runs"
+    means = (
+        ", each the mean over the seeds that reached the epoch, without failed and diverged runs, "
+        "with its dot among the epochs that all of its seeds reached"
+    )
     if lines.is_crowded:
         return (
             f"The lines are the {BEST_LINES} {noun}s of lowest validation loss{means if lines.are_means else ''}. "
