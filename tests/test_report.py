@@ -204,7 +204,7 @@ def test_replicates_have_a_file_of_their_own(tmp_path: Path) -> None:
     output = write_report([tmp_path]).output
     lines = (output / "replicates.csv").read_text().splitlines()
     assert lines[0].startswith(
-        "model,optimizer,learning_rate,dropout,seeds,pending,running,diverged,failed,interrupted,without_result,repeated,"
+        "model,optimizer,learning_rate,dropout,seeds,pending,running,diverged,failed,interrupted,without_result,repeated,at_chance,"
         "best_val_loss_mean,best_val_loss_sd,"
     )
     assert [line.split(",")[1] for line in lines[1:]] == ["adam", "sgd"]
