@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import contestants, floor, gpu, machine, overhead
+from benchmarks import contestants, engines, floor, gpu, machine, overhead
 from benchmarks.grid import FIDELITY, Settings
 from benchmarks.processes import CommandError, shown
 from benchmarks.results import Results, Sample, number
@@ -23,13 +23,13 @@ from benchmarks.tables import Benchmark, csv_text, markdown
 from fashion_sweep.errors import UserError
 from fashion_sweep.storage.atomic import write_text
 
-SECTIONS = (*contestants.WHAT, "floor", "overhead", "gpu")
+SECTIONS = (*contestants.WHAT, "floor", "overhead", "engines", "gpu")
 REHEARSAL = Settings(1, 500)
 FAILURES = (CommandError, UserError, ValueError)
 """What a measurement raises if its command failed or did not leave trained runs."""
 HELP = """A: the notes' code; B and C: basic and joblib launcher with fit; D: the best fit; E: ours from the command
-line; F: ours in steady state (comes with E); floor: of the machine; overhead: of a job, by launcher; gpu: packs on
-a GPU; default: all"""
+line; F: ours in steady state (comes with E); floor: of the machine; overhead: of a job, by launcher; engines: what
+each costs a run; gpu: packs on a GPU; default: all"""
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,9 @@ def _tasks(arguments: argparse.Namespace, settings: Settings) -> Iterator[Task]:
     for launcher in overhead.LAUNCHERS if "overhead" in only else ():
         measure, rehearse = (_of_launcher(launcher, jobs) for jobs in (arguments.jobs, 2))
         yield Task(f"overhead {launcher}", repeats, measure, rehearse, overhead.why_not(launcher))
+    for line, engine in engines.LINES.items() if "engines" in only else ():
+        measure, rehearse = (_of_engine(line, engine, limit) for limit in (arguments.limit, REHEARSAL.limit))
+        yield Task(line, repeats, measure, rehearse, engines.why_not(engine))
     if "gpu" in only and not gpu.visible():
         yield Task("gpu", 1, lambda: ({}, ""), lambda: None, "no GPU was visible")
     elif "gpu" in only:
@@ -160,6 +163,15 @@ def _of_launcher(launcher: str, jobs: int) -> Callable[[], tuple[contestants.Fou
         with tempfile.TemporaryDirectory() as folder:
             found, command = overhead.measure(launcher, jobs, Path(folder))
         return {f"overhead {launcher}": found}, command
+
+    return measure
+
+
+def _of_engine(line: str, engine: str, limit: int | None) -> Callable[[], tuple[contestants.Found, str]]:
+    def measure() -> tuple[contestants.Found, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            found, command = engines.measure(engine, limit, Path(folder))
+        return {line: found}, command
 
     return measure
 

@@ -13,7 +13,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from benchmarks import contestants, floor, gpu, grid, overhead, processes, results, tables  # noqa: E402
+from benchmarks import contestants, engines, floor, gpu, grid, overhead, processes, results, tables  # noqa: E402
 
 ACCURACIES = dict(zip(grid.FIDELITY, (0.84, 0.85, 0.88, 0.89, 0.87, 0.86), strict=True))
 
@@ -31,6 +31,8 @@ def measured() -> results.Results:
     samples.append(results.Sample("D", 1, {"wall_seconds": 150.0, "run_epoch_seconds": 1.2} | ACCURACIES))
     samples.append(results.Sample("floor", 1, {"run_epoch_seconds": 0.08, "run_epoch_seconds_adam": 0.09}))
     samples.append(results.Sample("overhead packed", 1, {"seconds_of_1": 2.0, "ms_per_job": 12.5}))
+    samples.append(results.Sample("engine tensorflow", 1, {"import_seconds": 6.5, "mib": 800.0, "mib_per_run": 3.25}))
+    samples.append(results.Sample("engine jax", 1, missing="JAX is not installed"))
     samples.append(results.Sample("gpu", 1, missing="no GPU was visible"))
     return results.Results(samples)
 
@@ -143,6 +145,8 @@ def test_page(benchmark: tables.Benchmark) -> None:
     assert row(page, "floor / F") == ["floor / F", "at least 0.7", "0.500", "missed"]
     assert row(page, "overhead a job, packed") == ["overhead a job, packed", "below 10 ms", "12.5 ms", "missed"]
     assert row(page, "adam") == ["adam", "0.0900", "0.200 (0.200 to 0.200)", "45%"]
+    assert row(page, "tensorflow") == ["tensorflow", "6.50", "-", "-", "-", "800", "3.25", ""]
+    assert row(page, "jax")[-1] == "JAX is not installed"
     assert "(F: 2)" in page
     assert "No GPU was visible." in page
     assert r"| processor | A \| B |" in page
@@ -209,7 +213,7 @@ def benchmark_command(folder: Path, *arguments: str) -> subprocess.CompletedProc
 def test_a_wrong_section_is_reported(tmp_path: Path) -> None:
     ended = benchmark_command(tmp_path, "--only", "E,Z")
     assert ended.returncode == 2
-    assert "Z: expected some of A,B,C,D,E,F,floor,overhead,gpu" in ended.stderr
+    assert "Z: expected some of A,B,C,D,E,F,floor,overhead,engines,gpu" in ended.stderr
 
 
 @pytest.mark.slow
@@ -224,6 +228,16 @@ def test_the_real_command(tmp_path: Path) -> None:
     numbers = list(csv.DictReader((tmp_path / "numbers.csv").open()))
     assert {each["line"] for each in numbers} >= {"about", "command", "E", "F", "floor"}
     assert sorted(each.name for each in tmp_path.iterdir()) == ["numbers.csv", "page.md"]
+
+
+@pytest.mark.slow
+def test_what_an_engine_costs(tmp_path: Path) -> None:
+    found, command = engines.measure("tensorflow", 500, tmp_path)
+    assert list(found) == list(engines.QUANTITIES)
+    assert 0 < found["epoch_seconds"] < found["first_epoch_seconds"] < found["wall_seconds"]
+    assert found["import_seconds"] > 0
+    assert abs(found["mib_per_run"]) < found["mib"]
+    assert "trainer.engine=tensorflow" in command
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks import floor, gpu, overhead
+from benchmarks import engines, floor, gpu, overhead
 from benchmarks.contestants import WHAT
 from benchmarks.grid import FIDELITY, OPTIMIZERS, PARAMETERS, RUNS, Settings, quantity
 from benchmarks.results import Results, number, targets
@@ -42,6 +42,7 @@ def markdown(benchmark: Benchmark) -> str:
         _targets(benchmark),
         _floor(benchmark),
         _overhead(results),
+        _engines(results),
         _gpu(results),
         _probe(benchmark.best_fit),
         "## Commands\n\nFOLDER is a new folder each time.\n\n" + _code(benchmark.commands),
@@ -197,6 +198,22 @@ def _overhead(results: Results) -> str:
     heads = ["launcher", "s, one job", "s, all jobs", "ms a job", ""]
     notes = "Jobs that do nothing, of a small app: wall seconds of all minus those of one, divided by the rest."
     return f"## Overhead a job\n\n{table(heads, rows)}\n\n{notes}"
+
+
+def _engines(results: Results) -> str:
+    rows = [
+        [engine, *(results.spread(line, each) for each in engines.QUANTITIES), results.missing(line)]
+        for line, engine in engines.LINES.items()
+        if _was_asked(results, line)
+    ]
+    if not rows:
+        return ""
+    notes = (
+        f"Adam with dropout 0.3, in one lane; cold: of the whole command, {engines.EPOCHS} epochs. The first epoch "
+        "includes tracing and compilation. Memory: the peak of the process that trains; further runs: from a pack of "
+        f"{engines.TOGETHER}, together."
+    )
+    return f"## Engines\n\n{table(['engine', *engines.QUANTITIES.values(), ''], rows)}\n\n{notes}"
 
 
 def _gpu(results: Results) -> str:
