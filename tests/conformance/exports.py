@@ -27,6 +27,7 @@ UNUSED: dict[str, str] = {
     "layers.Input": "the start of every model of this suite",
     "layers.InputLayer": "the start of every model of this suite",
     "layers.MaxNumBoundingBoxes": "takes bounding boxes",
+    "layers.AugMix": "chooses with Python's random module when it is traced, so that no two traces are alike",
     "layers.FlaxLayer": "needs the package flax, which is not required here",
     "layers.TorchModuleWrapper": "needs PyTorch as the backend of Keras",
     "layers.TFSMLayer": "runs a SavedModel, which is not trained",

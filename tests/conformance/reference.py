@@ -18,11 +18,13 @@ def plain_keras(spec: RunSpec, how: str) -> tuple[History, keras.Model]:
     """History and trained model of train_on_batch.
 
     how: ``masked`` runs Keras' own train step operation by operation, with the compiled trainer's masks in the place of
-    Dropout's; ``compiled`` compiles it, because TensorFlow draws other random numbers without that; ``quick`` does what
-    takes least for a few steps.
+    Dropout's; ``compiled`` compiles it where the engine does, because TensorFlow draws other random numbers without
+    that; ``quick`` does what takes least for a few steps.
     """
     is_quick_to_compile = keras.backend.backend() != "tensorflow"
     loop = PlainKeras(Job(spec), compiled=how == "compiled" or (how == "quick" and is_quick_to_compile))
+    if how == "compiled" and not _compiles(loop.model):
+        return plain_keras(spec, "masked")
     try:
         history, _ = loop.trained()
     except ValueError:  # Keras has no gradients of float8 layers operation by operation
@@ -30,6 +32,15 @@ def plain_keras(spec: RunSpec, how: str) -> tuple[History, keras.Model]:
             raise
         return plain_keras(spec, "compiled")
     return history, loop.model
+
+
+def _compiles(model: keras.Model) -> bool:
+    """Whether the engine compiles the model."""
+    if keras.backend.backend() != "tensorflow":
+        return True
+    from fashion_sweep.training.engines.tensorflow.graph import is_compiled
+
+    return is_compiled(model)
 
 
 def draws(model: keras.Model) -> bool:
