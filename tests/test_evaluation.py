@@ -287,7 +287,7 @@ def test_a_sweep_names_its_best_run(tmp_path: Path) -> None:
         saved_model.open_run(tmp_path / "sweep")
     (tmp_path / "new").mkdir(parents=True, exist_ok=True)
     SweepDir(tmp_path / "new").write_plan("command", [])
-    with pytest.raises(FolderError, match="this is a sweep's folder; none of its runs has an epoch yet"):
+    with pytest.raises(FolderError, match="this is a sweep's folder; none of its runs has completed yet"):
         saved_model.open_run(tmp_path / "new")
 
 
