@@ -21,6 +21,7 @@ from sklearn.model_selection import StratifiedKFold
 from fashion_sweep import app
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import collect
+from fashion_sweep.analysis.replicates import replicates
 from fashion_sweep.data import loading
 from fashion_sweep.errors import UserError
 from fashion_sweep.planning import plan
@@ -230,7 +231,7 @@ def test_a_sweep_of_nothing_else_has_a_report(command: Command, tmp_path: Path) 
         ("completed", 5),
         ("completed", 9),
     ]
-    said = verdict.verdict(runs, collected.swept)
+    said = verdict.verdict(runs, replicates(runs, collected.swept), collected.swept)
     assert said.startswith("Lowest validation loss: max iter ")
     assert said.endswith("One run each does not say which setting is best.")
     assert "epoch" not in said

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import collect
+from fashion_sweep.analysis.replicates import replicates
 from fashion_sweep.errors import FolderError
 from fashion_sweep.reporting import markdown, table
 from fashion_sweep.reporting.html import render
@@ -235,13 +236,14 @@ def rendered(folder: Path, text: str) -> tuple[Page, str, str, str]:
     run.write_record(replace(hostile, **changes, git={"commit": text}, device={"name": text}))
     collected = collect([folder])
     runs = summary.summarize(collected.runs, collected.histories)
+    settings = replicates(runs, collected.swept)
     warnings = [*collected.warnings, clean(text)]
     shown = io.StringIO()
     console = Console(width=400, file=shown, force_terminal=True, color_system=None)
-    print_table(Report(folder, runs, collected.swept, warnings), console)
+    print_table(Report(folder, runs, settings, collected.swept, warnings), console)
     return (
-        Page(render(runs, collected, [], warnings, "now")),
-        markdown.markdown(runs, collected, warnings, "now"),
+        Page(render(runs, settings, collected, [], warnings, written="now")),
+        markdown.markdown(runs, settings, collected, warnings, "now"),
         table.csv_text(runs[table.columns(collected.swept)]),
         shown.getvalue(),
     )

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fashion_sweep.analysis import escaping, summary
 from fashion_sweep.analysis.load import Collected, collect
+from fashion_sweep.analysis.replicates import replicates
 from fashion_sweep.reporting import markdown, table, terminal, verdict
 from fashion_sweep.storage.record import Status
 
@@ -23,6 +24,15 @@ COLUMNS = (
 def summarized(folder: Path) -> tuple[pd.DataFrame, Collected]:
     collected = collect([folder])
     return summary.summarize(collected.runs, collected.histories), collected
+
+
+def settings_of(runs: pd.DataFrame, collected: Collected) -> pd.DataFrame:
+    return replicates(runs, collected.swept)
+
+
+def page_of(folder: Path, *warnings: str, written: str = "now") -> str:
+    runs, collected = summarized(folder)
+    return markdown.markdown(runs, settings_of(runs, collected), collected, warnings, written)
 
 
 def csv_of(folder: Path) -> str:
@@ -93,7 +103,7 @@ def test_markdown_is_best_first_with_failures_below(tmp_path: Path) -> None:
     other = {"optimizer": "rmsprop"}
     reason = "ValueError: a|b <b>`x`</b>\nand more"
     write_run(run_folder(sweep, other).path, other, [], status=Status.FAILED, reason=reason)
-    text = markdown.markdown(*summarized(sweep.path), ["a warning"], "2025-01-02 03:04 UTC")
+    text = page_of(sweep.path, "a warning", written="2025-01-02 03:04 UTC")
     lines = text.splitlines()
     assert lines[0] == "# Sweep report"
     assert lines[2] == "    python -m fashion_sweep -m sweep"
@@ -119,7 +129,7 @@ def test_markdown_is_best_first_with_failures_below(tmp_path: Path) -> None:
 def printed(folder: Path, width: int = 200) -> list[str]:
     console = Console(width=width, record=True, file=io.StringIO())
     runs, collected = summarized(folder)
-    terminal.print_to(console, runs, collected.swept)
+    terminal.print_to(console, runs, settings_of(runs, collected), collected.swept)
     return console.export_text().splitlines()
 
 
@@ -156,7 +166,7 @@ def test_a_sweep_without_runs_is_summarized(tmp_path: Path) -> None:
     write_sweep(tmp_path, [])
     runs, collected = summarized(tmp_path)
     assert table.sentence(runs) == "0 runs."
-    assert verdict.verdict(runs, collected.swept) == ""
+    assert verdict.verdict(runs, settings_of(runs, collected), collected.swept) == ""
     assert csv_of(tmp_path) == COLUMNS + "\n"
 
 
@@ -167,10 +177,10 @@ def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp
         rows = [curve(epochs=1)[0] | {"val_loss": loss, "val_accuracy": 1 - loss}]
         write_run(run_folder(sweep, point).path, point, rows)
     runs, collected = summarized(tmp_path)
-    assert verdict.verdict(runs, collected.swept).startswith(
+    assert verdict.verdict(runs, settings_of(runs, collected), collected.swept).startswith(
         "Lowest mean validation loss: adam: 0.3750 (2 seeds, 95% interval 0.0000 to 1.9633), accuracy 0.6250. "
     )
-    lines = markdown.markdown(runs, collected, [], "now").splitlines()
+    lines = page_of(tmp_path).splitlines()
     start = lines.index("## Settings, best first")
     assert lines[start + 4 : start + 8] == [
         "| optimizer | learning rate | seeds | best val loss | best val loss 95% interval | best val accuracy "
@@ -187,8 +197,7 @@ def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp
 def test_a_partial_history_is_marked_in_the_table(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", {}, curve(epochs=3))
     folder.history.write_text(folder.history.read_text()[:-3])
-    runs, collected = summarized(tmp_path)
-    assert "| completed, history partial |" in markdown.markdown(runs, collected, [], "now").replace("*", "")
+    assert "| completed, history partial |" in page_of(tmp_path).replace("*", "")
     assert any("completed, history partial" in line for line in printed(tmp_path))
     assert csv_of(tmp_path).splitlines()[1].startswith("run,completed,")  # programs get the plain status
 
@@ -196,6 +205,6 @@ def test_a_partial_history_is_marked_in_the_table(tmp_path: Path) -> None:
 def test_long_tables_are_cut_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(markdown, "SHOWN", 2)
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"]))
-    text = markdown.markdown(*summarized(tmp_path), [], "now")
+    text = page_of(tmp_path)
     assert "The best 2 of 3 runs: summary.csv has all." in text
     assert sum(line.startswith("| ") for line in text.splitlines()) == 4

@@ -12,7 +12,8 @@ from analysis_folders import curve, grid, run_folder, write_run, write_sweep
 
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.chance import guessed_accuracy
-from fashion_sweep.analysis.load import collect
+from fashion_sweep.analysis.load import Collected, collect
+from fashion_sweep.analysis.replicates import replicates
 from fashion_sweep.analysis.verdict import comparisons, pairs, seeds_needed
 from fashion_sweep.reporting.verdict import verdict
 from fashion_sweep.storage.record import Status
@@ -89,6 +90,11 @@ def test_differences_that_do_not_exist_are_rarely_claimed(count: int, spread: fl
     assert claims <= 0.05 * 400 + 3 * math.sqrt(400 * 0.05 * 0.95)
 
 
+def verdict_of(collected: Collected) -> str:
+    table = summary.summarize(collected.runs, collected.histories)
+    return verdict(table, replicates(table, collected.swept), collected.swept)
+
+
 def said(folder: Path, losses: Mapping[str, Sequence[float]], **changes: Status) -> str:
     """The verdict on a sweep whose runs have these losses in their one epoch; changes: statuses of last runs."""
     points = [{"optimizer": name, "seed": seed} for name, each in losses.items() for seed in range(len(each))]
@@ -99,7 +105,7 @@ def said(folder: Path, losses: Mapping[str, Sequence[float]], **changes: Status)
         status = changes.get(str(point["optimizer"]), Status.COMPLETED) if is_last else Status.COMPLETED
         write_run(run_folder(sweep, point).path, point, rows, status=status)
     collected = collect([folder])
-    return verdict(summary.summarize(collected.runs, collected.histories), collected.swept)
+    return verdict_of(collected)
 
 
 def test_the_verdict_names_what_cannot_be_told_from_the_best(tmp_path: Path) -> None:
@@ -172,5 +178,5 @@ def test_where_accuracy_disagrees_the_verdict_says_so(tmp_path: Path) -> None:
         row = {"val_loss": 0.3 if is_best else 0.4, "val_accuracy": 0.8 if is_best else 0.9}
         write_run(run_folder(sweep, point).path, point, [curve(epochs=1)[0] | row])
     collected = collect([tmp_path])
-    text = verdict(summary.summarize(collected.runs, collected.histories), collected.swept)
+    text = verdict_of(collected)
     assert "By mean accuracy sgd is ahead, 0.9000." in text

@@ -46,7 +46,10 @@ def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     """
     number = table.groupby("setting", sort=False).ngroup()
     counted = _counted(table).assign(number=number)
-    found = [_row(runs, counted[counted["number"] == each], swept) for each, runs in table.groupby(number)]
+    groups = dict(iter(counted.groupby("number")))
+    has_replicates = counted["number"].duplicated().any()
+    rows = table.groupby(number) if has_replicates else ()
+    found = [_row(runs, groups.get(each, counted.iloc[:0]), swept) for each, runs in rows]
     columns = [
         "run",
         *factors(swept),
@@ -54,7 +57,7 @@ def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
         "at_chance",
         *(f"{name}_{what}" for name in AVERAGED for what in STATISTICS),
     ]
-    frame = pd.DataFrame(found if counted["number"].duplicated().any() else [], columns=columns)
+    frame = pd.DataFrame(found, columns=columns)
     frame = frame.sort_values("best_val_loss_mean", kind="stable")
     by_seed = counted.assign(seed=counted["seed"].map(str)).pivot(
         index="number", columns="seed", values="best_val_loss"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fashion_sweep.analysis import replicates, summary
+from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import Collected
 from fashion_sweep.analysis.settings import label
 from fashion_sweep.reporting import table, verdict
@@ -32,9 +32,15 @@ class Cell:
 
 
 def render(
-    runs: pd.DataFrame, collected: Collected, pictures: Sequence[Picture], warnings: Sequence[str], written: str
+    runs: pd.DataFrame,
+    settings: pd.DataFrame,
+    collected: Collected,
+    pictures: Sequence[Picture],
+    warnings: Sequence[str],
+    *,
+    written: str,
 ) -> str:
-    """The page. runs: the summary in plan order; written: the time, for people."""
+    """The page. runs: the summary in plan order; settings: its ``replicates``; written: the time, for people."""
     environment = Environment(
         loader=PackageLoader("fashion_sweep.reporting", "."),
         autoescape=True,
@@ -44,15 +50,14 @@ def render(
     )
     environment.filters["data_uri"] = data_uri
     names = table.informative_name_last(runs, collected.swept)
-    settings = replicates.replicates(runs, collected.swept)
     return environment.get_template("report.html.j2").render(
         commands=collected.commands,
         counts=summary.status_counts(runs),
         total=len(runs),
-        best=verdict.verdict(runs, collected.swept),
+        best=verdict.verdict(runs, settings, collected.swept),
         constants=table.constants_sentence(runs),
         columns=[{"name": name, "is_number": name in table.NUMBERS} for name in names],
-        rows=_rows(runs, names, table.best_marked(runs, collected.swept)),
+        rows=_rows(runs, names, table.best_marked(runs, settings)),
         settings=table.for_people(settings.head(table.SHOWN), runs, collected.swept).to_dict("split"),
         settings_caption=table.settings_caption(settings),
         incomplete=summary.incomplete(runs).to_dict("records"),

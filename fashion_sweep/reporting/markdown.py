@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import pandas as pd
 
-from fashion_sweep.analysis import replicates, summary
+from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.escaping import escape_markdown
 from fashion_sweep.analysis.load import Collected
 from fashion_sweep.reporting.table import (
@@ -24,19 +24,19 @@ from fashion_sweep.reporting.table import (
 from fashion_sweep.reporting.verdict import verdict
 
 
-def markdown(table: pd.DataFrame, collected: Collected, warnings: Sequence[str], written: str) -> str:
+def markdown(
+    table: pd.DataFrame, settings: pd.DataFrame, collected: Collected, warnings: Sequence[str], written: str
+) -> str:
     """The page: commands, outcome and date, tables with the best first, then failed runs and warnings."""
     failures = [_failure(row) for row in summary.incomplete(table).to_dict("records")]
-    facts = [verdict(table, collected.swept), constants_sentence(table)]
+    facts = [verdict(table, settings, collected.swept), constants_sentence(table)]
     parts = [
         "# Sweep report",
         *(f"    {command}" for command in collected.commands),
         f"{sentence(table)} Written {written}.",
         *(escape_markdown(fact) for fact in facts if fact),
-        *_markdown_settings(table, collected.swept),
-        "\n".join(
-            _markdown_rows(table, informative_name_last(table, collected.swept), best_marked(table, collected.swept))
-        ),
+        *_markdown_settings(table, settings, collected.swept),
+        "\n".join(_markdown_rows(table, informative_name_last(table, collected.swept), best_marked(table, settings))),
         *([f"The best {SHOWN} of {len(table)} runs: summary.csv has all."] if len(table) > SHOWN else []),
         *(["## Runs that did not complete", "\n".join(failures)] if failures else []),
         *(["## Warnings", "\n".join(f"- {escape_markdown(text)}" for text in warnings)] if warnings else []),
@@ -49,9 +49,8 @@ def _failure(row: Mapping[Hashable, object]) -> str:
     return f"- {escape_markdown(row['run'])}: {row['status']}. {reason}"
 
 
-def _markdown_settings(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
+def _markdown_settings(table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str]) -> list[str]:
     """The table of settings with its heading, and the heading of the runs; nothing without replicates."""
-    settings = replicates.replicates(table, swept)
     if settings.empty:
         return []
     texts = for_people(settings.head(SHOWN), table, swept)

@@ -36,10 +36,12 @@ class Report:
     """A report that has been written.
 
     table: one row per run in plan order: the columns of summary.csv, and ``reason`` after ``status``.
+    settings: its ``replicates``.
     """
 
     output: Path
     table: pd.DataFrame
+    settings: pd.DataFrame
     swept: list[str]  # columns of this sweep in addition to those of every table
     warnings: list[str]  # files that could not be read, and figures left out because of that
 
@@ -68,8 +70,8 @@ def print_table(report: Report, console: Console) -> None:
     """Print the table, best run first, the runs that did not complete, the warnings and where the page is."""
     from fashion_sweep.reporting import table, terminal, verdict
 
-    terminal.print_to(console, report.table, report.swept)
-    if said := verdict.verdict(report.table, report.swept):
+    terminal.print_to(console, report.table, report.settings, report.swept)
+    if said := verdict.verdict(report.table, report.settings, report.swept):
         console.print(escape(said), highlight=False, soft_wrap=True)
     for text in report.warnings:
         console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
@@ -93,14 +95,17 @@ def _write(collected: Collected, output: Path, now: datetime) -> Report:
     from fashion_sweep.reporting import gallery, html, markdown, table  # seaborn takes seconds
 
     runs = summary.summarize(collected.runs, collected.histories)
+    settings = replicates.replicates(runs, collected.swept)
     pictures = gallery.draw(runs, collected, output)
     problems = [f"samples.png left out: {p.note}" for p in pictures if p.name == "samples" and not p.path]
-    report = Report(output, runs, collected.swept, [*collected.warnings, *(problems if collected.samples else [])])
+    report = Report(
+        output, runs, settings, collected.swept, [*collected.warnings, *(problems if collected.samples else [])]
+    )
     written = f"{now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
     write_text(output / "summary.csv", table.csv_text(runs[table.columns(collected.swept)]))
-    _write_replicates(output / "replicates.csv", replicates.replicates(runs, collected.swept))
-    write_text(output / "summary.md", markdown.markdown(runs, collected, report.warnings, written))
-    write_text(report.page, html.render(runs, collected, pictures, report.warnings, written))
+    _write_replicates(output / "replicates.csv", settings)
+    write_text(output / "summary.md", markdown.markdown(runs, settings, collected, report.warnings, written))
+    write_text(report.page, html.render(runs, settings, collected, pictures, report.warnings, written=written))
     return report
 
 

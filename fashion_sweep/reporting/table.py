@@ -98,9 +98,9 @@ def settings_caption(settings: pd.DataFrame) -> str:
     )
 
 
-def best_marked(table: pd.DataFrame, swept: Sequence[str]) -> str | None:
+def best_marked(table: pd.DataFrame, settings: pd.DataFrame) -> str | None:
     """The run that tables mark as the best; None if settings have several seeds, as it may just have a lucky one."""
-    return summary.best_run(table) if replicates.replicates(table, swept).empty else None
+    return summary.best_run(table) if settings.empty else None
 
 
 def presented(table: pd.DataFrame) -> pd.DataFrame:

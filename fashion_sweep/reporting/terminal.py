@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fashion_sweep.analysis import replicates, summary
+from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import MEASURES
 from fashion_sweep.reporting.table import (
     _INTERVALS,
@@ -30,9 +30,9 @@ LEAST_NEEDED = ("run", "parameters", "last_accuracy", "last_loss", "seconds", "l
 """Columns that are dropped on a narrow terminal, in this order."""
 
 
-def print_to(console: Console, table: pd.DataFrame, swept: Sequence[str]) -> None:
+def print_to(console: Console, table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str]) -> None:
     """Print the best BEST_SHOWN settings and runs, then every run that did not complete, with its reason."""
-    if not (settings := replicates.replicates(table, swept)).empty:
+    if not settings.empty:
         console.print(_rich_settings(for_people(settings.head(BEST_SHOWN), table, swept)))
         console.print(settings_caption(settings.head(SHOWN)), style="dim", highlight=False)
         if len(settings) > BEST_SHOWN:
@@ -40,7 +40,7 @@ def print_to(console: Console, table: pd.DataFrame, swept: Sequence[str]) -> Non
         console.print()
     shown = presented(table).head(BEST_SHOWN)
     names = _fitting(shown, informative(table, swept), console.width)
-    console.print(_rich_table(shown, names, best_marked(table, swept)))
+    console.print(_rich_table(shown, names, best_marked(table, settings)))
     if (more := len(table) - len(shown)) > 0:
         console.print(f"{more} more in summary.csv")
     for row in summary.incomplete(table).to_dict("records"):
@@ -71,7 +71,11 @@ def _rich_table(rows: pd.DataFrame, names: Sequence[str], best: str | None) -> T
 
 def _heading(name: str) -> str:
     """A column's name at the terminal, where the table must be narrow."""
-    return name.replace("_", "\n") if name in (*MEASURES, *_INTERVALS, "epochs_run") else name.rpartition(".")[2]
+    return (
+        name.replace("_", "\n")
+        if name in (*MEASURES, *_INTERVALS, "epochs_run", "against_the_best", "left_out")
+        else name.rpartition(".")[2]
+    )
 
 
 def _fitting(rows: pd.DataFrame, names: Sequence[str], width: int) -> list[str]:

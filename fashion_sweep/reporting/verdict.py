@@ -18,12 +18,11 @@ AT_CHANCE = "That is no better than always naming the most frequent class."
 OPTIMISTIC = "The validation images chose the epoch and the setting, so its figures on new images will be worse."
 
 
-def verdict(table: pd.DataFrame, swept: Sequence[str]) -> str:
+def verdict(table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str]) -> str:
     """Which setting has the lowest validation loss, and whether that means anything; empty where no run has completed.
 
-    table: one row per run, as of ``summary.summarize``.
+    table: one row per run, as of ``summary.summarize``; settings: its ``replicates``.
     """
-    settings = replicates.replicates(table, swept)
     return " ".join(_of_runs(table, swept) if settings.empty else _of_settings(settings, table, swept))
 
 
