@@ -113,8 +113,8 @@ def test_the_verdict_names_what_cannot_be_told_from_the_best(tmp_path: Path) -> 
         "Lowest mean validation loss: adam: 0.3150 (4 seeds, 95% interval 0.2945 to 0.3355), "
         "accuracy 0.6850. It cannot be told from rmsprop (t-tests paired by seed, Holm-corrected for 3 pairs). "
         "1 other setting is worse. About 45 seeds each would separate it from rmsprop with 80% power, if they differ "
-        "as much as they seem to. The validation images chose the epoch and the setting, so its figures on new images "
-        "will be worse."
+        "as much as they seem to. The validation images chose epoch and setting, so expect somewhat worse figures on "
+        "new images."
     )
 
 

@@ -15,7 +15,7 @@ NAMED = 3
 FEW = 3
 """With so many seeds or fewer, an interval says little."""
 AT_CHANCE = "That is no better than always naming the most frequent class."
-OPTIMISTIC = "The validation images chose the epoch and the setting, so its figures on new images will be worse."
+OPTIMISTIC = "The validation images chose epoch and setting, so expect somewhat worse figures on new images."
 
 
 def verdict(table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str]) -> str:
