@@ -156,6 +156,17 @@ def test_the_terminals_table_fits_and_keeps_the_best_metrics(tmp_path: Path, wid
     assert ("optimizer-rmsprop" in row) == (width >= 200)
 
 
+@pytest.mark.parametrize(("width", "has_intervals"), [(80, False), (200, True)])
+def test_the_terminals_table_of_settings_fits(tmp_path: Path, width: int, has_intervals: bool) -> None:
+    sweep = write_sweep(tmp_path, grid(optimizer=["sgd", "adam", "rmsprop"], model__dropout=[0, 0.3], seed=[0, 1]))
+    failed = {"optimizer": "sgd", "model.dropout": 0, "seed": 1}
+    write_run(run_folder(sweep, failed).path, failed, [], status=Status.FAILED)
+    lines = printed(tmp_path, width)[:8]
+    assert max(map(len, lines)) <= width
+    assert any("±" in line and "no claim" in line for line in lines)
+    assert any(" to " in line for line in lines) == has_intervals
+
+
 def test_runs_with_equal_settings_keep_their_names(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_run(tmp_path / name, {}, curve())

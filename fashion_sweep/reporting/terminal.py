@@ -33,7 +33,7 @@ LEAST_NEEDED = ("run", "parameters", "last_accuracy", "last_loss", "seconds", "l
 def print_to(console: Console, table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str]) -> None:
     """Print the best BEST_SHOWN settings and runs, then every run that did not complete, with its reason."""
     if not settings.empty:
-        console.print(_rich_settings(for_people(settings.head(BEST_SHOWN), table, swept)))
+        console.print(_rich_settings(for_people(settings.head(BEST_SHOWN), table, swept), console.width))
         console.print(settings_caption(settings.head(SHOWN)), style="dim", highlight=False)
         if len(settings) > BEST_SHOWN:
             console.print(f"{len(settings) - BEST_SHOWN} more in replicates.csv")
@@ -50,7 +50,10 @@ def print_to(console: Console, table: pd.DataFrame, settings: pd.DataFrame, swep
         )
 
 
-def _rich_settings(texts: pd.DataFrame) -> Table:
+def _rich_settings(texts: pd.DataFrame, width: int) -> Table:
+    for name in (*reversed(_INTERVALS), "left_out", "best_val_accuracy"):
+        if name in texts and _texts_width(texts) > width:
+            texts = texts.drop(columns=name)
     drawn = Table(box=None, header_style="bold", pad_edge=False, show_edge=False)
     for name in map(str, texts):
         drawn.add_column(escape(_heading(name)), vertical="bottom")
@@ -71,11 +74,8 @@ def _rich_table(rows: pd.DataFrame, names: Sequence[str], best: str | None) -> T
 
 def _heading(name: str) -> str:
     """A column's name at the terminal, where the table must be narrow."""
-    return (
-        name.replace("_", "\n")
-        if name in (*MEASURES, *_INTERVALS, "epochs_run", "against_the_best", "left_out")
-        else name.rpartition(".")[2]
-    )
+    is_ours = name in (*MEASURES, *_INTERVALS, "epochs_run", "against_the_best", "left_out")
+    return name.replace("_", "\n") if is_ours else name.rpartition(".")[2]
 
 
 def _fitting(rows: pd.DataFrame, names: Sequence[str], width: int) -> list[str]:
@@ -90,5 +90,12 @@ def _fitting(rows: pd.DataFrame, names: Sequence[str], width: int) -> list[str]:
 
 
 def _width(rows: pd.DataFrame, names: Sequence[str]) -> int:
-    texts = [[*_heading(name).split("\n"), *(cell(name, value) for value in rows[name])] for name in names]
-    return sum(max(map(len, column)) + 2 for column in texts)
+    return _texts_width(
+        pd.DataFrame({name: [cell(name, value) for value in rows[name]] for name in names}, dtype=object)
+    )
+
+
+def _texts_width(texts: pd.DataFrame) -> int:
+    """Of a table with these cells."""
+    columns = [[*_heading(str(name)).split("\n"), *texts[name]] for name in texts]
+    return sum(max(map(len, column)) + 2 for column in columns)

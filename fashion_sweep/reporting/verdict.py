@@ -31,7 +31,7 @@ def relation(row: pd.Series) -> str:
     if pd.isna(row["best_val_loss_mean"]):
         return "no result"
     if pd.isna(row["p_value"]):
-        return "not tested: too few seeds"
+        return "too few seeds"
     what = "worse" if row["p_value"] < LEVEL else "no claim"
     return f"{what}, p {_p_value(row['p_value'])}"
 
