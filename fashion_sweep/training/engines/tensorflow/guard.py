@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -14,16 +14,23 @@ from fashion_sweep.training.engines.base import Arrays, Run
 from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
 from fashion_sweep.training.engines.tensorflow.lone import scaled
 
-if TYPE_CHECKING:
-    from fashion_sweep.training.engines.tensorflow.pack import PackProgram
-
 IMAGES = 8
 """How many images are looked at."""
 TOLERANCE = 1e-3
 """Largest difference, as a share of the largest of the numbers compared."""
 
+Probe = dict[str, Callable[[int], Sequence[Any]]]
+"""Name -> the arrays of a run, by its row."""
 
-def difference(program: PackProgram, runs: Sequence[Run], arrays: Arrays) -> str | None:
+
+class Probed(Protocol):
+    """A program that can be looked at."""
+
+    def probe(self, x: Any, y: Any) -> Probe:
+        """What is compared, of one uncompiled step on the same few scaled images [n, ...] for every run."""
+
+
+def difference(program: Probed, runs: Sequence[Run], arrays: Arrays) -> str | None:
     """What differs between a loaded program and the models of its runs, in a few words; None if nothing does.
 
     Compares probabilities in inference, and gradients and moving statistics of one training step, uncompiled.
@@ -38,7 +45,7 @@ def difference(program: PackProgram, runs: Sequence[Run], arrays: Arrays) -> str
 
 
 def _own(run: Run, x: Any, y: Any) -> dict[str, list[Any]]:
-    """What ``PackProgram.probe`` finds, of one run's own model."""
+    """What ``Probed.probe`` finds, of one run's own model."""
     model, calls = run.model, DropoutCalls()
     with _unchanged(model), calls.masked():
         calls.begin(_noise(run.seed, ()))
@@ -68,7 +75,3 @@ def _are_close(found: Sequence[Any], expected: Sequence[Any]) -> bool:
         return False
     one, two = (np.concatenate([np.zeros(1), *map(np.ravel, each)]) for each in (found, expected))
     return bool(np.abs(one - two).max() <= TOLERANCE * np.abs(two).max())
-
-
-Probe = dict[str, Callable[[int], Sequence[Any]]]
-"""Name -> the arrays of a run, by its row."""

@@ -105,7 +105,7 @@ class PackProgram:
         return [tf.constant(each) for each in (seeds, thresholds(rates), scales(rates))]
 
     def probe(self, x: Any, y: Any) -> guard.Probe:
-        """What ``guard`` compares, of one uncompiled step on the same few scaled images [n, ...] for every run."""
+        """See ``guard.Probed``."""
         self._load()
         variables, copies = self._model.trainable_variables, (self.size, *[1] * (len(x.shape) - 1))
         xs, ys = tf.tile(x, copies), tf.tile(y, (self.size,))
