@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from benchmarks import contestants, engines, floor, gpu, machine, overhead
@@ -32,13 +33,17 @@ line; F: ours in steady state (comes with E); floor: of the machine; overhead: o
 each costs a run; gpu: packs on a GPU; default: all"""
 
 
+Measured = tuple[contestants.Found, str]
+"""Line -> quantities; the command."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One thing to measure once in every repeat."""
 
     line: str
     repeats: int
-    measure: Callable[[], tuple[contestants.Found, str]]  # line -> quantities; the command
+    measure: Callable[[], Measured]
     rehearse: Callable[[], object]  # the same, tiny
     skip_reason: str = ""  # why it cannot be measured here; empty if it can
 
@@ -142,10 +147,13 @@ def _tasks(arguments: argparse.Namespace, settings: Settings) -> Iterator[Task]:
     if "floor" in only:
         yield Task("floor", repeats, lambda: ({"floor": floor.measure(settings)}, ""), lambda: None)
     for launcher in overhead.LAUNCHERS if "overhead" in only else ():
-        measure, rehearse = (_of_launcher(launcher, jobs) for jobs in (arguments.jobs, 2))
-        yield Task(f"overhead {launcher}", repeats, measure, rehearse, overhead.why_not(launcher))
+        line = f"overhead {launcher}"
+        of_jobs = (partial(overhead.measure, launcher, jobs) for jobs in (arguments.jobs, 2))
+        measure, rehearse = (_in_folder(line, each) for each in of_jobs)
+        yield Task(line, repeats, measure, rehearse, overhead.why_not(launcher))
     for line, engine in engines.LINES.items() if "engines" in only else ():
-        measure, rehearse = (_of_engine(line, engine, limit) for limit in (arguments.limit, REHEARSAL.limit))
+        of_images = (partial(engines.measure, engine, limit) for limit in (arguments.limit, REHEARSAL.limit))
+        measure, rehearse = (_in_folder(line, each) for each in of_images)
         yield Task(line, repeats, measure, rehearse, engines.why_not(engine))
     if "gpu" in only and not gpu.visible():
         yield Task("gpu", 1, lambda: ({}, ""), lambda: None, "no GPU was visible")
@@ -154,30 +162,23 @@ def _tasks(arguments: argparse.Namespace, settings: Settings) -> Iterator[Task]:
             yield Task(line, repeats, _of_pack(line, runs, processes, arguments.limit), lambda: None)
 
 
-def _of_line(line: str, settings: Settings) -> Callable[[], tuple[contestants.Found, str]]:
+def _of_line(line: str, settings: Settings) -> Callable[[], Measured]:
     return lambda: contestants.measure(line, settings)
 
 
-def _of_launcher(launcher: str, jobs: int) -> Callable[[], tuple[contestants.Found, str]]:
-    def measure() -> tuple[contestants.Found, str]:
+def _in_folder(line: str, measure: Callable[[Path], tuple[dict[str, float], str]]) -> Callable[[], Measured]:
+    """What measures a line in an empty folder."""
+
+    def measured() -> Measured:
         with tempfile.TemporaryDirectory() as folder:
-            found, command = overhead.measure(launcher, jobs, Path(folder))
-        return {f"overhead {launcher}": found}, command
-
-    return measure
-
-
-def _of_engine(line: str, engine: str, limit: int | None) -> Callable[[], tuple[contestants.Found, str]]:
-    def measure() -> tuple[contestants.Found, str]:
-        with tempfile.TemporaryDirectory() as folder:
-            found, command = engines.measure(engine, limit, Path(folder))
+            found, command = measure(Path(folder))
         return {line: found}, command
 
-    return measure
+    return measured
 
 
-def _of_pack(line: str, runs: int, processes: int, limit: int | None) -> Callable[[], tuple[contestants.Found, str]]:
-    def measure() -> tuple[contestants.Found, str]:
+def _of_pack(line: str, runs: int, processes: int, limit: int | None) -> Callable[[], Measured]:
+    def measure() -> Measured:
         with tempfile.TemporaryDirectory() as name:
             found = gpu.measure(runs, processes, limit, Path(name))
             return {line: found}, shown(gpu.commands(runs, processes, limit, Path(name))[0], Path(name))

@@ -36,24 +36,18 @@ def _shares(count: int, seeds: int, sweeps: int) -> Iterator[float]:
     """
     chance = np.random.default_rng([count, seeds])
     for spread in (1.0, UNEQUAL):
-        yield float(np.mean([(_p_values(chance, count, seeds, spread, 0) < LEVEL).any() for _ in range(sweeps)]))
+        yield float(np.mean([_p_values(chance, count, seeds, spread, 0).lt(LEVEL).any() for _ in range(sweeps)]))
     for difference in DIFFERENCES:
-        yield float(np.mean([_p_values(chance, count, seeds, 1.0, difference)[1] < LEVEL for _ in range(sweeps)]))
+        found = [_p_values(chance, count, seeds, 1.0, difference) for _ in range(sweeps)]
+        yield float(np.mean([p_values.index[0] == 0 and p_values[1] < LEVEL for p_values in found]))
 
 
-def _p_values(chance: np.random.Generator, count: int, seeds: int, spread: float, difference: float) -> np.ndarray:
-    """Of a sweep whose first setting is better by ``difference`` standard deviations: 1 where nothing is claimed of a
-    setting against the first; the least of all where none is better.
-    """
+def _p_values(chance: np.random.Generator, count: int, seeds: int, spread: float, difference: float) -> pd.Series:
+    """Of a sweep whose setting 0 is better by ``difference`` standard deviations: by setting, the best one first."""
     values = chance.normal(size=(count, seeds)) * np.linspace(1, spread, count)[:, None]
     values[0] -= difference
-    order = np.argsort(values.mean(axis=1))
-    found = comparisons(pd.DataFrame(values[order]))["p_value"].fillna(1).to_numpy()
-    if difference and order[0] != 0:
-        return np.ones(count)
-    p_values = np.empty(count)
-    p_values[order] = found
-    return p_values
+    frame = pd.DataFrame(values)
+    return comparisons(frame.loc[frame.mean(axis=1).sort_values().index])["p_value"]
 
 
 def _row(cells: list[str]) -> str:

@@ -26,20 +26,22 @@ def settings_of(runs: Sequence[FoundRun]) -> list[str]:
     """
     seeds = _seed_paths([run.record for run in runs if run.record])
     texts = [_of_record(run.record, seeds) if run.record else "" for run in runs]
-    by_overrides = {_without_seed(run): text for run, text in zip(runs, texts, strict=True) if text}
-    return [
-        text or by_overrides.get(_without_seed(run), _without_seed(run)) for run, text in zip(runs, texts, strict=True)
-    ]
+    overrides = list(map(_without_seed, runs))
+    by_overrides = {each: text for each, text in zip(overrides, texts, strict=True) if text}
+    return [text or by_overrides.get(each, each) for each, text in zip(overrides, texts, strict=True)]
 
 
 def telling_keys(runs: Sequence[FoundRun], settings: Sequence[str], shown: Sequence[str]) -> list[str]:
     """Keys that tell settings apart which look alike in the columns of these keys: as few as it takes."""
-    firsts = {setting: run for run, setting in zip(reversed(runs), reversed(settings), strict=True) if run.record}
+    firsts: dict[str, FoundRun] = {}
+    for run, setting in zip(runs, settings, strict=True):
+        if run.record:
+            firsts.setdefault(setting, run)
     found: list[str] = []
-    for alike in _alike([*reversed(firsts.values())], shown):
-        seen = [""] * len(alike)
+    for alike in _alike(list(firsts.values()), shown):
+        seen, looked_up = [""] * len(alike), [run.settings for run in alike]
         for key in _keys(alike):
-            values = [f"{before}|{label(run.settings.value(key))}" for before, run in zip(seen, alike, strict=True)]
+            values = [f"{before}|{label(each.value(key))}" for before, each in zip(seen, looked_up, strict=True)]
             if len(set(values)) > len(set(seen)):
                 seen = values
                 found.append(key)
@@ -74,7 +76,8 @@ def _alike(runs: Sequence[FoundRun], shown: Sequence[str]) -> Iterator[list[Foun
     """Those that have the same labels, where there are several."""
     groups: dict[tuple[str, ...], list[FoundRun]] = {}
     for run in runs:
-        groups.setdefault(tuple(label(run.settings.value(key)) for key in shown), []).append(run)
+        settings = run.settings
+        groups.setdefault(tuple(label(settings.value(key)) for key in shown), []).append(run)
     yield from (group for group in groups.values() if len(group) > 1)
 
 

@@ -39,9 +39,13 @@ class Split:
 def scale(images: np.ndarray) -> np.ndarray:
     """Images as a model's float32 input: integers are divided by 255, so 0..255 becomes 0..1; floats are only cast."""
     scaled = images.astype(np.float32)
-    if np.issubdtype(images.dtype, np.integer):
-        scaled /= np.float32(255)
+    scaled /= divisor(images)
     return scaled
+
+
+def divisor(images: np.ndarray) -> np.float32:
+    """What ``scale`` divides by: 255 for integers, 1 for floats."""
+    return np.float32(255 if np.issubdtype(images.dtype, np.integer) else 1)
 
 
 def check_size(dataset: Dataset, validation_fraction: float, limit: int | None) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from benchmarks.grid import Settings
 from benchmarks.processes import run, run_together, shown
-from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 from fashion_sweep.training.engines import JAX, NAMES, engine_named
 
@@ -68,5 +67,5 @@ def measure(engine: str, limit: int | None, folder: Path) -> tuple[dict[str, flo
 
 def _memory(sweep: Path) -> float:
     """Peak memory of the process that trained, in MiB. Raises ValueError if no record has it."""
-    records = [RunDir(run_dir.path).read_record() for run_dir in SweepDir(sweep).run_dirs()]
+    records = [run_dir.read_record() for run_dir in SweepDir(sweep).run_dirs()]
     return max(record.memory_mib for record in records if record is not None and record.memory_mib is not None)

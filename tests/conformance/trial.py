@@ -232,11 +232,8 @@ def _files(folder: Path) -> set[str]:
 
 
 def _between(one: RunSpec, two: RunSpec) -> float:
-    runs = [RunDir(spec.folder) for spec in (one, two)]
-    if not all(run.last_weights.exists() for run in runs):
-        return float("inf")
-    first, second = (run.read_history() for run in runs)
-    return largest_difference(first, second, *(_arrays(run.last_weights) for run in runs))
+    first, second = _trained(one), _trained(two)
+    return float("inf") if first[1] is None or second[1] is None else _apart(first, second)
 
 
 def _arrays(saved: Path) -> list[Any]:

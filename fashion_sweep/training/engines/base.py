@@ -29,7 +29,15 @@ class Arrays:
     y_train: Any  # integers [N]
     x_val: Any  # [M, ...]
     y_val: Any  # integers [M]
-    divisor: Any  # float32 []: of the images, see ``divisor``
+    divisor: Any  # float32 []: of the images, see ``data.split.divisor``
+    """An input of the programs, because XLA replaces a division by a constant with a product, which rounds half of all
+    pixels to a neighbouring float. A layer that makes whole numbers of them again would find others.
+    """
+
+    @property
+    def validation(self) -> tuple[Any, Any, Any]:
+        """What a validation takes."""
+        return self.x_val, self.y_val, self.divisor
 
 
 @dataclass(frozen=True)
@@ -121,15 +129,6 @@ def batches(orders: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 def compact(images: np.ndarray) -> np.ndarray:
     """Integers 0..255 as uint8, a quarter of the memory that is moved; floats as float32."""
     return images.astype("uint8" if np.issubdtype(images.dtype, np.integer) else "float32", copy=False)
-
-
-def divisor(images: np.ndarray) -> np.float32:
-    """What makes images the input of a model as ``data.scale`` does: 255 for integers, 1 for floats.
-
-    It has to be an input of the programs: XLA replaces a division by a constant with a product, which rounds half of
-    all pixels to a neighbouring float. A layer that makes whole numbers of them again would find others.
-    """
-    return np.float32(255 if np.issubdtype(images.dtype, np.integer) else 1)
 
 
 def numbers(logs: Mapping[str, Any]) -> Logs:

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import jax.numpy as jnp
 
-from fashion_sweep.data.split import Split
-from fashion_sweep.training.engines.base import Arrays, compact, divisor
+from fashion_sweep.data.split import Split, divisor
+from fashion_sweep.training.engines.base import Arrays, compact
 
 
 @lru_cache(maxsize=1)

@@ -36,7 +36,7 @@ class JaxProgram:
         self._load()
         state, orders = jax.tree.unflatten(self._tree, self._state), np.zeros((self.size, len(arrays.y_train)), int)
         jax.eval_shape(self._functions.train, state, *self._training(arrays, orders, 0))
-        jax.eval_shape(self._functions.validate, state, self._given, _validation(arrays))
+        jax.eval_shape(self._functions.validate, state, self._given, arrays.validation)
 
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.train``."""
@@ -49,7 +49,7 @@ class JaxProgram:
 
     def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.validate``."""
-        return self._run(live, self._functions.validate, self._given, _validation(arrays))
+        return self._run(live, self._functions.validate, self._given, arrays.validation)
 
     def _run(self, live: Sequence[int], function: Any, *arguments: Any) -> list[Logs]:
         self._load()
@@ -97,11 +97,6 @@ class JaxProgram:
         for variable, value in zip(self._variables[row], values, strict=True):
             variable.assign(value)
         self._stored[row] = [variable.value for variable in self._variables[row]]
-
-
-def _validation(arrays: Arrays) -> tuple[Any, ...]:
-    """The data of ``Functions.validate``."""
-    return arrays.x_val, arrays.y_val, arrays.divisor
 
 
 def _of_row(logs: Any, row: int) -> Any:

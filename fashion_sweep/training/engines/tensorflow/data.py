@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 import tensorflow as tf
 
-from fashion_sweep.data.split import Split
-from fashion_sweep.training.engines.base import Arrays, compact, divisor
+from fashion_sweep.data.split import Split, divisor
+from fashion_sweep.training.engines.base import Arrays, compact
 
 
 @lru_cache(maxsize=1)

@@ -34,7 +34,7 @@ class LoneRun:
         self._inputs = hyperparameters.Inputs(run.model.optimizer)
         compiled = is_compiled(run.model)
         self._train = Graph(self._train_epoch, self._train_specs(arrays), compiled=compiled, kept=kept)
-        self._test = Graph(self._validate, _specs(_validation(arrays)), compiled=compiled, kept=kept)
+        self._test = Graph(self._validate, _specs(arrays.validation), compiled=compiled, kept=kept)
         self.key = f"{self._train.key} {self._test.key}"
         self.can_continue = self._is_function_of_state()
 
@@ -53,7 +53,7 @@ class LoneRun:
 
     def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:  # noqa: ARG002 - as above
         """See ``engines.base.Program.validate``."""
-        return [numbers(self._test(*_validation(arrays)))]
+        return [numbers(self._test(*arrays.validation))]
 
     def _train_specs(self, arrays: Arrays) -> Sequence[Any]:
         """Of the arguments of ``_train_epoch``."""
@@ -117,13 +117,8 @@ def _slice(array: Any, at: Any, size: int) -> Any:
 
 
 def scaled(x: Any, divisor: Any) -> Any:
-    """Images as input of a model. divisor: an input of the program, see ``engines.base.divisor``."""
+    """Images as input of a model. divisor: an input of the program, see ``engines.base.Arrays``."""
     return tf.cast(x, tf.float32) / divisor
-
-
-def _validation(arrays: Arrays) -> list[Any]:
-    """The arguments of ``LoneRun._validate``."""
-    return [arrays.x_val, arrays.y_val, arrays.divisor]
 
 
 def _specs(tensors: Sequence[Any]) -> list[Any]:

@@ -26,7 +26,7 @@ class Validation:
 
     def measure(self, arrays: Arrays) -> Sequence[Any]:
         """Summed losses and numbers of correct answers: float32 [R] each."""
-        sums: Sequence[Any] = self._sums(arrays.x_val, arrays.y_val, arrays.divisor)
+        sums: Sequence[Any] = self._sums(*arrays.validation)
         return sums
 
     def _summed(self, x: Any, y: Any, divisor: Any) -> Any:
