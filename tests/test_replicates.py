@@ -1,3 +1,4 @@
+import itertools
 import math
 import shutil
 from pathlib import Path
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion_sweep.analysis import summary
+from fashion_sweep.analysis.columns import COUNTS
 from fashion_sweep.analysis.load import collect
-from fashion_sweep.analysis.replicates import COUNTS, over_seeds, replicates
+from fashion_sweep.analysis.replicates import over_seeds, replicates
 from fashion_sweep.analysis.settings import label
 from fashion_sweep.analysis.statistics import interval
 from fashion_sweep.storage.record import Status
@@ -168,3 +170,18 @@ def test_the_best_epoch_of_a_mean_curve_is_one_that_all_seeds_reached(tmp_path: 
     assert means[["epoch", "seeds"]].to_numpy().tolist() == [[1, 2], [2, 2], [3, 1]]
     assert averaged[["best_epoch", "runs"]].to_numpy().tolist() == [[2, 2]]
     assert averaged["best_val_loss"].tolist() == [pytest.approx(0.5)]
+
+
+@pytest.mark.parametrize("key", ["effect", "failed", "seeds", "setting", "status", "runs", "best_val_loss_mean"])
+def test_a_key_with_the_name_of_a_column_does_not_break_the_frame(tmp_path: Path, key: str) -> None:
+    for value, seed in itertools.product((1, 2), (0, 1)):
+        made = record({"seed": seed}, curve(seed=seed))
+        made.overrides = [f"+{key}={value}", f"seed={seed}"]
+        made.config[key] = value
+        run = RunDir(tmp_path / f"{value}{seed}")
+        run.path.mkdir()
+        run.write_record(made)
+        run.write_history(curve(seed=seed))
+    frame = found(tmp_path)
+    assert frame["seeds"].tolist() == [2, 2]
+    assert frame.columns.is_unique

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_sweep.analysis.chance import guessed_accuracy
+from fashion_sweep.analysis.columns import COMPARED, MEASURED
 from fashion_sweep.analysis.distinctions import settings_of, telling_keys
 from fashion_sweep.analysis.folders import FoundRun, check_folder, read_folder, samples_of
 from fashion_sweep.analysis.names import run_names
@@ -43,8 +44,8 @@ _NUMBERS = {
 )
 
 
-_TAKEN = (*STATUS_COLUMNS, *FACTORS, *_NUMBERS, "setting", "at_chance")
-"""Columns that no key can have."""
+_TAKEN = (*STATUS_COLUMNS, *FACTORS, *_NUMBERS, "setting", "runs", *MEASURED, *COMPARED)
+"""Columns of ours, which no key of a config can have."""
 
 
 @dataclass(frozen=True)

@@ -12,25 +12,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from fashion_sweep.analysis.columns import AVERAGED, LEFT_OUT, MEASURED, STATISTICS
 from fashion_sweep.analysis.settings import FACTORS
 from fashion_sweep.analysis.statistics import LEVEL, interval
 from fashion_sweep.analysis.summary import TRUSTED, is_ranked, summarize
 from fashion_sweep.analysis.verdict import comparisons
 from fashion_sweep.storage.record import METRICS, Status
 
-AVERAGED = ("best_val_loss", "best_val_accuracy")
 RANGES = {"best_val_loss": (0.0, np.inf), "best_val_accuracy": (0.0, 1.0)}
 """What their means can be; intervals end there."""
-
-STATISTICS = ("mean", "sd", "low", "high")
-"""Statistics of each of AVERAGED: mean, standard deviation (n - 1), and the ends of the mean's interval."""
-
-LEFT_OUT = tuple(status.value for status in Status if status is not Status.COMPLETED)
-COUNTS = ("seeds", *LEFT_OUT, "without_result", "repeated")
-"""Seeds included, and runs left out: by status, completed without a finite loss, or of a seed that is included."""
-
-COMPARED = ("difference", "effect", "p_value")
-"""See ``verdict.comparisons``."""
 
 
 def factors(swept: Sequence[str]) -> list[str]:
@@ -41,8 +31,8 @@ def factors(swept: Sequence[str]) -> list[str]:
 def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     """One row per setting, best mean validation loss first; no rows if no setting has two seeds.
 
-    Columns: run (the setting's first), ``factors``, COUNTS, at_chance (how many of the seeds), AVERAGED with
-    STATISTICS, such as best_val_loss_mean, and COMPARED. Settings none of whose runs count come last.
+    Columns: run (the setting's first), ``factors``, MEASURED, such as best_val_loss_mean, and COMPARED.
+    Settings none of whose runs count come last.
     """
     number = table.groupby("setting", sort=False).ngroup()
     counted = _counted(table).assign(number=number)
@@ -50,13 +40,7 @@ def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     has_replicates = counted["number"].duplicated().any()
     rows = table.groupby(number) if has_replicates else ()
     found = [_row(runs, groups.get(each, counted.iloc[:0]), swept) for each, runs in rows]
-    columns = [
-        "run",
-        *factors(swept),
-        *COUNTS,
-        "at_chance",
-        *(f"{name}_{what}" for name in AVERAGED for what in STATISTICS),
-    ]
+    columns = ["run", *factors(swept), *MEASURED]
     frame = pd.DataFrame(found, columns=columns)
     frame = frame.sort_values("best_val_loss_mean", kind="stable")
     by_seed = counted.assign(seed=counted["seed"].map(str)).pivot(

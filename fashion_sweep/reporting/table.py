@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import pandas as pd
 
 from fashion_sweep.analysis import replicates, summary
+from fashion_sweep.analysis.columns import AVERAGED, COUNTS, STATISTICS
 from fashion_sweep.analysis.escaping import escape_formula
 from fashion_sweep.analysis.load import MEASURES
 from fashion_sweep.analysis.settings import FACTORS, NONE, is_missing, label
@@ -21,7 +22,7 @@ NUMBERS = frozenset({*MEASURES, "parameters", "epochs_run", "seconds"})
 """Columns that hold numbers in every table."""
 
 INTERVAL = "95%_interval"
-_INTERVALS = tuple(f"{name}_{INTERVAL}" for name in replicates.AVERAGED)
+_INTERVALS = tuple(f"{name}_{INTERVAL}" for name in AVERAGED)
 
 
 def columns(swept: Sequence[str]) -> list[str]:
@@ -78,8 +79,8 @@ def for_people(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]
     constant = labels.constant_factors(table)
     varying = [name for name in replicates.factors(swept) if name not in constant]
     texts = {name: settings[name].map(label) for name in (*varying, "seeds")}
-    for name in replicates.AVERAGED:
-        mean, sd, low, high = (settings[f"{name}_{what}"].map(_decimals).astype(str) for what in replicates.STATISTICS)
+    for name in AVERAGED:
+        mean, sd, low, high = (settings[f"{name}_{what}"].map(_decimals).astype(str) for what in STATISTICS)
         texts[name] = mean + sd.map(lambda text: text and f" ± {text}")
         texts[f"{name}_{INTERVAL}"] = low.where(low == "", low + " to " + high)
     if len(settings) > 1:
@@ -112,7 +113,7 @@ def presented(table: pd.DataFrame) -> pd.DataFrame:
 
 def _left_out(row: Mapping[Hashable, object]) -> str:
     """``1 failed, 2 pending``."""
-    counts = [(name, int(str(row[name]))) for name in replicates.COUNTS[1:]]
+    counts = [(name, int(str(row[name]))) for name in COUNTS[1:]]
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count)
 
 

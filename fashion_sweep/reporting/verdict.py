@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from fashion_sweep.analysis import replicates, summary
+from fashion_sweep.analysis import summary
+from fashion_sweep.analysis.columns import COUNTS
 from fashion_sweep.analysis.verdict import LEVEL, MOST_SEEDS, POWER, pairs, seeds_needed
 from fashion_sweep.reporting import labels
 
@@ -75,7 +76,7 @@ def _of_settings(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[st
         yield from _compared(settings[ranked], [names[place] for place in settings.index[ranked]])
     failures = int(best["failed"] + best["diverged"])
     if failures:
-        yield f"{failures} of its {int(best[['seeds', *replicates.COUNTS[1:]]].sum())} runs failed or diverged."
+        yield f"{failures} of its {int(best[['seeds', *COUNTS[1:]]].sum())} runs failed or diverged."
     if ranked.sum() > 1:
         yield OPTIMISTIC
 

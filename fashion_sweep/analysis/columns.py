@@ -1,0 +1,20 @@
+"""Names of the columns that settings have in ``replicates``, in the order of its frame."""
+
+from __future__ import annotations
+
+from fashion_sweep.storage.record import Status
+
+AVERAGED = ("best_val_loss", "best_val_accuracy")
+
+STATISTICS = ("mean", "sd", "low", "high")
+"""Statistics of each of AVERAGED: mean, standard deviation (n - 1), and the ends of the mean's interval."""
+
+LEFT_OUT = tuple(status.value for status in Status if status is not Status.COMPLETED)
+COUNTS = ("seeds", *LEFT_OUT, "without_result", "repeated")
+"""Seeds included, and runs left out: by status, completed without a finite loss, or of a seed that is included."""
+
+COMPARED = ("difference", "effect", "p_value")
+"""See ``verdict.comparisons``."""
+
+MEASURED = (*COUNTS, "at_chance", *(f"{name}_{what}" for name in AVERAGED for what in STATISTICS))
+"""All but COMPARED and what describes a setting."""
