@@ -49,7 +49,7 @@ def _run(module: str) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     finally:
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        if callable(signal.getsignal(signal.SIGINT)):
             signal.signal(signal.SIGINT, _leave)
 
 

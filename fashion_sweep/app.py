@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 import logging
 import os
-import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -52,7 +51,7 @@ def main() -> NoReturn:
     """Run the command line of this process and exit: 0 every run completed, 1 some run did not or the folder was
     lost, 2 nothing was trained as the command or the config is wrong, 130 and 143 interrupted by SIGINT and SIGTERM.
     """
-    signal.signal(signal.SIGTERM, signals.terminate)
+    signals.handle()
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no news for the terminal
     arguments = hydra.parse_arguments()
     try:
@@ -77,7 +76,8 @@ def _show(arguments: argparse.Namespace) -> int:
         arguments.config_path = str(Path(arguments.config_path).absolute())  # Hydra would begin at this file
     task = Task(None, Code(), datetime.now())
     try:
-        hydra.show(arguments, task, CONF, "config")
+        with signals.heard():
+            hydra.show(arguments, task, CONF, "config")
     except SystemExit as stopped:  # with 1 where the config cannot be composed
         return 2 if stopped.code else 0
     except Exception as error:
@@ -91,7 +91,7 @@ def _train(arguments: argparse.Namespace) -> int:
     """Plan, train and report. Returns the exit code; raises UserError where nothing was trained."""
     request = Request.typed(arguments, CONF)
     with hydra.opened(request.conf, request.extra_conf, NAME, request.started) as session:
-        with log_on_stderr():
+        with log_on_stderr(), signals.heard():
             planned = make_plan(session, request)
         if planned.only_summarizes:
             model_summary.show(planned)
@@ -152,7 +152,7 @@ def _run(session: Session, request: Request, planned: Plan, task: Task, lease: L
     start = session.multirun if planned.is_sweep else session.run
     hidden = Redaction.all(spec.hidden for spec in planned.specs)
     try:
-        with redacted_logs(hidden):
+        with redacted_logs(hidden), signals.heard():
             start(planned.config, request.config_name, task)
     except (Exception, SystemExit) as error:
         lease.require()

@@ -19,6 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
+from fashion_sweep.cli import signals
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.planning import run_spec
 from fashion_sweep.storage.provenance import Code
@@ -74,6 +75,7 @@ class Task:
         """Train one run. HydraConfig is set, as Hydra does it for every job."""
         from fashion_sweep.training.train import train
 
+        signals.check()
         sys.path[:0] = [folder for folder in self.import_path if folder not in sys.path]
         hydra: Any = HydraConfig.get()
         [record] = train([self._spec(config, hydra)])
@@ -94,6 +96,7 @@ class Task:
 
     def prepare(self, config: DictConfig, number: int) -> Prepared:  # noqa: ARG002 - the launcher's protocol
         """The spec of a job, and how it may be packed. config: with its hydra node, HydraConfig set to it."""
+        signals.check()
         spec = self._planned.get(tuple(task_overrides(config.hydra)))
         if spec is None:
             spec = self._settled(config)

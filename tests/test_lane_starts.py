@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from launching import Launch, errors, lines, values
 from omegaconf import DictConfig
 
 from packed_jobs import LaneDiedError
-from packed_jobs.local import devices, pool
+from packed_jobs.local import devices, pool, worker_main
 
 
 @pytest.mark.parametrize(
@@ -82,6 +85,16 @@ def test_a_lane_that_gives_no_sign_of_life_is_given_up(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     [found] = errors(launch(launcher_app.act, "lanes=1")("+do=fine"))
     assert str(found).endswith("the last one was not ready in time, and was killed")
+
+
+def test_a_lane_whose_parent_is_gone_ends_without_a_word() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    given = {"connection": writer, "key": "00", "cores": [], "path": sys.path, "lifeline": writer, "parent": 1}
+    command = [sys.executable, worker_main.__file__, json.dumps(given)]
+    done = subprocess.run(command, pass_fds=[writer], capture_output=True, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_there_are_no_more_lanes_than_jobs(launch: Callable[..., Launch]) -> None:

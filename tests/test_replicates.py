@@ -96,6 +96,14 @@ def test_a_run_that_has_not_started_belongs_to_the_setting_of_its_overrides(tmp_
     assert found(tmp_path).set_index("optimizer")["pending"].to_dict() == {"adam": 1, "sgd": 0}
 
 
+def test_settings_none_of_whose_runs_has_started_are_no_replicates(tmp_path: Path) -> None:
+    points = grid(optimizer=["adam", "sgd"], seed=[0, 1])
+    sweep = write_sweep(tmp_path, points)
+    for point in points:
+        shutil.rmtree(run_folder(sweep, point).path)
+    assert found(tmp_path).empty
+
+
 def test_settings_are_told_apart_by_their_configs_and_not_by_overrides(tmp_path: Path) -> None:
     """As where an override sets a whole group, or a default has changed between two commands."""
     for name, activation in (("a", "relu"), ("b", "tanh")):

@@ -35,7 +35,7 @@ def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     Settings none of whose runs count come last.
     """
     number = table.groupby("setting", sort=False).ngroup()
-    counted = _counted(table).assign(number=number)
+    counted = _counted(table.assign(number=number))  # a frame without rows would get those of the new column
     groups = dict(iter(counted.groupby("number")))
     has_replicates = counted["number"].duplicated().any()
     rows = table.groupby(number) if has_replicates else ()

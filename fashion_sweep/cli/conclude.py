@@ -21,6 +21,8 @@ from fashion_sweep.storage.record import Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 
+_importing: list[threading.Thread] = []
+
 
 def conclude(planned: Plan, console: Console, code: int, deadline: float | None) -> int:
     """Report what has become of the runs, and how to resume them.
@@ -62,13 +64,17 @@ def import_report() -> None:
         with suppress(Exception):  # whatever it is, the report will meet it again and say so
             importlib.import_module("fashion_sweep.reporting.html")
 
+    thread = threading.Thread(target=work, daemon=True)
     with suppress(RuntimeError):  # this process may have no further thread
-        threading.Thread(target=work, daemon=True).start()
+        thread.start()
+        _importing.append(thread)
 
 
 def _report(folder: Path, console: Console, deadline: float | None) -> int:
     try:
         with signals.by(deadline):
+            for thread in _importing:  # two threads that import the same modules may each find them half made
+                thread.join()
             from fashion_sweep.reporting import report
 
             written = report.write_report([folder])

@@ -1,4 +1,8 @@
-"""How a command ends that is told to: the exit codes of signals, and in time."""
+"""How a command ends that is told to: the exit codes of signals, and in time.
+
+A KeyboardInterrupt can get lost: where it is raised in a library, what that cleans up may fail and raise another error,
+which somebody catches. So a signal is kept until ``heard`` or ``check`` has raised it.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +36,36 @@ class NoTimeError(BaseException):
     """The command must end now. Libraries that catch every Exception do not stop it."""
 
 
-def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """The handler of SIGTERM."""
-    raise Terminated
+_came: list[signal.Signals] = []  # and may have got lost
+
+
+def handle() -> None:
+    """Have SIGINT and SIGTERM interrupt this process. SIGINT stays ignored where it is, as in a shell's background."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    _came.append(signal.Signals(number))
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def check() -> None:
+    """Raise the interruption that has come, if there is one, for the last time."""
+    if _came:
+        number = _came[0]
+        _came.clear()
+        raise Terminated if number is signal.SIGTERM else KeyboardInterrupt
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Raise an interruption that comes within the block at its end, whatever has become of it."""
+    try:
+        yield
+    finally:
+        check()
 
 
 def ignore() -> None:

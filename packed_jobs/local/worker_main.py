@@ -15,7 +15,10 @@ def main() -> None:
     """Become a lane."""
     given = json.loads(sys.argv[1])
     key = bytes.fromhex(given["key"])
-    os.write(given["connection"], key + bytes([0] * 7 + [2]) + b"N.")  # a sign of life: the message None
+    try:
+        os.write(given["connection"], key + bytes([0] * 7 + [2]) + b"N.")  # a sign of life: the message None
+    except OSError:  # the parent has died already
+        return
     if given["cores"] and hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):  # a lane that may not be pinned still works
             os.sched_setaffinity(0, given["cores"])
