@@ -37,7 +37,8 @@ class RunFailedError(CompactHydraException):
 class Task:
     """Trains one run, or several together. What becomes of a run is in its folder; it raises only with fail_fast.
 
-    Returns the lowest val_loss of each completed run, for sweepers that search, and NaN for the others.
+    Returns the objective of each completed run, for sweepers that search: its lowest val_loss, or its highest
+    val_accuracy; NaN for the others.
     """
 
     specs: Sequence[RunSpec] | None  # the runs to train; None: a sweeper chooses them as it goes
@@ -144,5 +145,5 @@ def _stops_the_sweep(record: RunRecord, hydra: DictConfig) -> bool:
 
 
 def _value(record: RunRecord) -> float:
-    best = record.best["val_loss"] if record.best and record.status is Status.COMPLETED else None
+    best = record.best[record.objective] if record.best and record.status is Status.COMPLETED else None
     return math.nan if best is None else best

@@ -25,14 +25,13 @@ def rows(*val_losses: float) -> list[Row]:
 
 def summarized(folder: Path) -> pd.DataFrame:
     collected = collect([folder])
-    return summary.summarize(collected.runs, collected.histories)
+    return summary.summarize(collected.runs, collected.histories, collected.measure)
 
 
 def table(*runs: tuple[str, float]) -> pd.DataFrame:
-    """A table of runs given as (status, best_val_loss)."""
-    return pd.DataFrame([{"run": f"run{i}", "status": s, "best_val_loss": v} for i, (s, v) in enumerate(runs)]).astype(
-        {"best_val_loss": "float64"}
-    )
+    """A table of runs given as (status, score)."""
+    rows = [{"run": f"run{i}", "status": status, "score": score} for i, (status, score) in enumerate(runs)]
+    return pd.DataFrame(rows).astype({"score": "float64"})
 
 
 def test_the_best_epoch_has_the_lowest_finite_validation_loss(tmp_path: Path) -> None:
@@ -63,9 +62,9 @@ def test_metrics_come_from_the_history_or_else_from_the_record(tmp_path: Path) -
 def test_the_summary_keeps_columns_types_and_order(tmp_path: Path) -> None:
     write_sweep(tmp_path, grid(optimizer=["sgd", "adam"], batch_size=[32, 64]))
     collected = collect([tmp_path])
-    found = summary.summarize(collected.runs, collected.histories)
-    assert found.columns.tolist() == [*collected.runs.columns, "at_chance"]
-    assert found.dtypes.tolist()[:-1] == collected.runs.dtypes.tolist()
+    found = summary.summarize(collected.runs, collected.histories, collected.measure)
+    assert found.columns.tolist() == [*collected.runs.columns, "at_chance", "score"]
+    assert found.dtypes.tolist()[:-2] == collected.runs.dtypes.tolist()
     assert found["run"].tolist() == collected.runs["run"].tolist()
 
 
@@ -99,7 +98,7 @@ def test_ranking_loses_no_run_and_starts_with_the_lowest(runs: list[tuple[str, f
     after = summary.ranked(before)
     assert sorted(after["run"]) == sorted(before["run"])
     ranked = [v for s, v in runs if s in ("completed", "running", "interrupted") and math.isfinite(v)]
-    assert after["best_val_loss"].tolist()[: len(ranked)] == sorted(ranked)
+    assert after["score"].tolist()[: len(ranked)] == sorted(ranked)
     completed = [v for s, v in runs if s == "completed" and math.isfinite(v)]
     assert (summary.best_run(before) is None) == (not completed)
 

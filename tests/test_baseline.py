@@ -226,12 +226,14 @@ def test_a_sweep_of_nothing_else_has_a_report(command: Command, tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
     collected = collect([tmp_path / "s"])
     assert collected.warnings == []
-    runs = summary.summarize(collected.runs, collected.histories)
+    runs = summary.summarize(collected.runs, collected.histories, collected.measure)
     assert [(row["status"], row["model.max_iter"]) for row in runs.to_dict("records")] == [
         ("completed", 5),
         ("completed", 9),
     ]
-    said = verdict.verdict(runs, replicates(runs, collected.swept), collected.swept)
+    said = verdict.verdict(
+        runs, replicates(runs, collected.swept, collected.measure), collected.swept, collected.measure
+    )
     assert said.startswith("Lowest validation loss: max iter ")
     assert said.endswith("One run each does not say which setting is best.")
     assert "epoch" not in said

@@ -134,7 +134,7 @@ def test_a_damaged_history_is_shown_up_to_the_damage_with_the_records_metrics(
     collected = collect([tmp_path])
     assert collected.histories["epoch"].tolist() == list(range(1, shown + 1))
     assert collected.runs[["is_partial", "epochs_run"]].to_numpy().tolist() == [[True, 3]]
-    assert summarize(collected.runs, collected.histories)["best_val_loss"].tolist() == [
+    assert summarize(collected.runs, collected.histories, collected.measure)["best_val_loss"].tolist() == [
         min(row["val_loss"] for row in curve(epochs=3))
     ]
     assert collected.warnings == [f"{folder.history}: {fault}"]
@@ -144,7 +144,7 @@ def test_a_run_that_did_not_complete_has_the_metrics_of_its_readable_epochs(tmp_
     folder = write_run(tmp_path / "run", {}, [], status=Status.INTERRUPTED)
     folder.history.write_text(TWO + "3,")
     collected = collect([tmp_path])
-    row = summarize(collected.runs, collected.histories).iloc[0]
+    row = summarize(collected.runs, collected.histories, collected.measure).iloc[0]
     assert (row["is_partial"], row["epochs_run"], row["best_epoch"], row["best_val_loss"]) == (True, 2, 2, 0.5)
 
 

@@ -16,15 +16,16 @@ from optional import present
 
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import collect
+from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.errors import FolderError
 from fashion_sweep.reporting import curves, samples
 from fashion_sweep.reporting.figure_style import save, wrapped
 from fashion_sweep.storage.record import Status
 
 
-def frames(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    collected = collect([folder])
-    return summary.summarize(collected.runs, collected.histories), collected.histories, collected.swept
+def frames(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str], Measure]:
+    found = collect([folder])
+    return summary.summarize(found.runs, found.histories, found.measure), found.histories, found.swept, found.measure
 
 
 def drawn(folder: Path, metric: str = "val_loss") -> Figure:

@@ -21,7 +21,9 @@ from fashion_sweep.storage.run_dir import RunDir
 
 def found(folder: Path) -> pd.DataFrame:
     collected = collect([folder])
-    return replicates(summary.summarize(collected.runs, collected.histories), collected.swept)
+    return replicates(
+        summary.summarize(collected.runs, collected.histories, collected.measure), collected.swept, collected.measure
+    )
 
 
 def test_the_interval_of_a_mean_is_students_t() -> None:
@@ -146,7 +148,9 @@ def test_equal_settings_of_two_sweeps_are_one_and_a_repeated_seed_counts_once(tm
     for name, seeds in (("one", [0, 1]), ("two", [1, 2])):
         write_sweep(tmp_path / name, grid(seed=seeds))
     collected = collect([tmp_path / "one", tmp_path / "two"])
-    frame = replicates(summary.summarize(collected.runs, collected.histories), collected.swept)
+    frame = replicates(
+        summary.summarize(collected.runs, collected.histories, collected.measure), collected.swept, collected.measure
+    )
     assert frame[["seeds", "repeated"]].to_numpy().tolist() == [[3, 1]]
 
 
@@ -173,8 +177,8 @@ def test_the_best_epoch_of_a_mean_curve_is_one_that_all_seeds_reached(tmp_path: 
         rows = [row | {"val_loss": loss} for row, loss in zip(curve(epochs=3), losses, strict=False)]
         write_run(tmp_path / f"{seed}", {"seed": seed}, rows)
     collected = collect([tmp_path])
-    table = summary.summarize(collected.runs, collected.histories)
-    averaged, means = over_seeds(table, collected.histories, "val_loss")
+    table = summary.summarize(collected.runs, collected.histories, collected.measure)
+    averaged, means = over_seeds(table, collected.histories, "val_loss", collected.measure)
     assert means[["epoch", "seeds"]].to_numpy().tolist() == [[1, 2], [2, 2], [3, 1]]
     assert averaged[["best_epoch", "runs"]].to_numpy().tolist() == [[2, 2]]
     assert averaged["best_val_loss"].tolist() == [pytest.approx(0.5)]

@@ -235,16 +235,16 @@ def rendered(folder: Path, text: str) -> tuple[Page, str, str, str]:
     changes: dict[str, Any] = {"overrides": [f"+x={text}", f"+{text}=1"], "config": config({}) | {"x": text, text: 1}}
     run.write_record(replace(hostile, **changes, git={"commit": text}, device={"name": text}))
     collected = collect([folder])
-    runs = summary.summarize(collected.runs, collected.histories)
-    settings = replicates(runs, collected.swept)
+    runs = summary.summarize(collected.runs, collected.histories, collected.measure)
+    settings = replicates(runs, collected.swept, collected.measure)
     warnings = [*collected.warnings, clean(text)]
     shown = io.StringIO()
     console = Console(width=400, file=shown, force_terminal=True, color_system=None)
-    print_table(Report(folder, runs, settings, collected.swept, warnings), console)
+    print_table(Report(folder, runs, settings, collected.swept, collected.measure, warnings), console)
     return (
         Page(render(runs, settings, collected, [], warnings, written="now")),
         markdown.markdown(runs, settings, collected, warnings, "now"),
-        table.csv_text(runs[table.columns(collected.swept)]),
+        table.csv_text(runs[table.columns(runs, collected.swept)]),
         shown.getvalue(),
     )
 

@@ -43,7 +43,7 @@ def test_numbers_that_are_checked_may_differ(composed: Compose, override: str) -
     [
         "model.activation=tanh", "optimizer.clipnorm=1", "optimizer.amsgrad=true",
         "optimizer._target_=keras.optimizers.SGD", "+schedule={_target_: keras.optimizers.schedules.CosineDecay}",
-        "callbacks.checkpoint.save_weights_only=true", "callbacks.checkpoint.monitor=val_accuracy",
+        "callbacks.checkpoint.save_weights_only=true", "callbacks.checkpoint.monitor=accuracy",
         "+callbacks.more={_target_: keras.callbacks.TerminateOnNaN}", "callbacks.checkpoint.filepath=best.h5",
     ],
 )  # fmt: skip

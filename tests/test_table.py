@@ -23,11 +23,11 @@ COLUMNS = (
 
 def summarized(folder: Path) -> tuple[pd.DataFrame, Collected]:
     collected = collect([folder])
-    return summary.summarize(collected.runs, collected.histories), collected
+    return summary.summarize(collected.runs, collected.histories, collected.measure), collected
 
 
 def settings_of(runs: pd.DataFrame, collected: Collected) -> pd.DataFrame:
-    return replicates(runs, collected.swept)
+    return replicates(runs, collected.swept, collected.measure)
 
 
 def page_of(folder: Path, *warnings: str, written: str = "now") -> str:
@@ -37,7 +37,7 @@ def page_of(folder: Path, *warnings: str, written: str = "now") -> str:
 
 def csv_of(folder: Path) -> str:
     runs, collected = summarized(folder)
-    return table.csv_text(runs[table.columns(collected.swept)])
+    return table.csv_text(runs[table.columns(runs, collected.swept)])
 
 
 def test_a_row_of_the_csv_has_every_digit(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_markdown_is_best_first_with_failures_below(tmp_path: Path) -> None:
 def printed(folder: Path, width: int = 200) -> list[str]:
     console = Console(width=width, record=True, file=io.StringIO())
     runs, collected = summarized(folder)
-    terminal.print_to(console, runs, settings_of(runs, collected), collected.swept)
+    terminal.print_to(console, runs, settings_of(runs, collected), collected.swept, collected.measure)
     return console.export_text().splitlines()
 
 
@@ -177,7 +177,7 @@ def test_a_sweep_without_runs_is_summarized(tmp_path: Path) -> None:
     write_sweep(tmp_path, [])
     runs, collected = summarized(tmp_path)
     assert table.sentence(runs) == "0 runs."
-    assert verdict.verdict(runs, settings_of(runs, collected), collected.swept) == ""
+    assert verdict.verdict(runs, settings_of(runs, collected), collected.swept, collected.measure) == ""
     assert csv_of(tmp_path) == COLUMNS + "\n"
 
 
@@ -188,7 +188,7 @@ def test_with_replicates_the_best_setting_is_named_and_not_the_luckiest_seed(tmp
         rows = [curve(epochs=1)[0] | {"val_loss": loss, "val_accuracy": 1 - loss}]
         write_run(run_folder(sweep, point).path, point, rows)
     runs, collected = summarized(tmp_path)
-    assert verdict.verdict(runs, settings_of(runs, collected), collected.swept).startswith(
+    assert verdict.verdict(runs, settings_of(runs, collected), collected.swept, collected.measure).startswith(
         "Lowest mean validation loss: adam: 0.3750 (2 seeds, 95% interval 0.0000 to 1.9633), accuracy 0.6250. "
     )
     lines = page_of(tmp_path).splitlines()

@@ -91,8 +91,8 @@ def test_differences_that_do_not_exist_are_rarely_claimed(count: int, spread: fl
 
 
 def verdict_of(collected: Collected) -> str:
-    table = summary.summarize(collected.runs, collected.histories)
-    return verdict(table, replicates(table, collected.swept), collected.swept)
+    table = summary.summarize(collected.runs, collected.histories, collected.measure)
+    return verdict(table, replicates(table, collected.swept, collected.measure), collected.swept, collected.measure)
 
 
 def said(folder: Path, losses: Mapping[str, Sequence[float]], **changes: Status) -> str:

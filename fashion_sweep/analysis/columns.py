@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.storage.record import Status
 
-AVERAGED = ("best_val_loss", "best_val_accuracy")
-
 STATISTICS = ("mean", "sd", "low", "high")
-"""Statistics of each of AVERAGED: mean, standard deviation (n - 1), and the ends of the mean's interval."""
+"""Statistics of each of ``Measure.columns``: mean, standard deviation (n - 1), and the ends of the mean's interval."""
 
 LEFT_OUT = tuple(status.value for status in Status if status is not Status.COMPLETED)
 COUNTS = ("seeds", *LEFT_OUT, "without_result", "repeated")
@@ -16,5 +15,7 @@ COUNTS = ("seeds", *LEFT_OUT, "without_result", "repeated")
 COMPARED = ("difference", "effect", "p_value")
 """See ``verdict.comparisons``."""
 
-MEASURED = (*COUNTS, "at_chance", *(f"{name}_{what}" for name in AVERAGED for what in STATISTICS))
-"""All but COMPARED and what describes a setting."""
+
+def measured(measure: Measure) -> list[str]:
+    """All columns but COMPARED and what describes a setting."""
+    return [*COUNTS, "at_chance", *(f"{name}_{what}" for name in measure.columns for what in STATISTICS)]

@@ -10,22 +10,26 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from fashion_sweep.analysis.chance import guessed_accuracy
-from fashion_sweep.analysis.columns import COMPARED, MEASURED
+from fashion_sweep.analysis.columns import COMPARED, measured
 from fashion_sweep.analysis.distinctions import settings_of, telling_keys
 from fashion_sweep.analysis.folders import FoundRun, check_folder, read_folder, samples_of
+from fashion_sweep.analysis.measure import Measure, Place, objective_of
 from fashion_sweep.analysis.names import run_names
 from fashion_sweep.analysis.settings import FACTORS, swept_keys
 from fashion_sweep.storage.plain_text import clean
-from fashion_sweep.storage.record import METRICS, RunRecord
+from fashion_sweep.storage.record import METRICS, Objective, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
+AVERAGES = ("mean_val_loss", "mean_val_accuracy")
+"""Columns of a table whose measure is an average over epochs."""
+
 MEASURES = ("best_epoch", "best_val_loss", "best_val_accuracy", *(f"last_{metric}" for metric in METRICS))
-"""Columns that are measured over a run's epochs."""
+"""Columns that are measured over a run's epochs; the best epoch is that of the measure's metric."""
 
 STATUS_COLUMNS = ("run", "status", "reason", "is_partial")
 """Columns that identify a run and give its status."""
@@ -44,7 +48,8 @@ _NUMBERS = {
 )
 
 
-_TAKEN = (*STATUS_COLUMNS, *FACTORS, *_NUMBERS, "setting", "runs", *MEASURED, *COMPARED)
+_OF_SETTINGS = {name for at in (*get_args(Place), 2) for name in measured(Measure(at=at))}
+_TAKEN = {*STATUS_COLUMNS, *FACTORS, *_NUMBERS, *AVERAGES, "setting", "runs", "score", *_OF_SETTINGS, *COMPARED}
 """Columns of ours, which no key of a config can have."""
 
 
@@ -60,6 +65,7 @@ class Collected:
 
     runs: pd.DataFrame
     histories: pd.DataFrame
+    measure: Measure  # what the runs were trained for, or what the caller has chosen
     swept: list[str]  # keys that differ between runs or tell settings apart, except those shown as FACTORS
     commands: list[str]
     records: list[RunRecord]
@@ -67,22 +73,28 @@ class Collected:
     warnings: list[str]
 
 
-def collect(folders: Sequence[Path]) -> Collected:
-    """Read all runs of the given sweeps and runs. Raises FolderError for a folder that is neither."""
+def collect(folders: Sequence[Path], metric: Objective | None = None, at: Place | int = "best") -> Collected:
+    """Read all runs of the given sweeps and runs. Raises FolderError for a folder that is neither.
+
+    metric, at: of the measure that runs are judged by; without a metric it is the one that they were trained for.
+    """
     for folder in folders:
         check_folder(folder)
     reads = [read_folder(folder) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
     found = {run.path: run for read in reads for run in read.runs}
     runs = [run for run in found.values() if not run.is_lost]
-    warnings = [text for read in reads for text in read.warnings]
+    objective, disagreement = objective_of(run.record for run in runs if run.record)
+    measure, disagreement = (Measure(metric, at), "") if metric else (Measure(objective, at), disagreement)
+    warnings = [*filter(None, [disagreement]), *(text for read in reads for text in read.warnings)]
     names = run_names([run.path for run in runs])
     settings = settings_of(runs)
     shown = [key for key in swept_keys(run.settings for run in runs) if key not in _TAKEN]
     looked_up = [*(key for name, key in FACTORS.items() if name != "seed"), *shown]
     swept = [*shown, *(key for key in telling_keys(runs, settings, looked_up) if key not in _TAKEN)]
     return Collected(
-        runs=_runs_frame(runs, names, swept).assign(setting=settings),
+        runs=_runs_frame(runs, names, swept, measure).assign(setting=settings),
         histories=_histories_frame(runs, names),
+        measure=measure,
         swept=swept,
         commands=list(dict.fromkeys(command for read in reads for command in read.commands if command)),
         records=[run.record for run in runs if run.record],
@@ -91,9 +103,9 @@ def collect(folders: Sequence[Path]) -> Collected:
     )
 
 
-def _runs_frame(runs: Sequence[FoundRun], names: Sequence[str], swept: Sequence[str]) -> pd.DataFrame:
+def _runs_frame(runs: Sequence[FoundRun], names: Sequence[str], swept: Sequence[str], measure: Measure) -> pd.DataFrame:
     columns = [*STATUS_COLUMNS, *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds", "guessed_accuracy"]
-    rows = [{"run": name} | _row(run, swept) for name, run in zip(names, runs, strict=True)]
+    rows = [{"run": name} | _row(run, swept, measure) for name, run in zip(names, runs, strict=True)]
     return _frame(rows, columns)
 
 
@@ -110,7 +122,7 @@ def _frame(rows: Sequence[object], columns: Sequence[str]) -> pd.DataFrame:
     return frame.astype({name: kind for name, kind in _NUMBERS.items() if name in columns})
 
 
-def _row(run: FoundRun, swept: Sequence[str]) -> dict[str, object]:
+def _row(run: FoundRun, swept: Sequence[str], measure: Measure) -> dict[str, object]:
     settings, record = run.settings, run.record or RunRecord("", "")
     return {
         "status": record.status.value,
@@ -121,7 +133,7 @@ def _row(run: FoundRun, swept: Sequence[str]) -> dict[str, object]:
         **{key: settings.value(key) for key in swept},
         "parameters": _whole(record.parameters),
         "epochs_run": _epochs_run(run, record),
-        **_recorded(record),
+        **_recorded(record, measure),
         "seconds": _seconds(run),
         "guessed_accuracy": guessed_accuracy(record.data),
     }
@@ -139,9 +151,11 @@ def _trusts_record(run: FoundRun) -> bool:
     return run.is_partial and run.record is not None and run.record.status.is_final and run.record.epochs_run > 0
 
 
-def _recorded(record: RunRecord) -> dict[str, float | None]:
-    """MEASURES as recorded."""
+def _recorded(record: RunRecord, measure: Measure) -> dict[str, float | None]:
+    """MEASURES as recorded; without the best epoch where that is another metric's."""
     best, last = record.best or {}, record.last or {}
+    if best.get("epoch") is not None and record.objective != measure.metric:
+        best = {}
     epoch, loss, accuracy = (best.get(name) for name in ("epoch", "val_loss", "val_accuracy"))
     return dict(zip(MEASURES, [_whole(epoch), loss, accuracy, *(last.get(metric) for metric in METRICS)], strict=True))
 

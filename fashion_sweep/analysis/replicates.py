@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from fashion_sweep.analysis.columns import AVERAGED, LEFT_OUT, MEASURED, STATISTICS
+from fashion_sweep.analysis.columns import LEFT_OUT, STATISTICS, measured
+from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.settings import FACTORS
 from fashion_sweep.analysis.statistics import LEVEL, interval
 from fashion_sweep.analysis.summary import TRUSTED, is_ranked, summarize
 from fashion_sweep.analysis.verdict import comparisons
 from fashion_sweep.storage.record import METRICS, Status
 
-RANGES = {"best_val_loss": (0.0, np.inf), "best_val_accuracy": (0.0, 1.0)}
+RANGES = {"val_loss": (0.0, np.inf), "val_accuracy": (0.0, 1.0)}
 """What their means can be; intervals end there."""
 
 
@@ -28,24 +29,21 @@ def factors(swept: Sequence[str]) -> list[str]:
     return [name for name in (*FACTORS, *swept) if name != "seed"]
 
 
-def replicates(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
-    """One row per setting, best mean validation loss first; no rows if no setting has two seeds.
+def replicates(table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> pd.DataFrame:
+    """One row per setting, best mean first; no rows if no setting has two seeds.
 
-    Columns: run (the setting's first), ``factors``, MEASURED, such as best_val_loss_mean, and COMPARED.
-    Settings none of whose runs count come last.
+    table: ``summary.summarize`` by the same measure. Columns: run (the setting's first), ``factors``, ``measured``,
+    such as best_val_loss_mean, and COMPARED. Settings none of whose runs count come last.
     """
     number = table.groupby("setting", sort=False).ngroup()
     counted = _counted(table.assign(number=number))  # a frame without rows would get those of the new column
     groups = dict(iter(counted.groupby("number")))
     has_replicates = counted["number"].duplicated().any()
     rows = table.groupby(number) if has_replicates else ()
-    found = [_row(runs, groups.get(each, counted.iloc[:0]), swept) for each, runs in rows]
-    columns = ["run", *factors(swept), *MEASURED]
-    frame = pd.DataFrame(found, columns=columns)
-    frame = frame.sort_values("best_val_loss_mean", kind="stable")
-    by_seed = counted.assign(seed=counted["seed"].map(str)).pivot(
-        index="number", columns="seed", values="best_val_loss"
-    )
+    found = [_row(runs, groups.get(each, counted.iloc[:0]), swept, measure) for each, runs in rows]
+    frame = pd.DataFrame(found, columns=["run", *factors(swept), *measured(measure)])
+    frame = frame.sort_values(f"{measure.column}_mean", kind="stable", ascending=measure.sign == 1)
+    by_seed = counted.assign(seed=counted["seed"].map(str)).pivot(index="number", columns="seed", values=measure.column)
     return pd.concat([frame, comparisons(by_seed.reindex(frame.index))], axis=1).reset_index(drop=True)
 
 
@@ -55,7 +53,7 @@ def _counted(table: pd.DataFrame) -> pd.DataFrame:
     return table[counts].drop_duplicates(["setting", "seed"])
 
 
-def _row(runs: pd.DataFrame, counted: pd.DataFrame, swept: Sequence[str]) -> dict[str, object]:
+def _row(runs: pd.DataFrame, counted: pd.DataFrame, swept: Sequence[str], measure: Measure) -> dict[str, object]:
     """A setting's row. counted: those of its runs whose results count."""
     first = (counted if len(counted) else runs).iloc[0]
     statuses = runs["status"].value_counts()
@@ -64,18 +62,20 @@ def _row(runs: pd.DataFrame, counted: pd.DataFrame, swept: Sequence[str]) -> dic
     without = int((~is_ranked(completed)).sum())
     counts |= {"at_chance": int(counted["at_chance"].eq(True).sum())}
     counts |= {"without_result": without, "repeated": len(completed) - len(counted) - without}
-    return {name: first[name] for name in ("run", *factors(swept))} | counts | _statistics(counted)
+    return {name: first[name] for name in ("run", *factors(swept))} | counts | _statistics(counted, measure)
 
 
-def _statistics(runs: pd.DataFrame) -> dict[str, float]:
+def _statistics(runs: pd.DataFrame, measure: Measure) -> dict[str, float]:
     return {
         f"{name}_{what}": value
-        for name in AVERAGED
-        for what, value in zip(STATISTICS, interval(runs[name].astype("float64"), RANGES[name]), strict=True)
+        for name, within in zip(measure.columns, RANGES.values(), strict=True)
+        for what, value in zip(STATISTICS, interval(runs[name].astype("float64"), within), strict=True)
     }
 
 
-def over_seeds(table: pd.DataFrame, histories: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def over_seeds(
+    table: pd.DataFrame, histories: pd.DataFrame, metric: str, measure: Measure
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Average the frames over seeds: one row per setting, and one per setting and epoch.
 
     Metrics become means over the seeds that reached the epoch. MEASURES are those of the mean curve up to the last
@@ -96,7 +96,7 @@ def over_seeds(table: pd.DataFrame, histories: pd.DataFrame, metric: str) -> tup
     )
     alone = rows[rows["run"] == first].assign(runs=first.map(first.value_counts()), seed=None, is_partial=False)
     reached = means["seeds"] == means.groupby("run")["seeds"].transform("max")
-    return summarize(alone, means[reached]), means
+    return summarize(alone, means[reached], measure), means
 
 
 def _mean_curves(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -105,7 +105,7 @@ def _mean_curves(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     count, sd = groups[metric].count(), groups[metric].std()
     means = groups[list(METRICS)].mean()
     half = stdtrit(count.clip(2) - 1, (1 + LEVEL) / 2) * sd / count**0.5
-    low, high = RANGES[f"best_{metric}"]
+    low, high = RANGES[metric]
     curves: pd.DataFrame = means.assign(
         seeds=count, low=(means[metric] - half).clip(lower=low), high=(means[metric] + half).clip(upper=high)
     )

@@ -1,7 +1,7 @@
 """Best epochs, rankings and counts of a sweep: pure functions, frame in, frame out.
 
-The best epoch of a run is the one with the lowest finite validation loss, and the best run is the one whose best
-epoch has the lowest; a run that diverged, failed or has not started is never ranked among the others.
+Runs are ranked by a measure, such as the lowest finite validation loss of their epochs; a run that diverged, failed or
+has not started is never ranked among the others.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fashion_sweep.analysis.load import MEASURES
+from fashion_sweep.analysis.load import AVERAGES, MEASURES
+from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.storage.record import METRICS, Status
 
 TRUSTED = (Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED)
@@ -21,27 +22,41 @@ INCOMPLETE = (Status.FAILED, Status.DIVERGED, Status.INTERRUPTED)
 _TIERS = [*TRUSTED, Status.DIVERGED, Status.FAILED, Status.PENDING]
 
 
-def best_epochs(histories: pd.DataFrame) -> pd.DataFrame:
-    """Each run's row with the lowest finite val_loss, the first if tied; no row for a run without a finite one."""
-    finite = histories[np.isfinite(histories["val_loss"])].reset_index(drop=True)
-    best: pd.DataFrame = finite.loc[finite.groupby("run", sort=False)["val_loss"].idxmin()]
+def best_epochs(histories: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """Each run's row where a finite metric is best, the first if tied; no row for a run without a finite one."""
+    finite = histories[np.isfinite(histories[measure.metric])].reset_index(drop=True)
+    scores = measure.sign * finite[measure.metric]
+    best: pd.DataFrame = finite.loc[scores.groupby(finite["run"], sort=False).idxmin()]
     return best.reset_index(drop=True)
 
 
-def summarize(runs: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
+def summarize(runs: pd.DataFrame, histories: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The same runs with MEASURES from their histories, and whether they end ``at_chance``; None where unknown.
 
-    A run whose history is missing or partial keeps those of its record, if it has any.
+    A run whose history is missing or partial keeps those of its record, if it has any. ``score`` is the measure, or its
+    negative where higher is better; a measure over several epochs adds AVERAGES.
     """
-    from_record = runs.loc[runs["is_partial"] & runs["best_val_loss"].notna(), "run"]
+    from_record = runs.loc[runs["is_partial"] & runs["last_val_loss"].notna(), "run"]
     rows = histories[~histories["run"].isin(from_record)].reset_index(drop=True)
     last = rows.loc[rows.groupby("run", sort=False)["epoch"].idxmax()].set_index("run")[list(METRICS)]
-    best = best_epochs(rows).set_index("run")[["epoch", "val_loss", "val_accuracy"]]
+    best = best_epochs(rows, measure).set_index("run")[["epoch", "val_loss", "val_accuracy"]]
     measured = best.add_prefix("best_").join(last.add_prefix("last_"), how="outer").reindex(columns=list(MEASURES))
     recorded = runs.set_index("run")[list(MEASURES)].astype("float64")
     measures = pd.concat([measured.astype("float64"), recorded.drop(index=measured.index)]).reindex(runs["run"])
     found = runs.assign(**{name: measures[name].to_numpy() for name in MEASURES}).astype(runs.dtypes)
-    return found.assign(at_chance=_at_chance(found))
+    if isinstance(measure.at, int):
+        found = found.assign(**_averages(found, rows, measure.at))
+    return found.assign(at_chance=_at_chance(found), score=measure.sign * found[measure.column])
+
+
+def _averages(runs: pd.DataFrame, rows: pd.DataFrame, epochs: int) -> dict[str, pd.Series]:
+    """AVERAGES over the last epochs; where there is no history, what is recorded of the last."""
+    names = [name.removeprefix("mean_") for name in AVERAGES]
+    tail = rows.sort_values("epoch", kind="stable").groupby("run", sort=False).tail(epochs)
+    groups = tail[names].where(np.isfinite(tail[names])).groupby(tail["run"], sort=False)
+    means = groups.mean().where(groups.count().eq(groups.size(), axis=0)).reindex(runs["run"]).set_axis(runs.index)
+    alone = ~runs["run"].isin(rows["run"])
+    return {f"mean_{name}": means[name].where(~alone, runs[f"last_{name}"]) for name in names}
 
 
 def _at_chance(runs: pd.DataFrame) -> pd.Series:
@@ -52,22 +67,22 @@ def _at_chance(runs: pd.DataFrame) -> pd.Series:
 
 
 def is_ranked(table: pd.DataFrame) -> pd.Series[bool]:
-    """Which runs have a best validation loss that counts."""
+    """Which runs have a score that counts."""
     trusted = table["status"].isin([status.value for status in TRUSTED])
-    return trusted & table["best_val_loss"].between(-np.inf, np.inf, inclusive="neither")
+    return trusted & table["score"].between(-np.inf, np.inf, inclusive="neither")
 
 
 def ranked(table: pd.DataFrame) -> pd.DataFrame:
     """The same rows best first; those without a rank follow by status, each kind in plan order."""
     tiers = {status.value: tier for tier, status in enumerate(_TIERS)}
     tier = table["status"].map(tiers).astype("int64").where(~is_ranked(table), -1)
-    loss = table["best_val_loss"].where(is_ranked(table), 0.0)
-    order = pd.DataFrame({"tier": tier, "loss": loss}).sort_values(["tier", "loss"], kind="stable").index
+    score = table["score"].where(is_ranked(table), 0.0)
+    order = pd.DataFrame({"tier": tier, "score": score}).sort_values(["tier", "score"], kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
 
 def best_run(table: pd.DataFrame) -> str | None:
-    """Name of the completed run of lowest validation loss; None if there is none."""
+    """Name of the best completed run; None if there is none."""
     completed = table[table["status"].eq(Status.COMPLETED.value) & is_ranked(table)]
     return None if completed.empty else str(ranked(completed)["run"].iloc[0])
 

@@ -151,11 +151,13 @@ def outcome(record: RunRecord) -> str:
     """What became of a run, in a few words."""
     if record.status is not Status.COMPLETED or not record.best:
         return f"{record.status.value}: {record.reason}" if record.reason else record.status.value
-    epoch, loss, accuracy = (record.best.get(key) for key in ("epoch", "val_loss", "val_accuracy"))
-    if loss is None or accuracy is None or record.seconds is None:
+    epoch, found = record.best.get("epoch"), {key: record.best.get(key) for key in ("val_loss", "val_accuracy")}
+    values = [f"{key} {value:.4f}" for key, value in found.items() if value is not None]
+    if len(values) < len(found) or record.seconds is None:
         return str(record.status.value)
+    values = values if record.objective == "val_loss" else values[::-1]
     when = f" at epoch {epoch:g} of {record.epochs_run}" if record.epochs_run and epoch is not None else ""
-    return f"completed: best val_loss {loss:.4f}, val_accuracy {accuracy:.4f}{when}, {record.seconds:.1f} s"
+    return f"completed: best {', '.join(values)}{when}, {record.seconds:.1f} s"
 
 
 def _version(record: RunRecord) -> _Version:

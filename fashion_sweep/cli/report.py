@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from fashion_sweep.analysis.folders import check_folder
+from fashion_sweep.analysis.measure import Place
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import errors_said
 from fashion_sweep.reporting.report import Report, print_table, write_report
+from fashion_sweep.storage.record import OBJECTIVES
 
 DESCRIPTION = """\
 Write tables, curves and a page for sweeps, finished or still running.
@@ -25,6 +26,7 @@ EPILOG = """\
 examples:
   report.py outputs/sweeps/2025-01-02_03-04-05
   report.py outputs/sweeps/* --output comparison      one report over several sweeps
+  report.py SWEEP --measure val_accuracy --at last    ranked by the accuracy of the last epoch
 
 exit codes: 0 written; 1 with --strict, if a file could not be read; 2 a DIR holds no runs, nothing written"""
 
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     with errors_said():
         check_names(argv)
-        reports = _write_all(arguments.folders, arguments.output)
+        reports = _write_all(arguments)
     # Output that is not a terminal has no width limit.
     console = Console() if sys.stdout.isatty() else Console(width=200)
     for report in reports:
@@ -48,11 +50,32 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=DESCRIPTION, epilog=EPILOG, formatter_class=layout)
     parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="folder of a sweep or of a run")
     parser.add_argument("--output", metavar="DIR", type=Path, help="write one report over all of them into this folder")
+    parser.add_argument(
+        "--measure",
+        choices=OBJECTIVES,
+        help="rank by this metric (default: the objective of the runs, mostly val_loss)",
+    )
+    parser.add_argument(
+        "--at", metavar="best|last|K", type=_epochs, default="best",
+        help="rank by it at the best epoch (default), at the last, or by its mean over the last K epochs",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a file could not be read")
     return parser
 
 
-def _write_all(folders: Sequence[Path], output: Path | None) -> list[Report]:
+def _epochs(text: str) -> Place | int:
+    """The option --at."""
+    if text == "best" or text == "last" or text == "1":  # noqa: PLR1714 - mypy tells them apart so
+        return "best" if text == "best" else "last"
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) == int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected best, last or a number of epochs, at least 1")
+    return int(text)
+
+
+def _write_all(arguments: argparse.Namespace) -> list[Report]:
+    folders, judged = arguments.folders, {"metric": arguments.measure, "at": arguments.at}
     for folder in folders:  # check all of them before writing anything
         check_folder(folder)
-    return [write_report(folders, output)] if output else [write_report([folder]) for folder in folders]
+    if arguments.output:
+        return [write_report(folders, arguments.output, **judged)]
+    return [write_report([folder], **judged) for folder in folders]

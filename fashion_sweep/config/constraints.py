@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fashion_sweep.storage.record import OBJECTIVES
 from packed_jobs.local.devices import most
 
 
@@ -38,9 +39,11 @@ _SIZES = ("one or more whole numbers, each at least 1, like [300,100]", _sizes)
 _BELOW_ONE = ("in [0, 1)", lambda value: 0 <= value < 1)
 _UNIT = ("in [0, 1]", lambda value: 0 <= value <= 1)
 _ENGINE = ("auto, tensorflow or jax", lambda value: value in ("auto", "tensorflow", "jax"))
+_OBJECTIVE = (" or ".join(OBJECTIVES), lambda value: value in OBJECTIVES)
 _SEED = ("in [0, 4294967295]", lambda value: 0 <= value < 2**32)
 
 EVERYWHERE = (
+    Constraint("objective", *_OBJECTIVE),
     Constraint("epochs", *_at_least(1)),
     Constraint("batch_size", *_at_least(1)),
     Constraint("seed", *_SEED),

@@ -58,6 +58,7 @@ class Config:
     epochs: int = MISSING
     batch_size: int = MISSING
     seed: int = MISSING
+    objective: str = "val_loss"  # also of a sweep that was made before there was a choice
     retry: Retry = MISSING
     resume: Optional[str] = None
     plan: bool = False

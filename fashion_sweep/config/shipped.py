@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fashion_sweep.config.constraints import generalized
 from fashion_sweep.config.schema import SCHEMAS
+from fashion_sweep.storage.record import OBJECTIVES
 
 CONF = next(p for p in (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf") if p.is_dir())
 """The config groups: inside the package in a wheel, at the top of a checkout."""
@@ -29,9 +30,14 @@ def ships(group: str, node: Any) -> bool:
 
 @lru_cache
 def _choices(group: str) -> list[Any]:
-    """Every choice of a group as plain values, generalized."""
+    """Every choice of a group as plain values, generalized, with each objective that it may refer to."""
     every = [_composed(path) for path in sorted((CONF / group).glob("*.yaml"))]
-    return [generalized(OmegaConf.to_container(node, enum_to_str=True)) for node in every]
+    return [generalized(_plain(node, objective)) for node in every for objective in OBJECTIVES]
+
+
+def _plain(node: DictConfig, objective: str) -> Any:
+    whole = OmegaConf.create({"objective": objective, "node": node})
+    return OmegaConf.to_container(whole, resolve=True, enum_to_str=True)["node"]  # type: ignore[index,call-overload]
 
 
 def _composed(path: Path) -> DictConfig:

@@ -163,7 +163,7 @@ def _explain_missing_record(path: Path) -> str:
     from fashion_sweep.analysis.load import collect
 
     collected = collect([path])
-    best = summary.best_run(summary.summarize(collected.runs, collected.histories))
+    best = summary.best_run(summary.summarize(collected.runs, collected.histories, collected.measure))
     advice = f"give one of its runs; the best is {path / best}" if best else "none of its runs has completed yet"
     return f"this is a sweep's folder; {advice}"
 

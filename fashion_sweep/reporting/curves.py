@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.replicates import over_seeds
 from fashion_sweep.analysis.settings import NONE, label
 from fashion_sweep.analysis.summary import ranked
@@ -31,7 +32,6 @@ NAMES = {"val_loss": "validation loss", "val_accuracy": "validation accuracy", "
 WIDTH = 1.5  # of lines, in points
 DASHES: Sequence[Any] = ["", (4, 1.5), (1, 1), (3, 1, 1, 1), (6, 2), (1, 2.5)]  # on and off, in line widths
 TRAIN, VALIDATION = "#0173b2", "#de8f05"  # the first two of seaborn's colour-blind-safe palette
-BEST = "epoch of lowest validation loss"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class _Lines:
     points: pd.DataFrame  # one row per line and epoch: see _points
     drawn: pd.DataFrame  # one row per line
     panels: Mapping[str, list[str]]  # title -> lines
+    measure: Measure
 
     @property
     def are_means(self) -> bool:
@@ -59,21 +60,21 @@ class _Look:
     dashes: Mapping[str, Any]  # dropout -> one of DASHES
 
 
-def curves(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str) -> Figure:
+def curves(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], measure: Measure, metric: str) -> Figure:
     """One line per run of ``metric`` (val_loss or val_accuracy) against the epoch: colour = optimizer, style = dropout.
 
     With several seeds, one line per setting: the mean, in a band that is the mean's 95% interval.
     A panel for every combination of the other swept settings, and at most MAX_PANELS of them. A dot marks the epoch
-    of lowest validation loss. Points that are not finite are left out; at least one must be finite.
+    where the measure's metric is best. Points that are not finite are left out; at least one must be finite.
     Of more than MAX_LINES, or more than MAX_PANEL_LINES in a panel, the best are lines and the others bands.
     """
-    lines = _lines(table, histories, swept, metric)
+    lines = _lines(table, histories, swept, measure, metric)
     return _crowded(lines, swept, metric) if lines.is_crowded else _panelled(lines, swept, metric)
 
 
-def explain(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str) -> str:
+def explain(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], measure: Measure, metric: str) -> str:
     """A description of the lines of ``curves``, in a sentence or two."""
-    lines = _lines(table, histories, swept, metric)
+    lines = _lines(table, histories, swept, measure, metric)
     noun = "setting" if lines.are_means else "run"
     means = (
         ", each the mean over the seeds that reached the epoch, without failed and diverged runs, "
@@ -81,7 +82,7 @@ def explain(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], 
     )
     if lines.is_crowded:
         return (
-            f"The lines are the {BEST_LINES} {noun}s of lowest validation loss{means if lines.are_means else ''}. "
+            f"The lines are the {BEST_LINES} {noun}s of {measure.best}{measure.when}{means * lines.are_means}. "
             f"In each epoch the dark band holds half of all {len(lines.drawn)} {noun}s and the light one nine tenths; "
             "summary.csv has them all."
         )
@@ -89,11 +90,11 @@ def explain(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], 
     return f"One line per {noun}{band}: the colour is the optimizer, the line style the dropout rate."
 
 
-def _lines(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], metric: str) -> _Lines:
-    table, histories = over_seeds(table, histories, metric)
+def _lines(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], measure: Measure, metric: str) -> _Lines:
+    table, histories = over_seeds(table, histories, metric, measure)
     points = _points(table, histories, [metric])
     drawn = table[table["run"].isin(points["run"])]
-    return _Lines(points, drawn, _panels(drawn, panel_factors(drawn, swept)))
+    return _Lines(points, drawn, _panels(drawn, panel_factors(drawn, swept)), measure)
 
 
 def _panelled(lines: _Lines, swept: Sequence[str], metric: str) -> Figure:
@@ -108,14 +109,14 @@ def _panelled(lines: _Lines, swept: Sequence[str], metric: str) -> Figure:
             _draw(axes, points[points["run"].isin(runs)], metric, look)
             axes.set_title(wrapped(name, 34))
         label_axes(figure, grid, epochs_of(points), span, NAMES[metric])
-        figure.legend(handles=_handles(look), loc="outside right upper")
+        figure.legend(handles=_handles(look, lines.measure), loc="outside right upper")
         cut = f"The {len(shown)} panels with the best runs, of {len(every)}." if len(shown) < len(every) else ""
         what = f"{NAMES[metric].capitalize()} by epoch: {_subject(drawn, total)}"
         title(figure, [what, _means(drawn), cut, span.cut], beside=LEGEND)
     return figure
 
 
-def train_vs_val(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str]) -> Figure:
+def train_vs_val(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], measure: Measure) -> Figure:
     """Training and validation loss in a small panel for each run, best run first, at most MAX_SMALL_PANELS.
 
     Where the validation loss rises while the training loss falls, the run overfits.
@@ -131,7 +132,7 @@ def train_vs_val(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[s
             _draw_pair(axes, points[points["run"] == run])
             axes.set_title(wrapped(labels[run], 34), fontsize=7)
         label_axes(figure, grid, epochs_of(points), span, "loss")
-        figure.legend(handles=_pair_handles(), loc="outside lower center", ncols=3)
+        figure.legend(handles=_pair_handles(measure), loc="outside lower center", ncols=3)
         what = "Training against validation loss, best run first"
         title(figure, [f"{what}: {_subject(shown, len(drawn))}", span.cut])
     return figure
@@ -250,7 +251,7 @@ def _draw_pair(axes: Axes, points: pd.DataFrame) -> None:
     axes.scatter(best["epoch"], best["val_loss"], s=20, color=VALIDATION, edgecolor="white", linewidth=0.6, zorder=3)
 
 
-def _handles(look: _Look) -> list[Line2D]:
+def _handles(look: _Look, measure: Measure) -> list[Line2D]:
     """The legend: a heading and its entries for colours, for line styles, and the dot."""
     blank: dict[str, Any] = {"xdata": [], "ydata": [], "linestyle": "none"}
     entries = [Line2D(**blank, label="optimizer")]
@@ -261,15 +262,19 @@ def _handles(look: _Look) -> list[Line2D]:
         for name, dash in look.dashes.items()
     ]
     dot: dict[str, Any] = {**blank, "marker": "o", "color": "#444444", "markersize": 5, "markeredgecolor": "white"}
-    return [*entries, Line2D(**blank, label=""), Line2D(**dot, label=textwrap.fill(BEST, 16))]
+    return [*entries, Line2D(**blank, label=""), Line2D(**dot, label=textwrap.fill(_dot(measure), 16))]
 
 
-def _pair_handles() -> list[Line2D]:
+def _dot(measure: Measure) -> str:
+    return f"epoch of {measure.best}"
+
+
+def _pair_handles(measure: Measure) -> list[Line2D]:
     dot: dict[str, Any] = {"marker": "o", "color": VALIDATION, "linestyle": "none", "markeredgecolor": "white"}
     return [
         Line2D([], [], color=TRAIN, label="training loss"),
         Line2D([], [], color=VALIDATION, label="validation loss"),
-        Line2D([], [], **dot, label=BEST),
+        Line2D([], [], **dot, label=_dot(measure)),
     ]
 
 

@@ -16,8 +16,6 @@ from fashion_sweep.errors import FolderError
 from fashion_sweep.reporting import curves, samples
 from fashion_sweep.reporting.figure_style import save
 
-_DOT = "The dot marks each line's epoch of lowest validation loss."
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -68,14 +66,15 @@ def _make(plan: _Plan) -> tuple[Figure | None, str]:
 
 def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
     histories = collected.histories
-    lines = partial(curves.curves, table, histories, collected.swept)
-    pairs = partial(curves.train_vs_val, table, histories, collected.swept)
-    explain = partial(curves.explain, table, histories, collected.swept)
+    lines = partial(curves.curves, table, histories, collected.swept, collected.measure)
+    pairs = partial(curves.train_vs_val, table, histories, collected.swept, collected.measure)
+    explain = partial(curves.explain, table, histories, collected.swept, collected.measure)
+    dot = f"The dot marks each line's epoch of {collected.measure.best}."
     return [
         _Plan(
             "val_loss",
             "Validation loss",
-            f"{explain('val_loss')} {_DOT} Lower is better.",
+            f"{explain('val_loss')} {dot} Lower is better.",
             partial(lines, "val_loss"),
             _skip_reason(histories, ["val_loss"]),
             (".png", ".svg"),
@@ -83,7 +82,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
         _Plan(
             "accuracy",
             "Validation accuracy",
-            f"{explain('val_accuracy')} {_DOT} Higher is better.",
+            f"{explain('val_accuracy')} {dot} Higher is better.",
             partial(lines, "val_accuracy"),
             _skip_reason(histories, ["val_accuracy"]),
         ),
@@ -91,7 +90,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             "train_vs_val",
             "Training against validation loss",
             "One panel per run, best first. A validation loss that rises while the training loss falls is overfitting. "
-            + _DOT.replace("line", "run"),
+            + dot.replace("line", "run"),
             pairs,
             _skip_reason(histories, ["loss", "val_loss"]),
         ),

@@ -54,12 +54,14 @@ def render(
         commands=collected.commands,
         counts=summary.status_counts(runs),
         total=len(runs),
-        best=verdict.verdict(runs, settings, collected.swept),
+        best=verdict.verdict(runs, settings, collected.swept, collected.measure),
         constants=table.constants_sentence(runs),
         columns=[{"name": name, "is_number": name in table.NUMBERS} for name in names],
         rows=_rows(runs, names, table.best_marked(runs, settings)),
-        settings=table.for_people(settings.head(table.SHOWN), runs, collected.swept).to_dict("split"),
-        settings_caption=table.settings_caption(settings),
+        settings=table.for_people(settings.head(table.SHOWN), runs, collected.swept, collected.measure).to_dict(
+            "split"
+        ),
+        settings_caption=table.settings_caption(settings, collected.measure),
         incomplete=summary.incomplete(runs).to_dict("records"),
         pictures=pictures,
         warnings=warnings,

@@ -29,13 +29,13 @@ def markdown(
 ) -> str:
     """The page: commands, outcome and date, tables with the best first, then failed runs and warnings."""
     failures = [_failure(row) for row in summary.incomplete(table).to_dict("records")]
-    facts = [verdict(table, settings, collected.swept), constants_sentence(table)]
+    facts = [verdict(table, settings, collected.swept, collected.measure), constants_sentence(table)]
     parts = [
         "# Sweep report",
         *(f"    {command}" for command in collected.commands),
         f"{sentence(table)} Written {written}.",
         *(escape_markdown(fact) for fact in facts if fact),
-        *_markdown_settings(table, settings, collected.swept),
+        *_markdown_settings(table, settings, collected),
         "\n".join(_markdown_rows(table, informative_name_last(table, collected.swept), best_marked(table, settings))),
         *([f"The best {SHOWN} of {len(table)} runs: summary.csv has all."] if len(table) > SHOWN else []),
         *(["## Runs that did not complete", "\n".join(failures)] if failures else []),
@@ -49,15 +49,20 @@ def _failure(row: Mapping[Hashable, object]) -> str:
     return f"- {escape_markdown(row['run'])}: {row['status']}. {reason}"
 
 
-def _markdown_settings(table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str]) -> list[str]:
+def _markdown_settings(table: pd.DataFrame, settings: pd.DataFrame, collected: Collected) -> list[str]:
     """The table of settings with its heading, and the heading of the runs; nothing without replicates."""
     if settings.empty:
         return []
-    texts = for_people(settings.head(SHOWN), table, swept)
+    texts = for_people(settings.head(SHOWN), table, collected.swept, collected.measure)
     heading, rules = [escape_markdown(str(name).replace("_", " ")) for name in texts], ["---"] * texts.shape[1]
     rows = [[escape_markdown(text) for text in row] for row in texts.itertuples(index=False)]
     lines = [_row(cells) for cells in (heading, rules, *rows)]
-    return ["## Settings, best first", settings_caption(settings), "\n".join(lines), "## Runs, best first"]
+    return [
+        "## Settings, best first",
+        settings_caption(settings, collected.measure),
+        "\n".join(lines),
+        "## Runs, best first",
+    ]
 
 
 def _markdown_rows(table: pd.DataFrame, names: Sequence[str], best: str | None) -> list[str]:

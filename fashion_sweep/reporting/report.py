@@ -17,9 +17,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from fashion_sweep.analysis.load import Collected, collect
+from fashion_sweep.analysis.measure import Measure, Place
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.claim import REPORT_MARKER, check_report, mark
+from fashion_sweep.storage.record import Objective
 from fashion_sweep.storage.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Report:
     table: pd.DataFrame
     settings: pd.DataFrame
     swept: list[str]  # columns of this sweep in addition to those of every table
+    measure: Measure  # what runs are ranked by
     warnings: list[str]  # files that could not be read, and figures left out because of that
 
     @property
@@ -50,15 +53,23 @@ class Report:
         return self.output / "index.html"
 
 
-def write_report(folders: Sequence[Path], output: Path | None = None, now: datetime | None = None) -> Report:
+def write_report(
+    folders: Sequence[Path],
+    output: Path | None = None,
+    now: datetime | None = None,
+    *,
+    metric: Objective | None = None,
+    at: Place | int = "best",
+) -> Report:
     """Write one report over the sweeps or single runs in ``folders``.
 
     output: folder to write to; by default the report folder of the one given sweep or run.
     now: the time shown in the report; by default the current time.
+    metric, at: what runs are ranked by, see ``collect``.
     Raises FolderError if a folder holds no runs, or ``output`` cannot be written or holds files that are no report's.
     """
     place = output or SweepDir(folders[0]).report
-    collected = collect(folders)
+    collected = collect(folders, metric, at)
     try:
         _make(place, parents=output is not None)
         return _write(collected, place, now or datetime.now(timezone.utc))
@@ -70,8 +81,8 @@ def print_table(report: Report, console: Console) -> None:
     """Print the table, best run first, the runs that did not complete, the warnings and where the page is."""
     from fashion_sweep.reporting import table, terminal, verdict
 
-    terminal.print_to(console, report.table, report.settings, report.swept)
-    if said := verdict.verdict(report.table, report.settings, report.swept):
+    terminal.print_to(console, report.table, report.settings, report.swept, report.measure)
+    if said := verdict.verdict(report.table, report.settings, report.swept, report.measure):
         console.print(escape(said), highlight=False, soft_wrap=True)
     for text in report.warnings:
         console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
@@ -94,15 +105,14 @@ def _write(collected: Collected, output: Path, now: datetime) -> Report:
     from fashion_sweep.analysis import replicates, summary
     from fashion_sweep.reporting import gallery, html, markdown, table  # seaborn takes seconds
 
-    runs = summary.summarize(collected.runs, collected.histories)
-    settings = replicates.replicates(runs, collected.swept)
+    runs = summary.summarize(collected.runs, collected.histories, collected.measure)
+    settings = replicates.replicates(runs, collected.swept, collected.measure)
     pictures = gallery.draw(runs, collected, output)
     problems = [f"samples.png left out: {p.note}" for p in pictures if p.name == "samples" and not p.path]
-    report = Report(
-        output, runs, settings, collected.swept, [*collected.warnings, *(problems if collected.samples else [])]
-    )
+    warnings = [*collected.warnings, *(problems if collected.samples else [])]
+    report = Report(output, runs, settings, collected.swept, collected.measure, warnings)
     written = f"{now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
-    write_text(output / "summary.csv", table.csv_text(runs[table.columns(collected.swept)]))
+    write_text(output / "summary.csv", table.csv_text(runs[table.columns(runs, collected.swept)]))
     _write_replicates(output / "replicates.csv", settings)
     write_text(output / "summary.md", markdown.markdown(runs, settings, collected, report.warnings, written))
     write_text(report.page, html.render(runs, settings, collected, pictures, report.warnings, written=written))

@@ -8,9 +8,10 @@ from collections.abc import Hashable, Mapping, Sequence
 import pandas as pd
 
 from fashion_sweep.analysis import replicates, summary
-from fashion_sweep.analysis.columns import AVERAGED, COUNTS, STATISTICS
+from fashion_sweep.analysis.columns import COUNTS, STATISTICS
 from fashion_sweep.analysis.escaping import escape_formula
-from fashion_sweep.analysis.load import MEASURES
+from fashion_sweep.analysis.load import AVERAGES, MEASURES
+from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.settings import FACTORS, NONE, is_missing, label
 from fashion_sweep.reporting import labels
 from fashion_sweep.reporting.verdict import relation
@@ -18,16 +19,17 @@ from fashion_sweep.reporting.verdict import relation
 SHOWN = 200
 """Rows of the tables of summary.md and the page; summary.csv and replicates.csv have all."""
 
-NUMBERS = frozenset({*MEASURES, "parameters", "epochs_run", "seconds"})
+NUMBERS = frozenset({*MEASURES, *AVERAGES, "parameters", "epochs_run", "seconds"})
 """Columns that hold numbers in every table."""
 
-INTERVAL = "95%_interval"
-_INTERVALS = tuple(f"{name}_{INTERVAL}" for name in AVERAGED)
+INTERVAL = "_95%_interval"
 
 
-def columns(swept: Sequence[str]) -> list[str]:
+def columns(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
     """The columns of summary.csv."""
-    return ["run", "status", *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds", "at_chance"]
+    averages = [name for name in AVERAGES if name in table]
+    measures = [*MEASURES, *averages]
+    return ["run", "status", *FACTORS, *swept, "parameters", "epochs_run", *measures, "seconds", "at_chance"]
 
 
 def csv_text(table: pd.DataFrame) -> str:
@@ -42,7 +44,7 @@ def cell(name: str, value: object) -> str:
     if is_missing(value):
         return ""
     text = label(value)
-    if name in MEASURES and name != "best_epoch":
+    if name in (*MEASURES, *AVERAGES) and name != "best_epoch":
         return f"{float(str(value)):.4f}"
     return f"{float(str(value)):.1f}" if name == "seconds" else text
 
@@ -50,7 +52,7 @@ def cell(name: str, value: object) -> str:
 def informative(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
     """The columns for people: without those factors that are the same in all runs, and what ``presented`` says."""
     constant = labels.constant_factors(table) if len(table) > 1 else {}
-    return [name for name in columns(swept) if name not in (*constant, "at_chance")]
+    return [name for name in columns(table, swept) if name not in (*constant, "at_chance")]
 
 
 def informative_name_last(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
@@ -71,7 +73,7 @@ def constants_sentence(table: pd.DataFrame) -> str:
     return f"The same in all runs: {parts}." if parts else ""
 
 
-def for_people(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
+def for_people(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> pd.DataFrame:
     """The rows of ``replicates`` as texts, their columns named for people.
 
     What differs, seeds, mean ± sd, interval, how the setting compares with the best, and what was left out.
@@ -79,23 +81,26 @@ def for_people(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]
     constant = labels.constant_factors(table)
     varying = [name for name in replicates.factors(swept) if name not in constant]
     texts = {name: settings[name].map(label) for name in (*varying, "seeds")}
-    for name in AVERAGED:
+    for name in measure.columns:
         mean, sd, low, high = (settings[f"{name}_{what}"].map(_decimals).astype(str) for what in STATISTICS)
         texts[name] = mean + sd.map(lambda text: text and f" ± {text}")
-        texts[f"{name}_{INTERVAL}"] = low.where(low == "", low + " to " + high)
+        texts[f"{name}{INTERVAL}"] = low.where(low == "", low + " to " + high)
     if len(settings) > 1:
         rows = [row for _, row in settings.iterrows()]
-        texts["against_the_best"] = pd.Series(["", *map(relation, rows[1:])], index=settings.index, dtype=object)
+        texts["against_the_best"] = pd.Series(
+            ["", *(relation(row, measure) for row in rows[1:])], index=settings.index, dtype=object
+        )
     left_out = pd.Series([_left_out(row) for row in settings.to_dict("records")], index=settings.index, dtype=object)
     return pd.DataFrame(texts | ({"left_out": left_out} if left_out.any() else {}))
 
 
-def settings_caption(settings: pd.DataFrame) -> str:
+def settings_caption(settings: pd.DataFrame, measure: Measure) -> str:
     """The caption of the table of settings."""
     cut = f" The best {SHOWN} of {len(settings)} settings: replicates.csv has all." if len(settings) > SHOWN else ""
+    when = f", each at its epoch of {measure.best}" if measure.at == "best" else measure.when
     return (
-        "Mean ± standard deviation over the seeds of completed runs, each at its epoch of lowest validation loss, and "
-        f"the 95% interval of the mean over seeds (Student's t).{cut}"
+        f"Mean ± standard deviation over the seeds of completed runs{when}, and the 95% interval of the mean over "
+        f"seeds (Student's t).{cut}"
     )
 
 

@@ -10,9 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from fashion_sweep.analysis import summary
-from fashion_sweep.analysis.load import MEASURES
+from fashion_sweep.analysis.load import AVERAGES, MEASURES
+from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.reporting.table import (
-    _INTERVALS,
+    INTERVAL,
     NUMBERS,
     SHOWN,
     best_marked,
@@ -30,11 +31,14 @@ LEAST_NEEDED = ("run", "parameters", "last_accuracy", "last_loss", "seconds", "l
 """Columns that are dropped on a narrow terminal, in this order."""
 
 
-def print_to(console: Console, table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str]) -> None:
+def print_to(
+    console: Console, table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str], measure: Measure
+) -> None:
     """Print the best BEST_SHOWN settings and runs, then every run that did not complete, with its reason."""
     if not settings.empty:
-        console.print(_rich_settings(for_people(settings.head(BEST_SHOWN), table, swept), console.width))
-        console.print(settings_caption(settings.head(SHOWN)), style="dim", highlight=False)
+        texts = for_people(settings.head(BEST_SHOWN), table, swept, measure)
+        console.print(_rich_settings(_fitting_settings(texts, measure, console.width)))
+        console.print(settings_caption(settings.head(SHOWN), measure), style="dim", highlight=False)
         if len(settings) > BEST_SHOWN:
             console.print(f"{len(settings) - BEST_SHOWN} more in replicates.csv")
         console.print()
@@ -50,10 +54,15 @@ def print_to(console: Console, table: pd.DataFrame, settings: pd.DataFrame, swep
         )
 
 
-def _rich_settings(texts: pd.DataFrame, width: int) -> Table:
-    for name in (*reversed(_INTERVALS), "left_out", "best_val_accuracy"):
+def _fitting_settings(texts: pd.DataFrame, measure: Measure, width: int) -> pd.DataFrame:
+    """Without the columns that are needed least, where all do not fit into ``width`` characters."""
+    for name in (f"{measure.other}{INTERVAL}", f"{measure.column}{INTERVAL}", "left_out", measure.other):
         if name in texts and _texts_width(texts) > width:
             texts = texts.drop(columns=name)
+    return texts
+
+
+def _rich_settings(texts: pd.DataFrame) -> Table:
     drawn = Table(box=None, header_style="bold", pad_edge=False, show_edge=False)
     for name in map(str, texts):
         drawn.add_column(escape(_heading(name)), vertical="bottom")
@@ -74,7 +83,7 @@ def _rich_table(rows: pd.DataFrame, names: Sequence[str], best: str | None) -> T
 
 def _heading(name: str) -> str:
     """A column's name at the terminal, where the table must be narrow."""
-    is_ours = name in (*MEASURES, *_INTERVALS, "epochs_run", "against_the_best", "left_out")
+    is_ours = name.removesuffix(INTERVAL) in (*MEASURES, *AVERAGES, "epochs_run", "against_the_best", "left_out")
     return name.replace("_", "\n") if is_ours else name.rpartition(".")[2]
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.columns import COUNTS
+from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.verdict import LEVEL, MOST_SEEDS, POWER, pairs, seeds_needed
 from fashion_sweep.reporting import labels
 
@@ -16,20 +17,22 @@ NAMED = 3
 FEW = 3
 """With so many seeds or fewer, an interval says little."""
 AT_CHANCE = "That is no better than always naming the most frequent class."
-OPTIMISTIC = "The validation images chose epoch and setting, so expect somewhat worse figures on new images."
+OPTIMISTIC = "The validation images chose {what}, so expect somewhat worse figures on new images."
 
 
-def verdict(table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str]) -> str:
-    """Which setting has the lowest validation loss, and whether that means anything; empty where no run has completed.
+def verdict(table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str], measure: Measure) -> str:
+    """Which setting is best by a measure, and whether that means anything; empty where no run has completed.
 
     table: one row per run, as of ``summary.summarize``; settings: its ``replicates``.
     """
-    return " ".join(_of_runs(table, swept) if settings.empty else _of_settings(settings, table, swept))
+    return " ".join(
+        _of_runs(table, swept, measure) if settings.empty else _of_settings(settings, table, swept, measure)
+    )
 
 
-def relation(row: pd.Series) -> str:
+def relation(row: pd.Series, measure: Measure) -> str:
     """How a row of ``replicates`` other than the first compares with it, in a few words."""
-    if pd.isna(row["best_val_loss_mean"]):
+    if pd.isna(row[f"{measure.column}_mean"]):
         return "no result"
     if pd.isna(row["p_value"]):
         return "too few seeds"
@@ -37,17 +40,17 @@ def relation(row: pd.Series) -> str:
     return f"{what}, p {_p_value(row['p_value'])}"
 
 
-def _of_runs(table: pd.DataFrame, swept: Sequence[str]) -> Iterator[str]:
+def _of_runs(table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> Iterator[str]:
     """Where each setting has one seed."""
     best = summary.best_run(table)
     if best is None:
         return
     row = table[table["run"] == best].iloc[0]
     others = summary.is_ranked(table).sum() > 1
-    accuracy = "" if pd.isna(row["best_val_accuracy"]) else f", accuracy {row['best_val_accuracy']:.4f}"
-    epoch = "" if pd.isna(row["best_epoch"]) else f" in epoch {row['best_epoch']}"
+    other = "" if pd.isna(row[measure.other]) else f", {_noun(measure.other)} {row[measure.other]:.4f}"
+    epoch = f" in epoch {row['best_epoch']}" if measure.at == "best" and not pd.isna(row["best_epoch"]) else ""
     what = f"{labels.run_labels(table, swept)[best]}: " if others else ""
-    yield f"Lowest validation loss: {what}{row['best_val_loss']:.4f}{accuracy}{epoch}."
+    yield f"{measure.best.capitalize()}{measure.when}: {what}{row[measure.column]:.4f}{other}{epoch}."
     if row["at_chance"] is True:
         yield AT_CHANCE
     if others:
@@ -55,17 +58,17 @@ def _of_runs(table: pd.DataFrame, swept: Sequence[str]) -> Iterator[str]:
         yield f"One run each does not say which setting is best{several}."
 
 
-def _of_settings(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]) -> Iterator[str]:
+def _of_settings(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> Iterator[str]:
     factors = [name for name in labels.telling_factors(table, swept) if name != "seed"]
     names = [labels.describe(row, factors) for row in settings.to_dict("records")]
-    best, ranked = settings.iloc[0], settings["best_val_loss_mean"].notna()
+    best, ranked = settings.iloc[0], settings[f"{measure.column}_mean"].notna()
     what = f"{names[0]}: " if len(settings) > 1 else ""
     seeds = _count(int(best["seeds"]), "seed")
-    interval = "" if pd.isna(best["best_val_loss_low"]) else (
-        f", 95% interval {best['best_val_loss_low']:.4f} to {best['best_val_loss_high']:.4f}"
-    )  # fmt: skip
-    mean = "Lowest mean validation loss" if len(settings) > 1 else "Mean validation loss"
-    yield f"{mean}: {what}{best['best_val_loss_mean']:.4f} ({seeds}{interval}), accuracy {_accuracy(best)}."
+    mean, low, high = (best[f"{measure.column}_{name}"] for name in ("mean", "low", "high"))
+    interval = "" if pd.isna(low) else f", 95% interval {low:.4f} to {high:.4f}"
+    rank, _, noun = measure.best.partition(" ")
+    title = f"{f'{rank} mean' if len(settings) > 1 else 'mean'} {noun}{measure.when}".capitalize()
+    yield f"{title}: {what}{mean:.4f} ({seeds}{interval}), {_noun(measure.other)} {_other(best, measure)}."
     if best["at_chance"] == best["seeds"]:
         yield AT_CHANCE
     elif best["at_chance"]:
@@ -73,15 +76,15 @@ def _of_settings(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[st
     if 1 < best["seeds"] <= FEW:
         yield f"An interval from {seeds} is weak evidence."
     if ranked.sum() > 1:
-        yield from _compared(settings[ranked], [names[place] for place in settings.index[ranked]])
+        yield from _compared(settings[ranked], [names[place] for place in settings.index[ranked]], measure)
     failures = int(best["failed"] + best["diverged"])
     if failures:
         yield f"{failures} of its {int(best[['seeds', *COUNTS[1:]]].sum())} runs failed or diverged."
     if ranked.sum() > 1:
-        yield OPTIMISTIC
+        yield OPTIMISTIC.format(what="epoch and setting" if measure.at == "best" else "the setting")
 
 
-def _compared(settings: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
+def _compared(settings: pd.DataFrame, names: Sequence[str], measure: Measure) -> Iterator[str]:
     """Of the best against the others, all of which have a mean."""
     others, best = settings.iloc[1:], settings.iloc[0]
     worse = others["p_value"].lt(LEVEL).to_numpy()
@@ -97,9 +100,10 @@ def _compared(settings: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
         if worse.any():
             yield f"{_count(int(worse.sum()), 'other setting')} {'is' if worse.sum() == 1 else 'are'} worse."
         yield from _more_seeds(settings, names)
-    highest = int(settings["best_val_accuracy_mean"].to_numpy(na_value=float("-inf")).argmax())
-    if highest and settings["best_val_accuracy_mean"].iloc[highest] > best["best_val_accuracy_mean"]:
-        yield f"By mean accuracy {names[highest]} is ahead, {_accuracy(settings.iloc[highest])}."
+    means = measure.sign * settings[f"{measure.other}_mean"]  # of the other metric: higher is better
+    ahead = int(means.to_numpy(na_value=float("-inf")).argmax())
+    if ahead and means.iloc[ahead] > means.iloc[0]:
+        yield f"By mean {_noun(measure.other)} {names[ahead]} is ahead, {_other(settings.iloc[ahead], measure)}."
 
 
 def _more_seeds(settings: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
@@ -128,8 +132,15 @@ def _listed(names: Sequence[str]) -> str:
     return "; ".join([*named[:-2], " or ".join(named[-2:])])
 
 
-def _accuracy(row: pd.Series) -> str:
-    return "unknown" if pd.isna(row["best_val_accuracy_mean"]) else f"{row['best_val_accuracy_mean']:.4f}"
+def _noun(column: str) -> str:
+    """``accuracy`` or ``loss``."""
+    return column.rpartition("_")[2]
+
+
+def _other(row: pd.Series, measure: Measure) -> str:
+    """The mean of the metric that settings are not ranked by."""
+    mean = row[f"{measure.other}_mean"]
+    return "unknown" if pd.isna(mean) else f"{mean:.4f}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -17,6 +17,9 @@ NOT_IN_IDENTITY = (
 )
 """Keys (top-level, or group.key) that say where or how to train, not what: they are not part of a run's identity."""
 
+DEFAULT_GROUPS: Mapping[str, Any] = {"objective": "val_loss"}
+"""The same for keys of the whole config, see DEFAULTS."""
+
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {"fashion_sweep.training.compiled.compiled": {"engine": "tensorflow"}}
 """Keys that a ``_target_`` got after runs had been recorded, each with the value that stands for what these runs did:
 it is no part of an identity, so that theirs stay as they are.
@@ -28,7 +31,8 @@ def identity(config: Mapping[str, Any], data_fingerprint: str) -> str:
 
     Keys in NOT_IN_IDENTITY are ignored, and those in DEFAULTS where they have that value.
     """
-    what = {group: _without(group, node) for group, node in config.items() if group not in NOT_IN_IDENTITY}
+    said = [(key, node) for key, node in config.items() if (key, node) not in DEFAULT_GROUPS.items()]
+    what = {group: _without(group, node) for group, node in said if group not in NOT_IN_IDENTITY}
     text = json.dumps({"config": what, "data": data_fingerprint}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from fashion_sweep.storage.atomic import as_json
 from fashion_sweep.storage.reading import parse_json
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+Objective = Literal["val_loss", "val_accuracy"]
+"""The metric that a run's best epoch is chosen by: the lowest loss, or the highest accuracy."""
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+OBJECTIVE = OBJECTIVES[0]
+"""Where a config does not say."""
 
 
 class Status(str, Enum):
@@ -70,9 +78,14 @@ class RunRecord:
     memory_mib: float | None = None  # peak memory of the process, MiB; GPU memory if it trained on one
     parameters: int | None = None  # number of weights, trainable or not
     epochs_run: int = 0
-    best: dict[str, float | None] | None = None  # epoch and METRICS where val_loss was lowest
+    best: dict[str, float | None] | None = None  # epoch and METRICS where the objective was best, see ``best_row``
     last: dict[str, float | None] | None = None  # epoch and METRICS of the last epoch
     request: dict[str, Any] | None = None  # of a run without a sweep: what ``resume`` composes it from
+
+    @property
+    def objective(self) -> Objective:
+        """The metric that chooses the best epoch."""
+        return "val_accuracy" if self.config.get("objective") == "val_accuracy" else OBJECTIVE
 
     @classmethod
     def from_json(cls, text: str) -> RunRecord:
@@ -103,6 +116,14 @@ class RunRecord:
         process of a run that is recorded as running has died.
         """
         return self.identity == identity and self.status.is_final and self.status not in RETRIED[retry]
+
+
+def best_row(rows: Iterable[Mapping[str, float]], objective: str) -> Mapping[str, float] | None:
+    """The epoch of the lowest val_loss or the highest val_accuracy, the first if tied; None without a finite one."""
+    finite = [row for row in rows if math.isfinite(row[objective])]
+    if objective == OBJECTIVE:
+        return min(finite, key=lambda row: row[objective], default=None)
+    return max(finite, key=lambda row: row[objective], default=None)
 
 
 def is_file_name(name: str) -> bool:

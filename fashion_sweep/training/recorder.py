@@ -17,7 +17,7 @@ from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.atomic import replacing, write_text
 from fashion_sweep.storage.provenance import peak_memory_mib, versions
-from fashion_sweep.storage.record import METRICS, RunRecord, Status
+from fashion_sweep.storage.record import METRICS, RunRecord, Status, best_row
 from fashion_sweep.storage.run_dir import HISTORY_COLUMNS, RunDir
 from fashion_sweep.training.failures import is_full_disk
 
@@ -140,8 +140,8 @@ class Recorder:
         record.memory_mib = peak_memory_mib() if self._is_here else None
         record.epochs_run = len(self.rows)
         if self.rows:
-            finite = [row for row in self.rows if math.isfinite(row["val_loss"])]
-            record.best = _summary(min(finite, key=lambda row: row["val_loss"])) if finite else None
+            best = best_row(self.rows, record.objective)
+            record.best = _summary(best) if best else None
             record.last = _summary(self.rows[-1])
         self._write_last(record)
         self._log("The run is %s%s", status.value, f": {reason}" if reason else "")

@@ -66,7 +66,7 @@ def read(experiment: Experiment, count: int, folder: Path, words: Sequence[str])
     """Read the command's runs from the folder; runs of earlier commands are ignored."""
     collected = collect([folder])
     planned = [run.run for run in SweepDir(folder).read_plan()[1]]
-    runs = summarize(collected.runs, collected.histories)
+    runs = summarize(collected.runs, collected.histories, collected.measure)
     runs = runs[runs["run"].isin(planned)]
     if experiment.replicated in runs:  # there is no column for a single value
         runs = runs[runs[experiment.replicated].isin(list(experiment.replicates(count)))]
