@@ -14,7 +14,7 @@ from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.chance import guessed_accuracy
 from fashion_sweep.analysis.load import Collected, collect
 from fashion_sweep.analysis.replicates import replicates
-from fashion_sweep.analysis.verdict import comparisons, pairs, seeds_needed
+from fashion_sweep.analysis.verdict import comparisons, optimism, pairs, seeds_needed
 from fashion_sweep.reporting.verdict import verdict
 from fashion_sweep.storage.record import Status
 
@@ -88,6 +88,31 @@ def test_differences_that_do_not_exist_are_rarely_claimed(count: int, spread: fl
         found = comparisons(pd.DataFrame(values[np.argsort(values.mean(axis=1))]))
         claims += bool(found["p_value"].min() < 0.05)
     assert claims <= 0.05 * 400 + 3 * math.sqrt(400 * 0.05 * 0.95)
+
+
+def test_each_seed_judges_what_the_others_choose() -> None:
+    """Without the first seed the second setting is chosen, without the others the first one."""
+    scores = pd.DataFrame([(1.0, 5.0, 6.0), (9.0, 2.0, 3.0)])
+    assert optimism(scores) == pytest.approx(((9 - 2.5) + (5 - 3.5) + (6 - 3)) / 3)
+
+
+def test_a_seed_that_leaves_no_choice_judges_nothing() -> None:
+    scores = pd.DataFrame([(1.0, 3.0, NAN), (2.0, 5.0, 9.0), (0.0, NAN, NAN)])
+    assert optimism(scores) == pytest.approx(((1 - 3) + (3 - 1)) / 2)
+    assert math.isnan(optimism(pd.DataFrame([(1.0, 2.0)])))
+    assert math.isnan(optimism(pd.DataFrame([(1.0, NAN), (NAN, 2.0)])))
+
+
+def test_the_verdict_says_by_how_much_the_choice_flatters(tmp_path: Path) -> None:
+    text = said(tmp_path, {"adam": (0.1, 0.5, 0.6), "sgd": (0.9, 0.2, 0.3)})
+    assert text.endswith("choosing among 2 settings alone flatters the mean by about 0.37 (leaving out each seed).")
+
+
+def test_the_optimism_of_equal_settings_is_about_right() -> None:
+    """The lowest of six standard normal means of five seeds is expected at -1.267 / sqrt(5)."""
+    chance = np.random.default_rng(0)
+    found = [optimism(pd.DataFrame(chance.normal(size=(6, 5)))) for _ in range(400)]
+    assert np.mean(found) == pytest.approx(1.267 / math.sqrt(4), abs=0.08)  # four of five seeds choose
 
 
 def verdict_of(collected: Collected) -> str:

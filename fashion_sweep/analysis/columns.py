@@ -12,8 +12,8 @@ LEFT_OUT = tuple(status.value for status in Status if status is not Status.COMPL
 COUNTS = ("seeds", *LEFT_OUT, "without_result", "repeated")
 """Seeds included, and runs left out: by status, completed without a finite loss, or of a seed that is included."""
 
-COMPARED = ("difference", "effect", "p_value")
-"""See ``verdict.comparisons``."""
+COMPARED = ("difference", "effect", "p_value", "optimism")
+"""See ``verdict.comparisons`` and, for the first setting alone, ``verdict.optimism``."""
 
 
 def measured(measure: Measure) -> list[str]:

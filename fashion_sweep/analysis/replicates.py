@@ -17,7 +17,7 @@ from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.settings import FACTORS
 from fashion_sweep.analysis.statistics import LEVEL, interval
 from fashion_sweep.analysis.summary import TRUSTED, is_ranked, summarize
-from fashion_sweep.analysis.verdict import comparisons
+from fashion_sweep.analysis.verdict import comparisons, optimism
 from fashion_sweep.storage.record import METRICS, Status
 
 RANGES = {"val_loss": (0.0, np.inf), "val_accuracy": (0.0, 1.0)}
@@ -40,11 +40,13 @@ def replicates(table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> p
     groups = dict(iter(counted.groupby("number")))
     has_replicates = counted["number"].duplicated().any()
     rows = table.groupby(number) if has_replicates else ()
-    found = [_row(runs, groups.get(each, counted.iloc[:0]), swept, measure) for each, runs in rows]
-    frame = pd.DataFrame(found, columns=["run", *factors(swept), *measured(measure)])
+    described = [_row(runs, groups.get(each, counted.iloc[:0]), swept, measure) for each, runs in rows]
+    frame = pd.DataFrame(described, columns=["run", *factors(swept), *measured(measure)])
     frame = frame.sort_values(f"{measure.column}_mean", kind="stable", ascending=measure.sign == 1)
     by_seed = counted.assign(seed=counted["seed"].map(str)).pivot(index="number", columns="seed", values=measure.column)
-    return pd.concat([frame, comparisons(by_seed.reindex(frame.index))], axis=1).reset_index(drop=True)
+    by_seed = by_seed.reindex(frame.index)
+    found = pd.concat([frame, comparisons(by_seed)], axis=1).reset_index(drop=True)
+    return found.assign(optimism=pd.Series([optimism(measure.sign * by_seed)] if len(found) else [], dtype="float64"))
 
 
 def _counted(table: pd.DataFrame) -> pd.DataFrame:

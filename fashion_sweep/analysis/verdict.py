@@ -62,6 +62,30 @@ def seeds_needed(effect: float, among: int) -> int | None:
     return int(enough[0]) if len(enough) else None
 
 
+def optimism(scores: pd.DataFrame) -> float:
+    """By how much choosing the best of several settings makes its mean look better than on seeds that did not choose.
+
+    Each seed is left out in turn: the others choose the setting of the lowest mean, whose score on that seed is
+    compared with this mean (cross-validated selection, as Varma and Simon, BMC Bioinformatics 7:91, 2006, correct the
+    choice of parameters). scores: as ``comparisons`` takes values, lower is better. NaN where no seed can be left out.
+    """
+    rows = scores.to_numpy("float64")
+    rows = rows[np.isfinite(rows).sum(axis=1) >= LEAST]
+    found = [_of_choice(np.delete(rows, place, axis=1), rows[:, place]) for place in range(rows.shape[1])]
+    known = [each for each in found if each is not None]
+    return float(np.mean(known)) if len(rows) > 1 and known else np.nan
+
+
+def _of_choice(others: np.ndarray, left_out: np.ndarray) -> float | None:
+    """Score of the setting that other seeds choose, minus its mean there; None where there is no choice."""
+    takes_part = np.isfinite(left_out) & np.isfinite(others).any(axis=1)
+    if takes_part.sum() < 2:  # noqa: PLR2004
+        return None
+    means = np.nanmean(others[takes_part], axis=1)
+    best = int(means.argmin())
+    return float(left_out[takes_part][best] - means[best])
+
+
 Test = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Effects, their standard errors and degrees of freedom (below 1 where there is no test), a setting each."""
 

@@ -17,7 +17,7 @@ NAMED = 3
 FEW = 3
 """With so many seeds or fewer, an interval says little."""
 AT_CHANCE = "That is no better than always naming the most frequent class."
-OPTIMISTIC = "The validation images chose {what}, so expect somewhat worse figures on new images."
+OPTIMISTIC = "The validation images chose {what}, so expect somewhat worse figures on new images"
 
 
 def verdict(table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str], measure: Measure) -> str:
@@ -81,7 +81,8 @@ def _of_settings(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[st
     if failures:
         yield f"{failures} of its {int(best[['seeds', *COUNTS[1:]]].sum())} runs failed or diverged."
     if ranked.sum() > 1:
-        yield OPTIMISTIC.format(what="epoch and setting" if measure.at == "best" else "the setting")
+        what = OPTIMISTIC.format(what="epoch and setting" if measure.at == "best" else "the setting")
+        yield what + _by_how_much(best["optimism"], mean, int(ranked.sum()))
 
 
 def _compared(settings: pd.DataFrame, names: Sequence[str], measure: Measure) -> Iterator[str]:
@@ -104,6 +105,14 @@ def _compared(settings: pd.DataFrame, names: Sequence[str], measure: Measure) ->
     ahead = int(means.to_numpy(na_value=float("-inf")).argmax())
     if ahead and means.iloc[ahead] > means.iloc[0]:
         yield f"By mean {_noun(measure.other)} {names[ahead]} is ahead, {_other(settings.iloc[ahead], measure)}."
+
+
+def _by_how_much(optimism: float, mean: float, settings: int) -> str:
+    if not optimism > abs(mean) * 1e-4:  # less than what is printed of a mean; or it cannot be estimated
+        return "."
+    return (
+        f": choosing among {settings} settings alone flatters the mean by about {optimism:.2g} (leaving out each seed)."
+    )
 
 
 def _more_seeds(settings: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
