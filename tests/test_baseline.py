@@ -125,7 +125,7 @@ def test_settings_of_networks_are_no_part_of_a_run() -> None:
     grid = planned("model=logistic", "optimizer=sgd,adam", "epochs=1,2", "seed=0,1", "save=none", "batch_size=8")
     assert len(grid.specs) == 8
     [run] = grid.runs
-    assert sorted(run.config) == ["data", "model", "plan", "resume", "retry", "summary", "trainer"]
+    assert sorted(run.config) == ["data", "model", "objective", "plan", "resume", "retry", "summary", "trainer"]
     assert run.choices == {"model": "logistic", "trainer": "cross_validation", "data": "synthetic"}
     assert run.name == f"data-synthetic_model-logistic_image_size-8_samples-320_{run.identity[:8]}"
 

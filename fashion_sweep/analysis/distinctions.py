@@ -48,9 +48,18 @@ def telling_keys(runs: Sequence[FoundRun], settings: Sequence[str], shown: Seque
     return list(dict.fromkeys(found))
 
 
+def config_keys(records: Sequence[RunRecord]) -> list[str]:
+    """A text for each run, equal where configs are, but for the seed."""
+    seeds = _seed_paths(records)
+    return [_of_config(record, seeds) for record in records]
+
+
 def _of_record(record: RunRecord, seeds: Collection[str]) -> str:
-    config = dict(_without(record.config, seeds))
-    return f"{identity(config, str(record.data.get('fingerprint')))} {record.code or ''}"
+    return f"{_of_config(record, seeds)} {record.data.get('fingerprint')} {record.code or ''}"
+
+
+def _of_config(record: RunRecord, seeds: Collection[str]) -> str:
+    return identity(dict(_without(record.config, seeds)), "")
 
 
 def _seed_paths(records: Sequence[RunRecord]) -> set[str]:
@@ -58,7 +67,7 @@ def _seed_paths(records: Sequence[RunRecord]) -> set[str]:
     seeds: dict[str, set[int]] = {}
     others: set[str] = set()
     for record in records:
-        for path, value in _leaves(record.config):
+        for path, value in leaves(record.config):
             if type(value) is int and value == record.seed:
                 seeds.setdefault(path, set()).add(value)
             else:
@@ -68,8 +77,12 @@ def _seed_paths(records: Sequence[RunRecord]) -> set[str]:
 
 def _without_seed(run: FoundRun) -> str:
     """The overrides of a run without its seed, and the folder that it is in."""
-    overrides = [each for each in run.overrides if each.partition("=")[0].lstrip("+") != "seed"]
-    return f"{run.path.parent} {sorted(overrides)}"
+    return f"{run.path.parent} {sorted(overrides_but_seed(run.overrides))}"
+
+
+def overrides_but_seed(overrides: Sequence[str]) -> list[str]:
+    """The overrides of a run that are not its seed."""
+    return [each for each in overrides if each.partition("=")[0].lstrip("+") != "seed"]
 
 
 def _alike(runs: Sequence[FoundRun], shown: Sequence[str]) -> Iterator[list[FoundRun]]:
@@ -83,15 +96,15 @@ def _alike(runs: Sequence[FoundRun], shown: Sequence[str]) -> Iterator[list[Foun
 
 def _keys(runs: Sequence[FoundRun]) -> list[str]:
     """The keys of configs that may tell runs apart."""
-    paths = dict.fromkeys(path for run in runs if run.record for path, _ in _leaves(run.record.config))
+    paths = dict.fromkeys(path for run in runs if run.record for path, _ in leaves(run.record.config))
     return [*(path for path in paths if path not in (*NOT_IN_IDENTITY, "seed")), *ORIGINS]
 
 
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted keys and values; lists are values."""
     for key, value in node.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", json.dumps(value) if isinstance(value, (list, tuple)) else value
 

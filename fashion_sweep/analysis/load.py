@@ -68,9 +68,14 @@ class Collected:
     measure: Measure  # what the runs were trained for, or what the caller has chosen
     swept: list[str]  # keys that differ between runs or tell settings apart, except those shown as FACTORS
     commands: list[str]
-    records: list[RunRecord]
+    by_run: dict[str, RunRecord]  # run -> its record, of those that have one
     samples: Path | None
     warnings: list[str]
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """In plan order."""
+        return list(self.by_run.values())
 
 
 def collect(folders: Sequence[Path], metric: Objective | None = None, at: Place | int = "best") -> Collected:
@@ -97,7 +102,7 @@ def collect(folders: Sequence[Path], metric: Objective | None = None, at: Place 
         measure=measure,
         swept=swept,
         commands=list(dict.fromkeys(command for read in reads for command in read.commands if command)),
-        records=[run.record for run in runs if run.record],
+        by_run={name: run.record for name, run in zip(names, runs, strict=True) if run.record},
         samples=next((path for folder in folders for path in samples_of(folder)), None),
         warnings=[clean(text) for text in [*warnings, *(text for run in found.values() for text in run.warnings)]],
     )

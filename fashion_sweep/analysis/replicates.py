@@ -16,7 +16,7 @@ from fashion_sweep.analysis.columns import LEFT_OUT, STATISTICS, measured
 from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.settings import FACTORS
 from fashion_sweep.analysis.statistics import LEVEL, interval
-from fashion_sweep.analysis.summary import TRUSTED, is_ranked, summarize
+from fashion_sweep.analysis.summary import TRUSTED, counted, is_ranked, summarize
 from fashion_sweep.analysis.verdict import comparisons, optimism
 from fashion_sweep.storage.record import METRICS, Status
 
@@ -36,23 +36,19 @@ def replicates(table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> p
     such as best_val_loss_mean, and COMPARED. Settings none of whose runs count come last.
     """
     number = table.groupby("setting", sort=False).ngroup()
-    counted = _counted(table.assign(number=number))  # a frame without rows would get those of the new column
-    groups = dict(iter(counted.groupby("number")))
-    has_replicates = counted["number"].duplicated().any()
+    included = counted(table.assign(number=number))  # a frame without rows would get those of the new column
+    groups = dict(iter(included.groupby("number")))
+    has_replicates = included["number"].duplicated().any()
     rows = table.groupby(number) if has_replicates else ()
-    described = [_row(runs, groups.get(each, counted.iloc[:0]), swept, measure) for each, runs in rows]
+    described = [_row(runs, groups.get(each, included.iloc[:0]), swept, measure) for each, runs in rows]
     frame = pd.DataFrame(described, columns=["run", *factors(swept), *measured(measure)])
     frame = frame.sort_values(f"{measure.column}_mean", kind="stable", ascending=measure.sign == 1)
-    by_seed = counted.assign(seed=counted["seed"].map(str)).pivot(index="number", columns="seed", values=measure.column)
+    by_seed = included.assign(seed=included["seed"].map(str)).pivot(
+        index="number", columns="seed", values=measure.column
+    )
     by_seed = by_seed.reindex(frame.index)
     found = pd.concat([frame, comparisons(by_seed)], axis=1).reset_index(drop=True)
     return found.assign(optimism=pd.Series([optimism(measure.sign * by_seed)] if len(found) else [], dtype="float64"))
-
-
-def _counted(table: pd.DataFrame) -> pd.DataFrame:
-    """The runs whose results count."""
-    counts = is_ranked(table) & table["status"].eq(Status.COMPLETED.value)
-    return table[counts].drop_duplicates(["setting", "seed"])
 
 
 def _row(runs: pd.DataFrame, counted: pd.DataFrame, swept: Sequence[str], measure: Measure) -> dict[str, object]:

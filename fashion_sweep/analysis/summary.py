@@ -72,6 +72,12 @@ def is_ranked(table: pd.DataFrame) -> pd.Series[bool]:
     return trusted & table["score"].between(-np.inf, np.inf, inclusive="neither")
 
 
+def counted(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs whose results count for their settings: completed, each seed once."""
+    counts = is_ranked(table) & table["status"].eq(Status.COMPLETED.value)
+    return table[counts].drop_duplicates(["setting", "seed"])
+
+
 def ranked(table: pd.DataFrame) -> pd.DataFrame:
     """The same rows best first; those without a rank follow by status, each kind in plan order."""
     tiers = {status.value: tier for tier, status in enumerate(_TIERS)}

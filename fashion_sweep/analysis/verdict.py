@@ -40,7 +40,7 @@ def comparisons(values: pd.DataFrame) -> pd.DataFrame:
     p_values[(effects == 0) & (freedom >= 1)] = 1.0  # also where the seed changes nothing
     p_values[0] = effects[0] = np.nan
     means = values.mean(axis=1)
-    p_values = _holm(p_values, pairs(values.notna().sum(axis=1)))
+    p_values = holm(p_values, pairs(values.notna().sum(axis=1)))
     return pd.DataFrame(dict(zip(columns, (means - means.iloc[0], effects, p_values), strict=True)), index=values.index)
 
 
@@ -115,7 +115,7 @@ def _moments(rows: np.ndarray) -> Test:
     return mean, np.where(count < LEAST, np.nan, variance), count
 
 
-def _holm(p_values: np.ndarray, among: int) -> np.ndarray:
+def holm(p_values: np.ndarray, among: int) -> np.ndarray:
     """Corrected by Holm's method, as the smallest of the p-values of so many pairs. NaN stays NaN."""
     adjusted = p_values.copy()
     order = np.argsort(p_values)[: int(np.isfinite(p_values).sum())]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from fashion_sweep.analysis.folders import check_folder
+from fashion_sweep.analysis.load import collect
 from fashion_sweep.analysis.measure import Place
 from fashion_sweep.cli.encoding import check_names
-from fashion_sweep.cli.logs import errors_said
-from fashion_sweep.reporting.report import Report, print_table, write_report
+from fashion_sweep.cli.logs import errors_said, say_error
+from fashion_sweep.errors import UserError
+from fashion_sweep.reporting.report import Report, print_table, write_comparison, write_report
 from fashion_sweep.storage.record import OBJECTIVES
 
 DESCRIPTION = """\
@@ -26,9 +30,11 @@ EPILOG = """\
 examples:
   report.py outputs/sweeps/2025-01-02_03-04-05
   report.py outputs/sweeps/* --output comparison      one report over several sweeps
+  report.py BASELINE SWEEP --compare --fail-if-worse 2  exit code 1 if a setting's mean is worse by more than 2%
   report.py SWEEP --measure val_accuracy --at last    ranked by the accuracy of the last epoch
 
-exit codes: 0 written; 1 with --strict, if a file could not be read; 2 a DIR holds no runs, nothing written"""
+exit codes: 0 written; 1 with --strict, if a file could not be read, or with --fail-if-worse, if a setting is worse;
+2 a DIR holds no runs, or two sweeps cannot be compared: nothing written"""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -36,9 +42,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     with errors_said():
         check_names(argv)
+        # Output that is not a terminal has no width limit.
+        console = Console() if sys.stdout.isatty() else Console(width=200)
+        if arguments.compare:
+            raise SystemExit(_compare(arguments, console))
+        if arguments.fail_if_worse is not None:
+            raise UserError("--fail-if-worse compares two sweeps; give it with --compare")
         reports = _write_all(arguments)
-    # Output that is not a terminal has no width limit.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
     for report in reports:
         print_table(report, console)
     if arguments.strict and any(report.warnings for report in reports):
@@ -59,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
         "--at", metavar="best|last|K", type=_epochs, default="best",
         help="rank by it at the best epoch (default), at the last, or by its mean over the last K epochs",
     )  # fmt: skip
+    parser.add_argument(
+        "--compare", action="store_true", help="compare two sweeps: the settings that both have, by seed"
+    )
+    parser.add_argument(
+        "--fail-if-worse", metavar="PERCENT", type=_percent,
+        help="with --compare: exit with 1 if a setting of the first is worse in the second by more than this, or gone",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a file could not be read")
     return parser
 
@@ -70,6 +87,41 @@ def _epochs(text: str) -> Place | int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) == int(text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected best, last or a number of epochs, at least 1")
     return int(text)
+
+
+def _percent(text: str) -> float:
+    """The option --fail-if-worse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of percent, at least 0")
+    return value
+
+
+def _compare(arguments: argparse.Namespace, console: Console) -> int:
+    """Print how two sweeps compare, and write it where --output says. Returns the exit code."""
+    if len(arguments.folders) != 2:  # noqa: PLR2004
+        raise UserError(f"--compare takes two folders, first the baseline; got {len(arguments.folders)}")
+    from fashion_sweep.analysis.comparison import compare  # pandas is slow to import
+    from fashion_sweep.reporting import comparison
+
+    for folder in arguments.folders:
+        check_folder(folder)
+    before = collect(arguments.folders[:1], arguments.measure, arguments.at)
+    after = collect(arguments.folders[1:], arguments.measure or before.measure.metric, arguments.at)
+    found = compare(before, after)
+    comparison.print_to(console, found, before.measure)
+    warnings = [*before.warnings, *after.warnings]
+    for text in warnings:
+        console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
+    if arguments.output:
+        write_comparison(arguments.output, comparison.csv(found), comparison.markdown(found, before.measure))
+    failed = [] if arguments.fail_if_worse is None else comparison.failures(found, arguments.fail_if_worse)
+    for text in failed:
+        say_error(text, "worse")
+    return int(bool(failed) or (arguments.strict and bool(warnings)))
 
 
 def _write_all(arguments: argparse.Namespace) -> list[Report]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 NAMES = ("index.html", "summary.csv", "summary.md", "replicates.csv", "val_loss.png", "val_loss.svg", "accuracy.png",
-         "train_vs_val.png", "samples.png")  # fmt: skip
+         "train_vs_val.png", "samples.png", "comparison.csv", "comparison.md")  # fmt: skip
 """The files of a report."""
 
 
@@ -75,6 +75,16 @@ def write_report(
         return _write(collected, place, now or datetime.now(timezone.utc))
     except OSError as error:
         raise FolderError(f"{place}: the report cannot be written there ({error.strerror or error})") from error
+
+
+def write_comparison(folder: Path, csv: str, markdown: str) -> None:
+    """Write how two sweeps compare. Raises FolderError if the folder cannot be written or is no report's."""
+    try:
+        _make(folder, parents=True)
+        write_text(folder / "comparison.csv", csv)
+        write_text(folder / "comparison.md", markdown)
+    except OSError as error:
+        raise FolderError(f"{folder}: the comparison cannot be written there ({error.strerror or error})") from error
 
 
 def print_table(report: Report, console: Console) -> None:

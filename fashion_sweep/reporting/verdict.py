@@ -37,7 +37,7 @@ def relation(row: pd.Series, measure: Measure) -> str:
     if pd.isna(row["p_value"]):
         return "too few seeds"
     what = "worse" if row["p_value"] < LEVEL else "no claim"
-    return f"{what}, p {_p_value(row['p_value'])}"
+    return f"{what}, p {p_text(row['p_value'])}"
 
 
 def _of_runs(table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _compared(settings: pd.DataFrame, names: Sequence[str], measure: Measure) ->
     if best["seeds"] == 1:
         yield "It has one seed, so nothing says that it is better than the others."
     elif not tied:
-        largest = _p_value(float(others["p_value"].max()))
+        largest = p_text(float(others["p_value"].max()))
         what = "the other setting" if len(others) == 1 else f"each of the other {len(others)} settings"
         yield f"It is better than {what} ({_method(settings)}, p {largest}{' at most' if len(others) > 1 else ''})."
     else:
@@ -156,5 +156,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _p_value(value: float) -> str:
+def p_text(value: float) -> str:
+    """A p-value for people."""
     return "< 0.001" if value < 0.001 else f"{value:.2g}"  # noqa: PLR2004
