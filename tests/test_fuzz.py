@@ -45,7 +45,7 @@ def read_history(folder: Folder) -> None:
 
 
 def read_plan(folder: Folder) -> None:
-    read: list[Callable[[], object]] = [folder.sweep.read_plan, folder.sweep.plan_faults, folder.sweep.read_requests]
+    read: list[Callable[[], object]] = [folder.sweep.read_plan, folder.sweep.read_entries, folder.sweep.read_requests]
     for each in read:
         with suppress(FolderError):
             each()

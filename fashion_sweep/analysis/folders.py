@@ -13,7 +13,7 @@ from fashion_sweep.storage.lease import living_owner, owner_of_run
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import PROCESS_DIED, RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
-from fashion_sweep.storage.sweep_dir import SweepDir
+from fashion_sweep.storage.sweep_dir import PlannedRun, SweepDir
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,10 @@ def read_folder(folder: Path) -> Folder:
 def _read_plan(sweep: SweepDir) -> tuple[list[str], dict[str, list[str]], list[str]]:
     """The commands, run -> its overrides, and warnings about what cannot be read."""
     try:
-        commands, runs = sweep.read_plan()
-        faults = [f"{sweep.plan}: {fault}" for fault in sweep.plan_faults()]
-        return [clean(command) for command in commands], {run.run: run.overrides for run in runs}, faults
+        commands, entries = sweep.read_entries()
+        runs = {entry.run: entry.overrides for entry in entries if isinstance(entry, PlannedRun)}
+        faults = [f"{sweep.plan}: {entry}" for entry in entries if isinstance(entry, str)]
+        return [clean(command) for command in commands], runs, faults
     except FolderError as error:
         return [], {}, [f"{error}; runs are listed by name"]
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from fashion_sweep.analysis.columns import LEFT_OUT, STATISTICS, measured
+from fashion_sweep.analysis.columns import LEFT_OUT, measured
 from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.settings import FACTORS
-from fashion_sweep.analysis.statistics import LEVEL, interval
+from fashion_sweep.analysis.statistics import LEVEL, intervals
 from fashion_sweep.analysis.summary import TRUSTED, counted, is_ranked, summarize
 from fashion_sweep.analysis.verdict import comparisons, optimism
 from fashion_sweep.storage.record import METRICS, Status
@@ -35,40 +35,39 @@ def replicates(table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> p
     table: ``summary.summarize`` by the same measure. Columns: run (the setting's first), ``factors``, ``measured``,
     such as best_val_loss_mean, and COMPARED. Settings none of whose runs count come last.
     """
-    number = table.groupby("setting", sort=False).ngroup()
-    included = counted(table.assign(number=number))  # a frame without rows would get those of the new column
-    groups = dict(iter(included.groupby("number")))
-    has_replicates = included["number"].duplicated().any()
-    rows = table.groupby(number) if has_replicates else ()
-    described = [_row(runs, groups.get(each, included.iloc[:0]), swept, measure) for each, runs in rows]
-    frame = pd.DataFrame(described, columns=["run", *factors(swept), *measured(measure)])
+    table = table.assign(number=table.groupby("setting", sort=False).ngroup())
+    included = counted(table)
+    if not included["number"].duplicated().any():
+        table = included = table.iloc[:0]
+    frame = _rows(table, included, swept, measure)
     frame = frame.sort_values(f"{measure.column}_mean", kind="stable", ascending=measure.sign == 1)
-    by_seed = included.assign(seed=included["seed"].map(str)).pivot(
-        index="number", columns="seed", values=measure.column
-    )
-    by_seed = by_seed.reindex(frame.index)
+    seeds = included.assign(seed=included["seed"].map(str))
+    by_seed = seeds.pivot(index="number", columns="seed", values=measure.column).reindex(frame.index)
     found = pd.concat([frame, comparisons(by_seed)], axis=1).reset_index(drop=True)
     return found.assign(optimism=pd.Series([optimism(measure.sign * by_seed)] if len(found) else [], dtype="float64"))
 
 
-def _row(runs: pd.DataFrame, counted: pd.DataFrame, swept: Sequence[str], measure: Measure) -> dict[str, object]:
-    """A setting's row. counted: those of its runs whose results count."""
-    first = (counted if len(counted) else runs).iloc[0]
-    statuses = runs["status"].value_counts()
-    completed = runs[runs["status"].eq(Status.COMPLETED.value)]
-    counts = {"seeds": len(counted)} | {name: int(statuses.get(name, 0)) for name in LEFT_OUT}
-    without = int((~is_ranked(completed)).sum())
-    counts |= {"at_chance": int(counted["at_chance"].eq(True).sum())}
-    counts |= {"without_result": without, "repeated": len(completed) - len(counted) - without}
-    return {name: first[name] for name in ("run", *factors(swept))} | counts | _statistics(counted, measure)
-
-
-def _statistics(runs: pd.DataFrame, measure: Measure) -> dict[str, float]:
-    return {
-        f"{name}_{what}": value
+def _rows(table: pd.DataFrame, included: pd.DataFrame, swept: Sequence[str], measure: Measure) -> pd.DataFrame:
+    """A row per setting of the table, its number as index. included: the runs whose results count."""
+    described = pd.concat([included, table]).drop_duplicates("number").set_index("number")[["run", *factors(swept)]]
+    numbers = pd.Index(table["number"].drop_duplicates(), name="number")
+    statistics = [
+        intervals(included[name].astype("float64"), included["number"], within).add_prefix(f"{name}_")
         for name, within in zip(measure.columns, RANGES.values(), strict=True)
-        for what, value in zip(STATISTICS, interval(runs[name].astype("float64"), within), strict=True)
-    }
+    ]
+    frame = pd.concat([described.reindex(numbers), _counts(table, included).reindex(numbers), *statistics], axis=1)
+    return frame.reindex(index=numbers, columns=["run", *factors(swept), *measured(measure)])
+
+
+def _counts(table: pd.DataFrame, included: pd.DataFrame) -> pd.DataFrame:
+    """How many runs of each setting are included, how many of these are at chance, and why others are left out."""
+    completed = table["status"].eq(Status.COMPLETED.value)
+    flags = pd.DataFrame({status: table["status"].eq(status) for status in LEFT_OUT})
+    flags = flags.assign(completed=completed, without_result=completed & ~is_ranked(table))
+    flags = flags.assign(seeds=table.index.isin(included.index), at_chance=False)
+    flags.loc[included.index, "at_chance"] = included["at_chance"].eq(True)
+    counts = flags.astype("int64").groupby(table["number"]).sum()
+    return counts.assign(repeated=counts["completed"] - counts["seeds"] - counts["without_result"])
 
 
 def over_seeds(

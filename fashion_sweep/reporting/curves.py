@@ -23,7 +23,7 @@ from fashion_sweep.reporting.figure_style import LEGEND, epochs_of, label_axes, 
 from fashion_sweep.reporting.labels import constant_factors, describe, levels, panel_factors, run_labels
 
 MAX_PANELS = 12
-MAX_SMALL_PANELS = 60
+MAX_SMALL_PANELS = 24
 MAX_LINES = 100
 """With more lines than this, a figure shows the best ones, and bands for all."""
 MAX_PANEL_LINES = 24

@@ -18,6 +18,8 @@ import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -25,6 +27,8 @@ from fashion_sweep.reporting.labels import inner_range
 from fashion_sweep.storage.atomic import replacing
 from fashion_sweep.storage.record import Status
 
+DPI = 170
+"""Of figures in pixels."""
 LEGEND = 1.7
 """Width in inches reserved for the legend to the right of the panels."""
 
@@ -67,21 +71,34 @@ def style() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the suffix. The same figure gives the same bytes."""
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    """Write a figure as .png or .svg, by the suffix. The same figure gives the same bytes.
+
+    ``Figure.savefig`` would draw it twice: once for the layout alone, which drawing settles anyway.
+    """
     with style(), warnings.catch_warnings(), replacing(path) as beside:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the font may lack the script of a name
-        figure.savefig(beside, dpi=170, metadata=metadata)
+        if path.suffix == ".svg":
+            figure.dpi = 72
+            FigureCanvasSVG(figure).print_svg(beside, metadata={"Date": None})  # type: ignore[no-untyped-call]
+        else:
+            figure.dpi = DPI
+            FigureCanvasAgg(figure).print_png(beside, metadata={"Software": None})  # type: ignore[no-untyped-call]
 
 
 def panels(count: int, columns: int, panel: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """Axes in rows that share their ranges; a single one is larger."""
+    """Axes in rows, which ``label_axes`` gives the same ranges; a single one is larger.
+
+    They are not linked: with 60 of them matplotlib would spend half of its time with telling each of all others.
+    """
     rows = -(-count // columns)
     width, height = (4.8, 3.3) if count == 1 else (columns * panel[0], rows * panel[1])
     figure = Figure(figsize=(width + LEGEND, height + 0.7), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[count:]:
         axes.remove()
+    for axes in grid.flat[:count]:
+        axes.autoscale(False)
+        axes.label_outer()
     for axes in grid.flat[max(0, count - columns) : (rows - 1) * columns]:  # these have no panel below them
         axes.tick_params(labelbottom=True)
         axes.xaxis.set_in_layout(False)  # its labels use the empty space below
@@ -114,10 +131,9 @@ def label_axes(figure: Figure, grid: Sequence[Axes], epochs: tuple[int, int], sp
     """Ranges, names and whole epochs on the axes. epochs: the first and the last."""
     first, last = epochs
     margin = 0.03 * (last - first) or 0.5
-    grid[0].set_ylim(span.low, span.high)
-    grid[0].set_xlim(first - margin, last + margin)
     columns = len({axes.get_position().x0 for axes in grid})
     for index, axes in enumerate(grid):
+        axes.set(xlim=(first - margin, last + margin), ylim=(span.low, span.high))
         axes.set(xlabel="epoch" if index >= len(grid) - columns else "", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     figure.supylabel(f"{name} (axis cut)" if span.cut else name, fontsize=9)

@@ -93,10 +93,9 @@ class RunRecord:
         raw = parse_json(text)
         if not isinstance(raw, dict) or not {"run", "identity", "status"} <= raw.keys():
             raise ValueError("not a run record")
-        kinds = get_type_hints(cls)
-        values = {key: value for key, value in raw.items() if key in kinds} | {"status": Status(raw["status"])}
+        values = {key: value for key, value in raw.items() if key in _TYPES} | {"status": Status(raw["status"])}
         for key, value in values.items():
-            if not fits(value, kinds[key]):
+            if not fits(value, _TYPES[key]):
                 raise ValueError(f"{key} is {value!r:.60}, expected {cls.__annotations__[key]}")
         record = cls(**values)
         if not is_file_name(record.run):
@@ -116,6 +115,9 @@ class RunRecord:
         process of a run that is recorded as running has died.
         """
         return self.identity == identity and self.status.is_final and self.status not in RETRIED[retry]
+
+
+_TYPES = get_type_hints(RunRecord)
 
 
 def best_row(rows: Iterable[Mapping[str, float]], objective: str) -> Mapping[str, float] | None:

@@ -86,17 +86,14 @@ class SweepDir:
     def read_plan(self) -> tuple[list[str], list[PlannedRun]]:
         """The commands that trained into the folder and the planned runs; both empty where there is no plan.
 
-        Runs whose entries are invalid are left out: see ``plan_faults``.
+        Runs whose entries are invalid are left out: see ``read_entries``.
         Raises FolderError for a plan that is damaged, UnreadableError where the file cannot be read.
         """
-        commands, entries = self._read_plan()
+        commands, entries = self.read_entries()
         return commands, [entry for entry in entries if isinstance(entry, PlannedRun)]
 
-    def plan_faults(self) -> list[str]:
-        """What is wrong with entries of the plan that cannot be used. Raises as ``read_plan``."""
-        return [entry for entry in self._read_plan()[1] if isinstance(entry, str)]
-
-    def _read_plan(self) -> tuple[list[str], list[PlannedRun | str]]:
+    def read_entries(self) -> tuple[list[str], list[PlannedRun | str]]:
+        """As ``read_plan``, with what is wrong with an entry in the place of a run that is left out."""
         try:
             return _plan_of(reading.read_json(self.plan))
         except FileNotFoundError:
@@ -221,13 +218,15 @@ def _plan_of(raw: Any) -> tuple[list[str], list[PlannedRun | str]]:
     return commands, [_planned(entry) for entry in raw["runs"]]
 
 
+_TYPES = get_type_hints(PlannedRun)
+
+
 def _planned(raw: Any) -> PlannedRun | str:
     """An entry of a plan, or what is wrong with it."""
-    kinds = get_type_hints(PlannedRun)
-    if not isinstance(raw, dict) or not kinds.keys() <= raw.keys():
+    if not isinstance(raw, dict) or not _TYPES.keys() <= raw.keys():
         return "an entry is no run; left out"
-    values = {key: raw[key] for key in kinds}
+    values = {key: raw[key] for key in _TYPES}
     if not (isinstance(values["run"], str) and is_file_name(values["run"])):
         return f"{values['run']!r:.60} is not a valid folder name; run left out"
-    wrong = [key for key, value in values.items() if not fits(value, kinds[key])]
+    wrong = [key for key, value in values.items() if not fits(value, _TYPES[key])]
     return f"{values['run']}: {wrong[0]} is {values[wrong[0]]!r:.60}; run left out" if wrong else PlannedRun(**values)
