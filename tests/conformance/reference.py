@@ -31,6 +31,10 @@ def plain_keras(spec: RunSpec, how: str) -> tuple[History, keras.Model]:
         if how != "quick" or is_quick_to_compile:
             raise
         return plain_keras(spec, "compiled")
+    except Exception as error:
+        if how != "compiled" or "compile-time constant" not in str(error):  # then the engine does without XLA
+            raise
+        return plain_keras(spec, "masked")
     return history, loop.model
 
 

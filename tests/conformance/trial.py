@@ -149,10 +149,11 @@ def _refusal(case: Case, spec: RunSpec, found: Outcome, records: Sequence[RunRec
     reason = next(record.reason or "" for record in records if record.status is Status.FAILED)
     if all(record.epochs_run == 0 for record in records) and not re.match(r"[A-Z]\w*: ", reason):
         return replace(found, how="refused", why=reason)
-    try:
-        plain_keras(spec, case.reference)
-    except Exception as error:
-        return replace(found, how="refused", why=f"Keras cannot train it either: {type(error).__name__}")
+    for how in (case.reference, "compiled"):  # as model.fit does it
+        try:
+            plain_keras(spec, how)
+        except Exception as error:
+            return replace(found, how="refused", why=f"Keras cannot train it either: {type(error).__name__}")
     return replace(found, how=WRONG, why=f"fails where Keras trains: {reason[:300]}")
 
 
