@@ -170,6 +170,9 @@ def test_several_sweeps_make_one_report(tmp_path: Path) -> None:
     report = write_report([tmp_path / "first", tmp_path / "second"], tmp_path / "both")
     run = run_folder(write_sweep(tmp_path / "first", POINTS[:1]), POINTS[0]).path.name
     assert report.table["run"].tolist() == [f"first/{run}", f"second/{run}"]
+    assert report.table["sweep"].tolist() == ["first", "second"]
+    assert "sweep" in (report.output / "summary.csv").read_text("utf-8").partition("\n")[0].split(",")
+    assert "sweep" not in write_report([tmp_path / "first"]).table
     assert "-m first" in page(report.output).text
     assert "-m second" in page(report.output).text
 

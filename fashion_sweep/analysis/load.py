@@ -7,10 +7,10 @@ and everything that cannot becomes a warning that names the file.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from fashion_sweep.analysis.chance import guessed_accuracy
 from fashion_sweep.analysis.columns import COMPARED, measured
@@ -21,6 +21,7 @@ from fashion_sweep.analysis.names import run_names
 from fashion_sweep.analysis.settings import FACTORS, swept_keys
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import METRICS, Objective, RunRecord
+from fashion_sweep.storage.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,18 @@ _NUMBERS = {
 
 
 _OF_SETTINGS = {name for at in (*get_args(Place), 2) for name in measured(Measure(at=at))}
-_TAKEN = {*STATUS_COLUMNS, *FACTORS, *_NUMBERS, *AVERAGES, "setting", "runs", "score", *_OF_SETTINGS, *COMPARED}
+_TAKEN = {
+    *STATUS_COLUMNS,
+    *FACTORS,
+    *_NUMBERS,
+    *AVERAGES,
+    "setting",
+    "sweep",
+    "runs",
+    "score",
+    *_OF_SETTINGS,
+    *COMPARED,
+}
 """Columns of ours, which no key of a config can have."""
 
 
@@ -59,7 +71,7 @@ class Collected:
 
     runs: one row per run in plan order: run, status, reason, is_partial (its history is damaged, or does not match its
         record), FACTORS, swept keys, parameters, epochs_run, MEASURES as recorded, seconds, guessed_accuracy (see
-        ``chance``), setting (equal for replicates).
+        ``chance``), setting (equal for replicates); of several sweeps also sweep, the name of each run's.
     histories: one row per epoch with the columns of HISTORY_FRAME; metrics as written, finite or not.
     """
 
@@ -88,6 +100,7 @@ def collect(folders: Sequence[Path], metric: Objective | None = None, at: Place 
     reads = [read_folder(folder) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
     found = {run.path: run for read in reads for run in read.runs}
     runs = [run for run in found.values() if not run.is_lost]
+    sweeps = {run.path.parent for run in runs if SweepDir(run.path.parent).plan.exists()}
     objective, disagreement = objective_of(run.record for run in runs if run.record)
     measure, disagreement = (Measure(metric, at), "") if metric else (Measure(objective, at), disagreement)
     warnings = [*filter(None, [disagreement]), *(text for read in reads for text in read.warnings)]
@@ -97,7 +110,7 @@ def collect(folders: Sequence[Path], metric: Objective | None = None, at: Place 
     looked_up = [*(key for name, key in FACTORS.items() if name != "seed"), *shown]
     swept = [*shown, *(key for key in telling_keys(runs, settings, looked_up) if key not in _TAKEN)]
     return Collected(
-        runs=_runs_frame(runs, names, swept, measure).assign(setting=settings),
+        runs=_runs_frame(runs, names, swept, measure).assign(setting=settings, **_sweep_column(runs, sweeps)),
         histories=_histories_frame(runs, names),
         measure=measure,
         swept=swept,
@@ -112,6 +125,14 @@ def _runs_frame(runs: Sequence[FoundRun], names: Sequence[str], swept: Sequence[
     columns = [*STATUS_COLUMNS, *FACTORS, *swept, "parameters", "epochs_run", *MEASURES, "seconds", "guessed_accuracy"]
     rows = [{"run": name} | _row(run, swept, measure) for name, run in zip(names, runs, strict=True)]
     return _frame(rows, columns)
+
+
+def _sweep_column(runs: Sequence[FoundRun], sweeps: Set[Path]) -> dict[str, Any]:
+    """The column ``sweep``, which tells the runs of several sweeps apart; none where there is one."""
+    if len(sweeps) < 2:  # noqa: PLR2004
+        return {}
+    names = dict(zip(sorted(sweeps), run_names(sorted(sweeps)), strict=True))
+    return {"sweep": [names.get(run.path.parent) for run in runs]}
 
 
 def _histories_frame(runs: Sequence[FoundRun], names: Sequence[str]) -> pd.DataFrame:

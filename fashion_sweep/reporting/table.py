@@ -29,7 +29,8 @@ def columns(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
     """The columns of summary.csv."""
     averages = [name for name in AVERAGES if name in table]
     measures = [*MEASURES, *averages]
-    return ["run", "status", *FACTORS, *swept, "parameters", "epochs_run", *measures, "seconds", "at_chance"]
+    sweep = ["sweep"] if "sweep" in table else []
+    return ["run", "status", *sweep, *FACTORS, *swept, "parameters", "epochs_run", *measures, "seconds", "at_chance"]
 
 
 def csv_text(table: pd.DataFrame) -> str:

@@ -17,6 +17,7 @@ NAMED = 3
 FEW = 3
 """With so many seeds or fewer, an interval says little."""
 AT_CHANCE = "That is no better than always naming the most frequent class."
+MIXED = "Classifiers are measured on all images, each in the fold that held it out, networks on the validation images."
 OPTIMISTIC = "The validation images chose {what}, so expect somewhat worse figures on new images"
 
 
@@ -25,9 +26,13 @@ def verdict(table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str], m
 
     table: one row per run, as of ``summary.summarize``; settings: its ``replicates``.
     """
-    return " ".join(
-        _of_runs(table, swept, measure) if settings.empty else _of_settings(settings, table, swept, measure)
-    )
+    said = _of_runs(table, swept, measure) if settings.empty else _of_settings(settings, table, swept, measure)
+    return " ".join([*said, *([MIXED] if _is_mixed(table) else [])])
+
+
+def _is_mixed(table: pd.DataFrame) -> bool:
+    """Whether there are results of cross-validated classifiers, which have no epochs, and of networks."""
+    return bool(table.loc[summary.is_ranked(table), "epochs_run"].isna().nunique() == 2)  # noqa: PLR2004
 
 
 def relation(row: pd.Series, measure: Measure) -> str:
