@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
@@ -24,12 +24,14 @@ def key(function: Callable[..., Any], *specs: Any) -> str:
     return graph_key(traced.graph)
 
 
+@settings(deadline=None)
 @given(st.floats(width=32, allow_nan=False), st.floats(width=32, allow_nan=False))
 def test_graphs_are_equal_where_their_constants_are(one: float, other: float) -> None:
     are_equal = np.float32(one).tobytes() == np.float32(other).tobytes()
     assert (key(lambda x: x * one) == key(lambda x: x * other)) is are_equal
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=5), st.lists(st.sampled_from("abc"), min_size=1, max_size=5)
 )

@@ -164,6 +164,14 @@ def test_sigterm_ends_a_run_like_ctrl_c(make_spec: MakeSpec) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_what_is_saved_does_not_grow_the_optimizer() -> None:
+    """Building it once more adds variables to Keras' LossScaleOptimizer, also to the model that is saved."""
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), "mse")
+    sizes = [len(checkpoint.of(model, [], 0).variables) for _ in range(3)]
+    assert sizes == [len(model.variables) + len(model.optimizer.variables)] * 3
+
+
 def test_saving_never_takes_more_than_its_share() -> None:
     now = [0.0]
     pace = checkpoint.SaveInterval(lambda: now[0])

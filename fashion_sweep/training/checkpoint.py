@@ -141,7 +141,8 @@ class SaveInterval:
 
 def _variables(model: keras.Model) -> list[Any]:
     """Everything that training changes: weights, states of random generators, optimizer variables."""
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:  # building once more adds variables to some, such as LossScaleOptimizer
+        model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]
 
 

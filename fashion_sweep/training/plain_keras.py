@@ -24,11 +24,14 @@ Trained = tuple[list[dict[str, float]], list[np.ndarray]]
 class PlainKeras:
     """Keras' own steps on a run's model."""
 
-    def __init__(self, job: Job, *, compiled: bool = False) -> None:
-        """compiled: each step by XLA, with masks of Keras' own, for layers whose random numbers depend on that."""
+    def __init__(self, job: Job, *, compiled: bool = False, xla: bool = True) -> None:
+        """compiled: each step as a graph, with masks of Keras' own, for layers whose random numbers depend on that.
+
+        xla: whether XLA compiles the graph, too.
+        """
         self._job, self._calls = job, DropoutCalls()
         self._steps, self._size = model_setup.steps_per_epoch(job), int(job.config["batch_size"])
-        self.model = model_setup.compiled_model(job, run_eagerly=not compiled, jit_compile=compiled)
+        self.model = model_setup.compiled_model(job, run_eagerly=not compiled, jit_compile=compiled and xla)
         self._masked = nullcontext if compiled else self._calls.masked
         if not compiled:
             self._count_calls()

@@ -24,6 +24,7 @@ from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training import keras_fit
 from fashion_sweep.training.job import Job
+from fashion_sweep.training.plain_keras import PlainKeras
 from fashion_sweep.training.train import train
 
 SEEDS = (1, 2, 3)
@@ -149,9 +150,9 @@ def _refusal(case: Case, spec: RunSpec, found: Outcome, records: Sequence[RunRec
     reason = next(record.reason or "" for record in records if record.status is Status.FAILED)
     if all(record.epochs_run == 0 for record in records) and not re.match(r"[A-Z]\w*: ", reason):
         return replace(found, how="refused", why=reason)
-    for how in (case.reference, "compiled"):  # as model.fit does it
+    for compiled in (False, True):  # model.fit compiles it
         try:
-            plain_keras(spec, how)
+            PlainKeras(Job(spec), compiled=compiled).trained()
         except Exception as error:
             return replace(found, how="refused", why=f"Keras cannot train it either: {type(error).__name__}")
     return replace(found, how=WRONG, why=f"fails where Keras trains: {reason[:300]}")
