@@ -30,7 +30,7 @@ RUN_DIR is a run's folder. The best model is used (best.keras, saved by callback
 EPILOG = """\
 examples:
   evaluate.py outputs/runs/RUN                        validation loss and accuracy of the best model
-  evaluate.py outputs/runs/RUN --test                 final evaluation on the 10,000 test images of Fashion-MNIST
+  evaluate.py outputs/runs/RUN --test                 final evaluation on the dataset's test images
   evaluate.py outputs/runs/RUN --last --confusion     the last model, with its confusion matrix
   evaluate.py outputs/runs/RUN --predict mine.npz     classes and probabilities, into mine.predictions.csv
 
@@ -54,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--file", metavar="NAME", help="use this file of the run's folder, such as epoch03.keras")
     images = parser.add_mutually_exclusive_group()
     images.add_argument(
-        "--test", action="store_true", help="use Fashion-MNIST's test images instead of the validation images"
+        "--test",
+        action="store_true",
+        help="use the test images instead of the validation images: Fashion-MNIST's, or x_test and y_test of an .npz",
     )
     images.add_argument(
         "--predict", metavar="FILE.npz", type=Path, help="classify the images of a file (array images, x_test or x)"

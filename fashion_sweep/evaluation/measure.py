@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fashion_sweep.analysis.escaping import escape_formula
-from fashion_sweep.data import fashion_mnist, loading, split
+from fashion_sweep.data import fashion_mnist, loading, npz_file, split
 from fashion_sweep.data.dataset import Dataset, checked, one_line
 from fashion_sweep.data.npz_file import memory_bytes
 from fashion_sweep.errors import DataError, FolderError, UnreadableError
@@ -21,7 +21,8 @@ from fashion_sweep.evaluation.saved_model import TrainedRun, load
 from fashion_sweep.storage.archive import read_arrays
 
 FASHION_MNIST = "fashion_sweep.fashion_mnist.load"
-"""The only built-in source that has test images."""
+NPZ = "fashion_sweep.data.npz"
+"""The sources that have test images."""
 
 IMAGES = ("images", "x_test", "x", "x_train")
 """Names under which an .npz file may hold images to classify, in the order in which they are tried."""
@@ -65,19 +66,32 @@ class Evaluation:
 def validation_images(run: TrainedRun) -> Images:
     """The images that the run was validated on; the note says so if the dataset has changed since."""
     dataset, split = loading.load_split(run.record.config["data"])
-    known = run.record.data.get("fingerprint")
-    changed = "the dataset is no longer the one that the run was trained on" if dataset.fingerprint != known else ""
-    return Images(split.x_val, split.y_val, "validation", changed)
+    return Images(split.x_val, split.y_val, "validation", _changed(run, dataset))
+
+
+def _changed(run: TrainedRun, dataset: Dataset) -> str:
+    """A caveat where the dataset is another one than at training."""
+    is_same = dataset.fingerprint == run.record.data.get("fingerprint")
+    return "" if is_same else "the dataset is no longer the one that the run was trained on"
 
 
 def test_images(run: TrainedRun) -> Images:
-    """The 10,000 test images of Fashion-MNIST. Raises DataError for a run on another dataset."""
+    """The 10,000 test images of Fashion-MNIST, or x_test and y_test of the run's .npz file.
+
+    Raises DataError where there are none, or where they are not like the images that the run was trained on.
+    """
     node = run.record.config["data"]
-    if node["_target_"] != FASHION_MNIST:
-        name = run.record.choices.get("data", node["_target_"])
-        raise DataError(f"{run.folder.path}: trained with data={name}, but only data=fashion_mnist has test images")
-    dataset: Dataset = fashion_mnist.load_test(node.get("dir"))
-    return Images(dataset.images, dataset.labels, "test")
+    if node["_target_"] == FASHION_MNIST:
+        test = fashion_mnist.load_test(node.get("dir"))
+        return Images(test.images, test.labels, "test")
+    if node["_target_"] == NPZ:
+        train = loading.load(node)
+        test = npz_file.load_test(str(node["path"]), train)
+        return Images(test.images, test.labels, "test", _changed(run, train))
+    name = run.record.choices.get("data", node["_target_"])
+    raise DataError(
+        f"{run.folder.path}: trained with data={name}, but only data=fashion_mnist and data=npz have test images"
+    )
 
 
 def evaluate(run: TrainedRun, file: Path, images: Images) -> Evaluation:
