@@ -119,28 +119,27 @@ def _matched(
 
 
 def _row(name: str, before: pd.Series, after: pd.Series, sign: int) -> dict[str, object]:
-    shared = [seed for seed in before.index if seed in after.index]
-    is_paired = len(shared) >= LEAST
+    shared = sum(seed in after.index for seed in before.index)
     one, two = before.mean(), after.mean()
-    difference, _, low, high = interval(after[shared] - before[shared]) if is_paired else (two - one, 0, np.nan, np.nan)
-    tested = comparisons(
-        pd.DataFrame([before, after]).reindex(columns=list(dict.fromkeys([*before.index, *after.index])))
-    )
-    worse = np.inf if len(before) and not len(after) else _percent(sign * difference, one)
-    values = [
-        name,
-        len(before),
-        len(after),
-        len(shared),
-        one,
-        two,
-        difference,
-        low,
-        high,
-        worse,
-        tested["p_value"].iloc[1],
-    ]
+    mean, low, high, p_value = difference(before, after)
+    worse = np.inf if len(before) and not len(after) else _percent(sign * mean, one)
+    values = [name, len(before), len(after), shared, one, two, mean, low, high, worse, p_value]
     return dict(zip(COLUMNS, values, strict=True))
+
+
+def difference(before: pd.Series, after: pd.Series) -> tuple[float, float, float, float]:
+    """After minus before, ends of its interval, and p-value. Both are scores by seed.
+
+    The mean over the seeds that both have, with its 95% interval and test by Student's t; where these are fewer than
+    two the difference of the means, without an interval, tested by Welch. NaN for what there are too few seeds for.
+    """
+    shared = [seed for seed in before.index if seed in after.index]
+    seeds = list(dict.fromkeys([*before.index, *after.index]))
+    p_value = float(comparisons(pd.DataFrame([before, after]).reindex(columns=seeds))["p_value"].iloc[1])
+    if len(shared) < LEAST:
+        return float(after.mean() - before.mean()), np.nan, np.nan, p_value
+    mean, _, low, high = interval(after[shared] - before[shared])
+    return mean, low, high, p_value
 
 
 def _percent(worse: float, of: float) -> float:

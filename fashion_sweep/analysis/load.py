@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -35,7 +36,10 @@ MEASURES = ("best_epoch", "best_val_loss", "best_val_accuracy", *(f"last_{metric
 STATUS_COLUMNS = ("run", "status", "reason", "is_partial")
 """Columns that identify a run and give its status."""
 
-HISTORY_FRAME = ("run", "epoch", *METRICS)
+EPOCH_RATE = "epoch_learning_rate"
+"""The learning rate of an epoch: what history.csv calls learning_rate, as a setting is called."""
+
+HISTORY_FRAME = ("run", "epoch", *METRICS, EPOCH_RATE, "seconds")
 """Columns of the frame of histories."""
 
 _NUMBERS = {
@@ -45,23 +49,14 @@ _NUMBERS = {
     "epoch": "int64",
     "is_partial": "bool",
 } | dict.fromkeys(
-    [*(name for name in MEASURES if name != "best_epoch"), "seconds", "guessed_accuracy", *METRICS], "float64"
+    [*(name for name in MEASURES if name != "best_epoch"), "seconds", "guessed_accuracy", *METRICS, EPOCH_RATE],
+    "float64",
 )
 
 
 _OF_SETTINGS = {name for at in (*get_args(Place), 2) for name in measured(Measure(at=at))}
-_TAKEN = {
-    *STATUS_COLUMNS,
-    *FACTORS,
-    *_NUMBERS,
-    *AVERAGES,
-    "setting",
-    "sweep",
-    "runs",
-    "score",
-    *_OF_SETTINGS,
-    *COMPARED,
-}
+_OF_RUNS = {*STATUS_COLUMNS, *FACTORS, *_NUMBERS, *AVERAGES, "setting", "sweep", "folder", "runs", "score"}
+_TAKEN = {*_OF_RUNS, *_OF_SETTINGS, *COMPARED}
 """Columns of ours, which no key of a config can have."""
 
 
@@ -72,7 +67,9 @@ class Collected:
     runs: one row per run in plan order: run, status, reason, is_partial (its history is damaged, or does not match its
         record), FACTORS, swept keys, parameters, epochs_run, MEASURES as recorded, seconds, guessed_accuracy (see
         ``chance``), setting (equal for replicates); of several sweeps also sweep, the name of each run's.
-    histories: one row per epoch with the columns of HISTORY_FRAME; metrics as written, finite or not.
+    histories: one row per epoch with the columns of HISTORY_FRAME; metrics as written, finite or not, and NaN where a
+        history lacks the column.
+    found: name -> run, in the order of ``runs``.
     """
 
     runs: pd.DataFrame
@@ -80,7 +77,7 @@ class Collected:
     measure: Measure  # what the runs were trained for, or what the caller has chosen
     swept: list[str]  # keys that differ between runs or tell settings apart, except those shown as FACTORS
     commands: list[str]
-    by_run: dict[str, RunRecord]  # run -> its record, of those that have one
+    found: dict[str, FoundRun]
     samples: Path | None
     warnings: list[str]
 
@@ -88,6 +85,11 @@ class Collected:
     def records(self) -> list[RunRecord]:
         """In plan order."""
         return list(self.by_run.values())
+
+    @cached_property
+    def by_run(self) -> dict[str, RunRecord]:
+        """Run -> its record, of those that have one."""
+        return {name: run.record for name, run in self.found.items() if run.record}
 
 
 def collect(folders: Sequence[Path], metric: Objective | None = None, at: Place | int = "best") -> Collected:
@@ -115,7 +117,7 @@ def collect(folders: Sequence[Path], metric: Objective | None = None, at: Place 
         measure=measure,
         swept=swept,
         commands=list(dict.fromkeys(command for read in reads for command in read.commands if command)),
-        by_run={name: run.record for name, run in zip(names, runs, strict=True) if run.record},
+        found=dict(zip(names, runs, strict=True)),
         samples=next((path for folder in folders for path in samples_of(folder)), None),
         warnings=[clean(text) for text in [*warnings, *(text for run in found.values() for text in run.warnings)]],
     )
@@ -136,7 +138,11 @@ def _sweep_column(runs: Sequence[FoundRun], sweeps: Set[Path]) -> dict[str, Any]
 
 
 def _histories_frame(runs: Sequence[FoundRun], names: Sequence[str]) -> pd.DataFrame:
-    rows = [{"run": name} | row for name, run in zip(names, runs, strict=True) for row in run.history]
+    rows: list[dict[str, object]] = [
+        {"run": name, EPOCH_RATE: row.get("learning_rate"), **row}
+        for name, run in zip(names, runs, strict=True)
+        for row in run.history
+    ]
     return _frame(rows, HISTORY_FRAME)
 
 

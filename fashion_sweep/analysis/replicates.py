@@ -30,21 +30,36 @@ def factors(swept: Sequence[str]) -> list[str]:
 
 
 def replicates(table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> pd.DataFrame:
-    """One row per setting, best mean first; no rows if no setting has two seeds.
+    """The rows of ``every_setting``; none if no setting has two seeds."""
+    has_replicates = counted(table)["setting"].duplicated().any()
+    return every_setting(table if has_replicates else table.iloc[:0], swept, measure)
+
+
+def every_setting(table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> pd.DataFrame:
+    """One row per setting, best mean first.
 
     table: ``summary.summarize`` by the same measure. Columns: run (the setting's first), ``factors``, ``measured``,
     such as best_val_loss_mean, and COMPARED. Settings none of whose runs count come last.
     """
     table = table.assign(number=table.groupby("setting", sort=False).ngroup())
     included = counted(table)
-    if not included["number"].duplicated().any():
-        table = included = table.iloc[:0]
     frame = _rows(table, included, swept, measure)
     frame = frame.sort_values(f"{measure.column}_mean", kind="stable", ascending=measure.sign == 1)
-    seeds = included.assign(seed=included["seed"].map(str))
-    by_seed = seeds.pivot(index="number", columns="seed", values=measure.column).reindex(frame.index)
-    found = pd.concat([frame, comparisons(by_seed)], axis=1).reset_index(drop=True)
-    return found.assign(optimism=pd.Series([optimism(measure.sign * by_seed)] if len(found) else [], dtype="float64"))
+    values = _by_seed(included, "number", measure).reindex(frame.index)
+    found = pd.concat([frame, comparisons(values)], axis=1).reset_index(drop=True)
+    return found.assign(optimism=pd.Series([optimism(measure.sign * values)] if len(found) else [], dtype="float64"))
+
+
+def by_seed(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """What settings are compared by: a row for each value of ``setting`` with results, a column for each seed as text.
+
+    NaN where a setting lacks a seed.
+    """
+    return _by_seed(counted(table), "setting", measure)
+
+
+def _by_seed(included: pd.DataFrame, index: str, measure: Measure) -> pd.DataFrame:
+    return included.assign(seed=included["seed"].map(str)).pivot(index=index, columns="seed", values=measure.column)
 
 
 def _rows(table: pd.DataFrame, included: pd.DataFrame, swept: Sequence[str], measure: Measure) -> pd.DataFrame:

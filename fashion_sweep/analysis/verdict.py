@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from fashion_sweep.analysis.measure import Measure
+
 LEVEL = 0.05
 """Probability of claiming any difference where there is none."""
 POWER = 0.8
@@ -42,6 +44,12 @@ def comparisons(values: pd.DataFrame) -> pd.DataFrame:
     means = values.mean(axis=1)
     p_values = holm(p_values, pairs(values.notna().sum(axis=1)))
     return pd.DataFrame(dict(zip(columns, (means - means.iloc[0], effects, p_values), strict=True)), index=values.index)
+
+
+def tied(settings: pd.DataFrame, measure: Measure) -> pd.Series[bool]:
+    """Which rows of ``replicates`` have a result that cannot be told from the first's; never the first."""
+    others = pd.Series(range(len(settings)), index=settings.index).gt(0)
+    return others & settings[f"{measure.column}_mean"].notna() & ~settings["p_value"].lt(LEVEL)
 
 
 def pairs(seeds: pd.Series[int]) -> int:

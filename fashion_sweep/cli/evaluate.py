@@ -5,21 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import errors_said
 from fashion_sweep.config import recorded
 from fashion_sweep.config.redaction import redacted_errors
 from fashion_sweep.errors import UserError
+from fashion_sweep.evaluation.importing import first_import
 from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_run
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.plain_text import clean
-from fashion_sweep.training import keras_settings, native_output
-from fashion_sweep.training.engines import NAMES, choice, engine_named, name_of, process
-
-if TYPE_CHECKING:
-    from fashion_sweep.training.engines.base import Engine
 
 DESCRIPTION = """\
 Load the best model of a run and measure it: loss and accuracy on the validation images that training held out.
@@ -81,17 +77,8 @@ def _run(arguments: argparse.Namespace) -> None:
         file = choose(run, last=arguments.last, name=arguments.file)
         recorded.check(run.folder, run.record.config)
         print(f"model     {clean(str(file))}")
-        engine = _engine(run)
-        keras_settings.check(engine)
-        with process.first_import(engine.environment), native_output.importing(None):
+        with first_import(run):
             (_predict if arguments.predict else _evaluate)(run, file, arguments)
-
-
-def _engine(run: TrainedRun) -> Engine:
-    """What to compute with: the one that KERAS_BACKEND names, or the run's own, or else one that this machine has."""
-    exported = process.exported().get(process.BACKEND)
-    name = exported if exported in NAMES else name_of(run.record.config)
-    return engine_named(name if choice.problem(name) is None else choice.best_first()[0])
 
 
 def _evaluate(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from fashion_sweep.evaluation.measure import Evaluation
-from fashion_sweep.reporting.figure_style import style
+from fashion_sweep.reporting.figure_style import ShownFigure, style
 
 MAX_ANNOTATED_CLASSES = 25
 """With more classes than this, cells are too small for numbers."""
@@ -28,7 +28,7 @@ def figure(found: Evaluation, class_names: Sequence[str]) -> Figure:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(3.0 + 0.42 * len(class_names), 16.0)
     with style():
-        drawn = Figure(figsize=(side + 1.7, side), layout="constrained")
+        drawn = ShownFigure(figsize=(side + 1.7, side), layout="constrained")
         axes = drawn.subplots()
         sns.heatmap(
             shares,

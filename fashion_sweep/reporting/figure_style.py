@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,8 +28,8 @@ from fashion_sweep.reporting.labels import inner_range
 from fashion_sweep.storage.atomic import replacing
 from fashion_sweep.storage.record import Status
 
-DPI = 170
-"""Of figures in pixels."""
+DPI, NOTEBOOK_DPI = 170, 110
+"""Of figures in pixels: in files, and in notebooks."""
 LEGEND = 1.7
 """Width in inches reserved for the legend to the right of the panels."""
 
@@ -40,6 +41,17 @@ class Span:
     low: float
     high: float
     cut: str  # empty if every point is inside
+
+
+class ShownFigure(Figure):
+    """A figure that a notebook shows, although pyplot does not know of it."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        with style(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # the font may lack the script of a name
+            self.savefig(buffer, format="png", dpi=NOTEBOOK_DPI)
+        return buffer.getvalue()
 
 
 @contextmanager
@@ -92,7 +104,7 @@ def panels(count: int, columns: int, panel: tuple[float, float]) -> tuple[Figure
     """
     rows = -(-count // columns)
     width, height = (4.8, 3.3) if count == 1 else (columns * panel[0], rows * panel[1])
-    figure = Figure(figsize=(width + LEGEND, height + 0.7), layout="constrained")
+    figure = ShownFigure(figsize=(width + LEGEND, height + 0.7), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[count:]:
         axes.remove()

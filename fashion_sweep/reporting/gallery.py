@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,7 +76,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             "Validation loss",
             f"{explain('val_loss')} {dot} Lower is better.",
             partial(lines, "val_loss"),
-            _skip_reason(histories, ["val_loss"]),
+            skip_reason(histories, ["val_loss"]),
             (".png", ".svg"),
         ),
         _Plan(
@@ -84,7 +84,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             "Validation accuracy",
             f"{explain('val_accuracy')} {dot} Higher is better.",
             partial(lines, "val_accuracy"),
-            _skip_reason(histories, ["val_accuracy"]),
+            skip_reason(histories, ["val_accuracy"]),
         ),
         _Plan(
             "train_vs_val",
@@ -92,7 +92,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             "One panel per run, best first. A validation loss that rises while the training loss falls is overfitting. "
             + dot.replace("line", "run"),
             pairs,
-            _skip_reason(histories, ["loss", "val_loss"]),
+            skip_reason(histories, ["loss", "val_loss"]),
         ),
         _Plan(
             "samples",
@@ -104,8 +104,9 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
     ]
 
 
-def _skip_reason(histories: pd.DataFrame, metrics: list[str]) -> str:
+def skip_reason(histories: pd.DataFrame, metrics: Sequence[str]) -> str:
+    """Why a figure of these metrics cannot be drawn; empty where it can."""
     if histories.empty:
         return "No run has an epoch to draw."
-    has_any = bool(np.isfinite(histories[metrics].to_numpy()).any())
+    has_any = bool(np.isfinite(histories[list(metrics)].to_numpy()).any())
     return "" if has_any else f"No epoch of any run has a finite {' or '.join(metrics)}."

@@ -42,6 +42,12 @@ def run_labels(table: pd.DataFrame, swept: Sequence[str]) -> dict[str, str]:
     return {row["run"]: describe(row, order) or row["run"] for row in table.to_dict("records")}
 
 
+def setting_names(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
+    """What sets each row of ``replicates`` apart, such as ``adam, dropout 0.3``; empty for a setting without others."""
+    factors = [name for name in telling_factors(table, swept) if name != "seed"]
+    return [describe(row, factors) for row in settings.to_dict("records")]
+
+
 def telling_factors(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:
     """The columns that set runs apart, in the order of tables."""
     varying = [name for name in ("optimizer", "dropout", "seed") if len(levels(started(table)[name])) > 1]

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fashion_sweep.errors import FolderError
-from fashion_sweep.reporting.figure_style import style
+from fashion_sweep.reporting.figure_style import ShownFigure, style
 from fashion_sweep.storage.archive import read_arrays
 from fashion_sweep.storage.plain_text import clean
 
@@ -20,7 +20,7 @@ def draw(path: Path) -> Figure:
     """Ten images with the names of their classes. Raises FolderError if the file does not have them."""
     images, names = _read_samples(path)
     with style():
-        figure = Figure(figsize=(6.5, 3.1), layout="constrained")
+        figure = ShownFigure(figsize=(6.5, 3.1), layout="constrained")
         for axes, image, name in zip(figure.subplots(2, 5).flat, images, names, strict=False):
             axes.imshow(image, cmap="gray_r", vmin=0, vmax=255 if image.dtype.kind in "iu" else 1)
             axes.set_title(name)

@@ -9,7 +9,7 @@ import pandas as pd
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.columns import COUNTS
 from fashion_sweep.analysis.measure import Measure
-from fashion_sweep.analysis.verdict import LEVEL, MOST_SEEDS, POWER, pairs, seeds_needed
+from fashion_sweep.analysis.verdict import LEVEL, MOST_SEEDS, POWER, pairs, seeds_needed, tied
 from fashion_sweep.reporting import labels
 
 NAMED = 3
@@ -64,8 +64,7 @@ def _of_runs(table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> Ite
 
 
 def _of_settings(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str], measure: Measure) -> Iterator[str]:
-    factors = [name for name in labels.telling_factors(table, swept) if name != "seed"]
-    names = [labels.describe(row, factors) for row in settings.to_dict("records")]
+    names = labels.setting_names(settings, table, swept)
     best, ranked = settings.iloc[0], settings[f"{measure.column}_mean"].notna()
     what = f"{names[0]}: " if len(settings) > 1 else ""
     seeds = _count(int(best["seeds"]), "seed")
@@ -94,15 +93,15 @@ def _compared(settings: pd.DataFrame, names: Sequence[str], measure: Measure) ->
     """Of the best against the others, all of which have a mean."""
     others, best = settings.iloc[1:], settings.iloc[0]
     worse = others["p_value"].lt(LEVEL).to_numpy()
-    tied = [name for name, is_worse in zip(names[1:], worse, strict=True) if not is_worse]
+    alike = [name for name, is_tied in zip(names, tied(settings, measure), strict=True) if is_tied]
     if best["seeds"] == 1:
         yield "It has one seed, so nothing says that it is better than the others."
-    elif not tied:
+    elif not alike:
         largest = p_text(float(others["p_value"].max()))
         what = "the other setting" if len(others) == 1 else f"each of the other {len(others)} settings"
         yield f"It is better than {what} ({_method(settings)}, p {largest}{' at most' if len(others) > 1 else ''})."
     else:
-        yield f"It cannot be told from {_listed(tied)} ({_method(settings)})."
+        yield f"It cannot be told from {_listed(alike)} ({_method(settings)})."
         if worse.any():
             yield f"{_count(int(worse.sum()), 'other setting')} {'is' if worse.sum() == 1 else 'are'} worse."
         yield from _more_seeds(settings, names)
