@@ -40,9 +40,10 @@ Rows = list[list[str]]
 
 @dataclass(frozen=True)
 class Block:
-    """Commands of a page. printed: lines that the last of them has to print."""
+    """Commands or Python of a page. printed: lines that the last command, or the Python, has to print."""
 
     page: Path
+    language: str
     commands: list[str]
     exit_code: int
     printed: list[str] = field(default_factory=list)
@@ -57,8 +58,16 @@ def blocks(page: Path) -> list[Block]:
             found[-1] = replace(found[-1], printed=text.splitlines())
         is_tested = bool(mark)
         if is_tested:
-            found.append(Block(page, text.splitlines(), int(code or 0)))
+            found.append(Block(page, language, text.splitlines(), int(code or 0)))
     return found
+
+
+def shell_blocks() -> list[Block]:
+    return [block for page in DOCS for block in blocks(page) if block.language != "python"]
+
+
+def python_blocks(page: Path) -> list[Block]:
+    return [block for block in blocks(page) if block.language == "python"]
 
 
 def name_of(block: Block) -> str:
@@ -100,7 +109,7 @@ def sweep(here: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", [block for page in DOCS for block in blocks(page)], ids=name_of)
+@pytest.mark.parametrize("block", shell_blocks(), ids=name_of)
 def test_the_commands_of_a_page_do_what_it_says(block: Block, here: Path, request: pytest.FixtureRequest) -> None:
     if any("SWEEP" in line for line in block.commands):
         request.getfixturevalue("sweep")
@@ -111,6 +120,17 @@ def test_the_commands_of_a_page_do_what_it_says(block: Block, here: Path, reques
         assert done.returncode == block.exit_code, f"{line}\n{output}"
         assert block.exit_code or "Traceback" not in output
     assert [line for line in block.printed if line not in output.splitlines()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in DOCS if python_blocks(page)], ids=lambda page: page.name)
+def test_the_python_of_a_page_does_what_it_says(page: Path, here: Path) -> None:
+    """All of it, as the cells of one notebook."""
+    cells = python_blocks(page)
+    (here / "cells.py").write_text("\n".join(line for cell in cells for line in cell.commands))
+    done = ran("python cells.py", here)
+    assert done.returncode == 0, done.stderr
+    assert [line for cell in cells for line in cell.printed if line not in done.stdout.splitlines()] == []
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fashion_sweep.storage.plain_text import clean
@@ -11,9 +11,14 @@ from fashion_sweep.storage.plain_text import clean
 
 def run_names(paths: Sequence[Path]) -> list[str]:
     """A unique name for each folder, safe in any terminal, file and font."""
-    numbers: Counter[str] = Counter()  # cleaning may have made some names equal
+    return unique(map(clean, distinct_names(paths)))  # cleaning may have made some names equal
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """The same names, those that came before with a number behind them."""
+    numbers: Counter[str] = Counter()
     taken: dict[str, None] = {}
-    for name in map(clean, distinct_names(paths)):
+    for name in names:
         unique = name
         while unique in taken:
             numbers[name] += 1

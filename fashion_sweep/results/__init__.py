@@ -1,0 +1,11 @@
+"""Results of sweeps for notebooks and scripts: read, compared, drawn; see docs/notebooks.md.
+
+Compute libraries are imported by ``Run.model`` alone.
+"""
+
+from fashion_sweep.results.answers import Best, Difference
+from fashion_sweep.results.command import sweep
+from fashion_sweep.results.load import Results, load_sweep
+from fashion_sweep.results.run import Run
+
+__all__ = ["Best", "Difference", "Results", "Run", "load_sweep", "sweep"]
