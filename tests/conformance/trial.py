@@ -212,8 +212,8 @@ def _plain(spec: RunSpec, how: str) -> Weighed:
 
 
 def _apart(one: Weighed, two: Weighed) -> float:
-    if one[1] is None:
-        return largest_difference(one[0], two[0], [], [])
+    if one[1] is None:  # the run ended with the first loss that is not finite; the plain loop goes on
+        return largest_difference(one[0], two[0][: len(one[0])], [], [])
     return largest_difference(one[0], two[0], one[1], two[1])
 
 
