@@ -125,6 +125,8 @@ def tried(here: Lab, case: Case) -> Outcome:
         records = here.train(specs)
     except Exception as error:
         return Outcome(case.labels[0], WRONG, f"raised {type(error).__name__}: {error}")
+    if len(case.labels) > 1 and any(record.status is Status.DIVERGED for record in records):
+        return Outcome(case.labels[0], WRONG, "diverges, so that the rest of the case would prove nothing")
     found = replace(_how(here, records), label=case.labels[0])
     if any(record.status is Status.FAILED for record in records):
         return _refusal(case, specs[-1], found, records)
