@@ -21,7 +21,9 @@ import sweeping
 from omegaconf import DictConfig, OmegaConf
 
 ROOT = Path(__file__).parents[1]
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+WRITTEN = "CONFORMANCE.md"
+"""Written by ``make conformance``."""
+DOCS = sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != WRITTEN)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 CONF = ROOT / "conf"
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra")
