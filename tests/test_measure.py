@@ -18,6 +18,7 @@ from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import Collected, collect
 from fashion_sweep.analysis.measure import Measure, Place
 from fashion_sweep.analysis.replicates import replicates
+from fashion_sweep.reporting.table import among_the_best
 from fashion_sweep.reporting.verdict import verdict
 from fashion_sweep.storage.record import OBJECTIVES, Objective, best_row
 
@@ -71,6 +72,18 @@ def test_settings_are_ranked_by_the_measure(
     rank = "Lowest" if metric == "val_loss" else "Highest"
     assert said.startswith(f"{rank} mean validation {noun}{measure.when}: {first}: {means[noun == 'accuracy']:.4f} (")
     assert ("chose the setting," in said) == (at != "best")
+
+
+def test_what_cannot_be_told_from_the_best_is_marked_like_it(tmp_path: Path) -> None:
+    points = grid(optimizer=["adam", "rmsprop", "sgd"], seed=[0, 1, 2])
+    sweep = write_sweep(tmp_path, points)
+    for point in points:
+        seed, name = point["seed"], point["optimizer"]
+        loss = {"adam": 0.3 + seed / 100, "rmsprop": 0.301 + seed / 90, "sgd": 0.9 + seed / 100}[name]
+        write_run(run_folder(sweep, point).path, point, [row | {"val_loss": loss} for row in curve(epochs=1)])
+    _, settings, collected = judged(tmp_path, "val_loss", "best")
+    assert settings["optimizer"].tolist() == ["adam", "rmsprop", "sgd"]
+    assert among_the_best(settings, collected.measure) == [True, True, False]
 
 
 def test_a_higher_accuracy_is_better_in_comparisons(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def render(
         settings=table.for_people(settings.head(table.SHOWN), runs, collected.swept, collected.measure).to_dict(
             "split"
         ),
+        marked=table.among_the_best(settings.head(table.SHOWN), collected.measure),
         settings_caption=table.settings_caption(settings, collected.measure),
         incomplete=summary.incomplete(runs).to_dict("records"),
         pictures=pictures,

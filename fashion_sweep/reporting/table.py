@@ -13,6 +13,7 @@ from fashion_sweep.analysis.escaping import escape_formula
 from fashion_sweep.analysis.load import AVERAGES, MEASURES
 from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.settings import FACTORS, NONE, is_missing, label
+from fashion_sweep.analysis.verdict import LEVEL
 from fashion_sweep.reporting import labels
 from fashion_sweep.reporting.verdict import relation
 
@@ -93,6 +94,12 @@ def for_people(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]
         )
     left_out = pd.Series([_left_out(row) for row in settings.to_dict("records")], index=settings.index, dtype=object)
     return pd.DataFrame(texts | ({"left_out": left_out} if left_out.any() else {}))
+
+
+def among_the_best(settings: pd.DataFrame, measure: Measure) -> list[bool]:
+    """Which rows of ``replicates`` are marked: the first, and those that cannot be told from it."""
+    told_apart = settings["p_value"].lt(LEVEL) | settings[f"{measure.column}_mean"].isna()
+    return [not each for each in told_apart]
 
 
 def settings_caption(settings: pd.DataFrame, measure: Measure) -> str:

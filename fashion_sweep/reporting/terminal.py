@@ -16,6 +16,7 @@ from fashion_sweep.reporting.table import (
     INTERVAL,
     NUMBERS,
     SHOWN,
+    among_the_best,
     best_marked,
     cell,
     for_people,
@@ -37,7 +38,8 @@ def print_to(
     """Print the best BEST_SHOWN settings and runs, then every run that did not complete, with its reason."""
     if not settings.empty:
         texts = for_people(settings.head(BEST_SHOWN), table, swept, measure)
-        console.print(_rich_settings(_fitting_settings(texts, measure, console.width)))
+        marked = among_the_best(settings.head(BEST_SHOWN), measure)
+        console.print(_rich_settings(_fitting_settings(texts, measure, console.width), marked))
         console.print(settings_caption(settings.head(SHOWN), measure), style="dim", highlight=False)
         if len(settings) > BEST_SHOWN:
             console.print(f"{len(settings) - BEST_SHOWN} more in replicates.csv")
@@ -62,12 +64,12 @@ def _fitting_settings(texts: pd.DataFrame, measure: Measure, width: int) -> pd.D
     return texts
 
 
-def _rich_settings(texts: pd.DataFrame) -> Table:
+def _rich_settings(texts: pd.DataFrame, marked: Sequence[bool]) -> Table:
     drawn = Table(box=None, header_style="bold", pad_edge=False, show_edge=False)
     for name in map(str, texts):
         drawn.add_column(escape(_heading(name)), vertical="bottom")
-    for place, row in enumerate(texts.itertuples(index=False)):
-        drawn.add_row(*map(escape, row), style="bold green" if place == 0 else None)
+    for row, is_marked in zip(texts.itertuples(index=False), marked, strict=True):
+        drawn.add_row(*map(escape, row), style="bold green" if is_marked else None)
     return drawn
 
 
