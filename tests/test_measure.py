@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweeping import IN_S, QUICK, TINY, complaint, records, run, script
 
+from fashion_sweep import task
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import Collected, collect
 from fashion_sweep.analysis.measure import Measure, Place
 from fashion_sweep.analysis.replicates import replicates
 from fashion_sweep.reporting.table import among_the_best
 from fashion_sweep.reporting.verdict import verdict
-from fashion_sweep.storage.record import OBJECTIVES, Objective, best_row
+from fashion_sweep.storage.record import OBJECTIVES, Objective, RunRecord, Status, best_row
 
 LOSSES = {"sgd": (0.5, 0.2, 0.36), "adam": (0.3, 0.3, 0.3)}
 ACCURACIES = {"sgd": (0.6, 0.7, 0.9), "adam": (0.8, 0.8, 0.8)}
@@ -157,11 +158,18 @@ def test_one_objective_is_meant_by_everything(tmp_path: Path) -> None:
     assert "Mean validation loss in the last epoch: " in by_loss.stdout
 
 
-def test_sweepers_get_the_objective_and_plots_say_what_is_marked(tmp_path: Path) -> None:
+def test_plots_say_which_epoch_is_marked(tmp_path: Path) -> None:
     done = run(tmp_path, "-m", "seed=0,1", *QUICK, "objective=val_accuracy", IN_S)
     assert done.returncode == 0, done.stderr
     said = (tmp_path / "s" / "report" / "index.html").read_text("utf-8")
     assert "The dot marks each line's epoch of highest validation accuracy." in said.replace("&#39;", "'")
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_sweepers_that_search_get_the_objective(objective: Objective) -> None:
+    best: dict[str, float | None] = {"val_loss": 0.25, "val_accuracy": 0.75}
+    record = RunRecord("r", "1", Status.COMPLETED, config={"objective": objective}, best=best)
+    assert task._value(record) == best[objective]
 
 
 @pytest.mark.parametrize("at", ["0", "-1", "worst", "1.5", "²"])

@@ -14,9 +14,10 @@ import pandas as pd
 
 from fashion_sweep.analysis.distinctions import config_keys, leaves, overrides_but_seed
 from fashion_sweep.analysis.load import Collected
+from fashion_sweep.analysis.replicates import by_seed
 from fashion_sweep.analysis.settings import label
 from fashion_sweep.analysis.statistics import interval
-from fashion_sweep.analysis.summary import counted, summarize
+from fashion_sweep.analysis.summary import summarize
 from fashion_sweep.analysis.verdict import LEAST, comparisons, holm
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage.plain_text import clean
@@ -49,7 +50,7 @@ class _Setting:
     """A setting of one sweep."""
 
     overrides: frozenset[str]  # without the seed
-    records: list[RunRecord]
+    first: RunRecord  # of its runs
     scores: pd.Series  # of the runs that count, by seed
 
 
@@ -80,25 +81,16 @@ def _settings(collected: Collected) -> dict[str, _Setting]:
     """By config without the seed."""
     table = summarize(collected.runs, collected.histories, collected.measure)
     names = [name for name in table["run"] if name in collected.by_run]
-    records = [collected.by_run[name] for name in names]
-    scores = counted(table).set_index("run")[["seed", collected.measure.column]]
-    found: dict[str, list[str]] = {}
-    for name, key in zip(names, config_keys(records), strict=True):
-        found.setdefault(key, []).append(name)
+    keys = dict(zip(names, config_keys([collected.by_run[name] for name in names]), strict=True))
+    started = table[table["run"].isin(names)]
+    scores = by_seed(started.assign(setting=started["run"].map(keys)), collected.measure).astype("float64")
+    firsts = {key: collected.by_run[name] for name, key in reversed(keys.items())}
     return {
         key: _Setting(
-            frozenset(overrides_but_seed(collected.by_run[runs[0]].overrides)),
-            [collected.by_run[name] for name in runs],
-            _by_seed(scores[scores.index.isin(runs)]),
+            frozenset(overrides_but_seed(firsts[key].overrides)), firsts[key], scores.reindex([key]).iloc[0].dropna()
         )
-        for key, runs in found.items()
+        for key in dict.fromkeys(keys.values())
     }
-
-
-def _by_seed(rows: pd.DataFrame) -> pd.Series:
-    seeds = rows.iloc[:, 0].map(str)
-    values: pd.Series = rows.iloc[:, 1].astype("float64").set_axis(seeds)
-    return values[~seeds.duplicated().to_numpy()]
 
 
 def _matched(
@@ -174,7 +166,7 @@ def _changed_configs(pairs: Sequence[tuple[_Setting, _Setting]]) -> dict[str, tu
     """What differs between the configs of matched settings, the seed aside."""
     found: dict[str, tuple[list[str], list[str]]] = {}
     for one, two in pairs:
-        before, after = (dict(leaves(setting.records[0].config)) for setting in (one, two))
+        before, after = (dict(leaves(setting.first.config)) for setting in (one, two))
         for key in sorted(before.keys() | after.keys()):
             if before.get(key) != after.get(key) and key != "seed":
                 was, now = found.setdefault(f"config {key}", ([], []))

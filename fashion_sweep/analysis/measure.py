@@ -9,7 +9,6 @@ from typing import Literal
 from fashion_sweep.storage.record import OBJECTIVE, OBJECTIVES, Objective, RunRecord
 
 Place = Literal["best", "last"]
-NOUNS = {"val_loss": "validation loss", "val_accuracy": "validation accuracy"}
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,24 @@ class Measure:
         return self.columns[1 - OBJECTIVES.index(self.metric)]
 
     @property
+    def noun(self) -> str:
+        """``validation loss`` or ``validation accuracy``."""
+        return f"validation {self.metric.removeprefix('val_')}"
+
+    @property
+    def rank(self) -> str:
+        """``lowest`` or ``highest``."""
+        return "lowest" if self.sign == 1 else "highest"
+
+    @property
     def best(self) -> str:
         """``lowest validation loss`` or ``highest validation accuracy``."""
-        return f"{'lowest' if self.sign == 1 else 'highest'} {NOUNS[self.metric]}"
+        return f"{self.rank} {self.noun}"
+
+    @property
+    def where(self) -> str:
+        """In which epochs of a run it counts, to follow the run."""
+        return self.when or f" at its epoch of {self.best}"
 
     @property
     def when(self) -> str:

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from fashion_sweep.analysis.columns import LEFT_OUT, measured
 from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.settings import FACTORS
-from fashion_sweep.analysis.statistics import LEVEL, intervals
+from fashion_sweep.analysis.statistics import intervals
 from fashion_sweep.analysis.summary import TRUSTED, counted, is_ranked, summarize
 from fashion_sweep.analysis.verdict import comparisons, optimism
 from fashion_sweep.storage.record import METRICS, Status
@@ -67,7 +66,7 @@ def _rows(table: pd.DataFrame, included: pd.DataFrame, swept: Sequence[str], mea
     described = pd.concat([included, table]).drop_duplicates("number").set_index("number")[["run", *factors(swept)]]
     numbers = pd.Index(table["number"].drop_duplicates(), name="number")
     statistics = [
-        intervals(included[name].astype("float64"), included["number"], within).add_prefix(f"{name}_")
+        intervals(included[name].astype("float64"), [included["number"]], within).add_prefix(f"{name}_")
         for name, within in zip(measure.columns, RANGES.values(), strict=True)
     ]
     frame = pd.concat([described.reindex(numbers), _counts(table, included).reindex(numbers), *statistics], axis=1)
@@ -113,12 +112,11 @@ def over_seeds(
 
 def _mean_curves(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Mean metrics by run and epoch, how many were averaged, and the interval of ``metric``'s mean."""
-    groups = rows[np.isfinite(rows[list(METRICS)].to_numpy()).all(axis=1)].groupby(["run", "epoch"], sort=False)
-    count, sd = groups[metric].count(), groups[metric].std()
-    means = groups[list(METRICS)].mean()
-    half = stdtrit(count.clip(2) - 1, (1 + LEVEL) / 2) * sd / count**0.5
-    low, high = RANGES[metric]
-    curves: pd.DataFrame = means.assign(
-        seeds=count, low=(means[metric] - half).clip(lower=low), high=(means[metric] + half).clip(upper=high)
+    rows = rows[np.isfinite(rows[list(METRICS)].to_numpy()).all(axis=1)]
+    groups, spans = (
+        rows.groupby(["run", "epoch"]),
+        intervals(rows[metric], [rows["run"], rows["epoch"]], RANGES[metric]),
     )
+    means = groups[list(METRICS)].mean()
+    curves: pd.DataFrame = means.assign(seeds=groups.size(), low=spans["low"], high=spans["high"])
     return curves.reset_index().astype({"epoch": "int64"})

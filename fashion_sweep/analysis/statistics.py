@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
@@ -11,15 +13,15 @@ LEVEL = 0.95
 
 
 def intervals(
-    values: pd.Series[float], by: pd.Series[int], within: tuple[float, float] = (-np.inf, np.inf)
+    values: pd.Series[float], by: Sequence[pd.Series], within: tuple[float, float] = (-np.inf, np.inf)
 ) -> pd.DataFrame:
     """Mean, standard deviation (n - 1), and the ends of the mean's 95% interval by Student's t, of each group.
 
-    Columns: mean, sd, low, high; one row per value of ``by``. within: the range that a mean can have, at which the
-    interval ends. Values that are not finite are left out. With one value left, all but the mean are NaN; with none,
-    all four are.
+    Columns: mean, sd, low, high; one row per combination of values of ``by``. within: the range that a mean can have,
+    at which the interval ends. Values that are not finite are left out. With one value left, all but the mean are NaN;
+    with none, all four are.
     """
-    groups = values.where(np.isfinite(values)).groupby(by)
+    groups = values.where(np.isfinite(values)).groupby(list(by))
     mean, sd, count = groups.mean(), groups.std(), groups.count()
     half = stdtrit(count.clip(2) - 1, (1 + LEVEL) / 2) * sd / count**0.5
     return pd.DataFrame(
@@ -38,5 +40,5 @@ def interval(
     """``intervals`` of a single group."""
     if values.empty:
         return np.nan, np.nan, np.nan, np.nan
-    row = intervals(values, pd.Series(0, index=values.index), within).iloc[0]
+    row = intervals(values, [pd.Series(0, index=values.index)], within).iloc[0]
     return float(row["mean"]), float(row["sd"]), float(row["low"]), float(row["high"])

@@ -51,11 +51,10 @@ def csv(found: Comparison) -> str:
 
 def _lines(found: Comparison, measure: Measure) -> Iterator[str]:
     if len(found.settings):
-        where = f" at its epoch of {measure.best}" if measure.at == "best" else measure.when
-        noun = measure.best.partition(" ")[2]
         yield (
-            f"Means over seeds of the {noun} of each completed run{where}. Differences are paired by the seeds that "
-            "both sweeps have, with Student's t interval; p-values are corrected by Holm's method for all settings."
+            f"Means over seeds of the {measure.noun} of each completed run{measure.where}. Differences are paired "
+            "by the seeds that both sweeps have, with Student's t interval; p-values are corrected by Holm's "
+            "method for all settings."
         )
     else:
         yield "The sweeps have no setting in common."

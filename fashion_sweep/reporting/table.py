@@ -13,7 +13,7 @@ from fashion_sweep.analysis.escaping import escape_formula
 from fashion_sweep.analysis.load import AVERAGES, MEASURES
 from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.settings import FACTORS, NONE, is_missing, label
-from fashion_sweep.analysis.verdict import LEVEL
+from fashion_sweep.analysis.verdict import tied
 from fashion_sweep.reporting import labels
 from fashion_sweep.reporting.verdict import relation
 
@@ -98,17 +98,15 @@ def for_people(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[str]
 
 def among_the_best(settings: pd.DataFrame, measure: Measure) -> list[bool]:
     """Which rows of ``replicates`` are marked: the first, and those that cannot be told from it."""
-    told_apart = settings["p_value"].lt(LEVEL) | settings[f"{measure.column}_mean"].isna()
-    return [not each for each in told_apart]
+    return [place == 0 or is_tied for place, is_tied in enumerate(tied(settings, measure))]
 
 
 def settings_caption(settings: pd.DataFrame, measure: Measure) -> str:
     """The caption of the table of settings."""
     cut = f" The best {SHOWN} of {len(settings)} settings: replicates.csv has all." if len(settings) > SHOWN else ""
-    when = f", each at its epoch of {measure.best}" if measure.at == "best" else measure.when
     return (
-        f"Mean ± standard deviation over the seeds of completed runs{when}, and the 95% interval of the mean over "
-        f"seeds (Student's t).{cut}"
+        f"Mean ± standard deviation over the seeds of completed runs, each{measure.where}, and the 95% interval of "
+        f"the mean over seeds (Student's t).{cut}"
     )
 
 

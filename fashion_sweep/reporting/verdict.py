@@ -70,8 +70,8 @@ def _of_settings(settings: pd.DataFrame, table: pd.DataFrame, swept: Sequence[st
     seeds = _count(int(best["seeds"]), "seed")
     mean, low, high = (best[f"{measure.column}_{name}"] for name in ("mean", "low", "high"))
     interval = "" if pd.isna(low) else f", 95% interval {low:.4f} to {high:.4f}"
-    rank, _, noun = measure.best.partition(" ")
-    title = f"{f'{rank} mean' if len(settings) > 1 else 'mean'} {noun}{measure.when}".capitalize()
+    rank = f"{measure.rank} mean" if len(settings) > 1 else "mean"
+    title = f"{rank} {measure.noun}{measure.when}".capitalize()
     yield f"{title}: {what}{mean:.4f} ({seeds}{interval}), {_noun(measure.other)} {_other(best, measure)}."
     if best["at_chance"] == best["seeds"]:
         yield AT_CHANCE

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from fashion_sweep.storage.record import OBJECTIVE
+
 DIGITS = (8, *range(12, 65, 4))
 """Numbers of hex digits of the identity at the end of a run's folder name: the first that gives no other run's name."""
 
@@ -17,7 +19,7 @@ NOT_IN_IDENTITY = (
 )
 """Keys (top-level, or group.key) that say where or how to train, not what: they are not part of a run's identity."""
 
-DEFAULT_GROUPS: Mapping[str, Any] = {"objective": "val_loss"}
+DEFAULT_GROUPS: Mapping[str, Any] = {"objective": OBJECTIVE}
 """The same for keys of the whole config, see DEFAULTS."""
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {"fashion_sweep.training.compiled.compiled": {"engine": "tensorflow"}}
