@@ -16,6 +16,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_OURS = __name__.partition(".")[0]
+
 
 def missing(target: str) -> str | None:
     """Why the dotted name does not exist, in one line; None if it does, or if the source does not tell."""
@@ -45,7 +47,9 @@ def _follow(places: tuple[Path, ...], package: str, names: list[str]) -> str | N
 
 
 def _in_module(path: Path, module: str, names: list[str]) -> str | None:
-    found = _definitions(path)
+    # Our own package gives some names lazily, but lists them; elsewhere a module's __getattr__ may know any name.
+    ours = frozenset(dir(sys.modules[_OURS])) if module == _OURS else None
+    found = _Definitions(ours, complete=True) if ours else _definitions(path)
     if found.complete and names[0] not in found.names:
         near = difflib.get_close_matches(names[0], found.names, n=1)
         return f"there is no {names[0]!r} in {module}" + (f"; did you mean {module}.{near[0]}?" if near else "")
