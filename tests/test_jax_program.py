@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -202,3 +203,29 @@ def test_a_pack_takes_a_program_that_is_compiled_for_a_few_more_runs_and_leaves_
     [alone] = trained(engine, some([2]), [2])
     assert_close(pack[2], alone)
     assert engine.smaller(some([1]), 4).size == 1
+
+
+def weights(one: Any) -> list[Any]:
+    return [np.asarray(weight) for weight in one.run.model.get_weights()]
+
+
+def test_a_model_whose_run_has_ended_keeps_its_weights_while_the_others_go_on(engine: Any) -> None:
+    pack, data = [member(engine, seed, dense(0.3), adam(0.1, 0.5), 2) for seed in range(2)], arrays()
+    program, before = engine.program(pack, data), weights(pack[0])
+    program.train(data, ORDERS[:2], 0, [0, 1])
+    after = [weights(one) for one in pack]
+    program.train(data, ORDERS[:2], 3, [1])
+    assert any((one != other).any() for one, other in zip(before, after[0], strict=True))
+    assert all((one == other).all() for one, other in zip(weights(pack[0]), after[0], strict=True))
+    assert any((one != other).any() for one, other in zip(weights(pack[1]), after[1], strict=True))
+
+
+def test_a_copy_of_a_variable_has_a_value_of_its_own(engine: Any) -> None:
+    pack, data = [member(engine, seed, dense(0.3), adam(0.1, 0.5), 2) for seed in range(2)], arrays()
+    program, variable = engine.program(pack, data), pack[0].run.model.weights[0]
+    kept = copy.deepcopy(variable)
+    program.train(data, ORDERS[:2], 0, [0, 1])
+    assert type(kept).__name__ == type(variable).__name__
+    assert (np.asarray(kept) != np.asarray(variable)).any()
+    kept.assign(kept + 1)
+    assert (np.asarray(kept) != np.asarray(variable) + 1).any()

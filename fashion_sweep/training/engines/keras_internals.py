@@ -5,10 +5,12 @@ Importing this module fails where Keras has no such names any more.
 
 from __future__ import annotations
 
+import copyreg
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 
 import keras
 from keras.src.utils import module_utils
@@ -61,6 +63,51 @@ def build(model: keras.Model, images: Any, labels: Any) -> None:
     model._symbolic_build(data_batch=(images, labels))
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+
+
+class Values(Protocol):
+    """Values of variables, kept outside of them."""
+
+    def get(self, index: int) -> Any:
+        """The value of a variable, as the backend's tensor."""
+
+    def set(self, index: int, value: Any) -> None:
+        """Change the value of a variable."""
+
+
+class _Kept:
+    """What a variable is whose value is kept elsewhere."""
+
+    _kind: type
+    _values: tuple[Values, int]
+
+    @property
+    def _value(self) -> Any:
+        values, index = self._values
+        return values.get(index)
+
+    @_value.setter
+    def _value(self, value: Any) -> None:
+        values, index = self._values
+        values.set(index, value)
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        """A copy has a value of its own."""
+        own = {key: value for key, value in vars(self).items() if key != "_values"}
+        return copyreg.__newobj__, (self._kind,), own | {"_value": self._value}  # type: ignore[attr-defined]
+
+
+@lru_cache
+def _kept_kind(kind: type) -> type:
+    return type(kind.__name__, (_Kept, kind), {"_kind": kind, "__module__": kind.__module__})
+
+
+def keep_value(variable: Any, values: Values, index: int) -> None:
+    """From now on, get and set the value of a variable there, whoever asks for it and however."""
+    if not isinstance(variable, _Kept):
+        variable.__class__ = _kept_kind(type(variable))
+    vars(variable).pop("_value", None)
+    vars(variable)["_values"] = values, index
 
 
 def learning_rate(optimizer: Any) -> Any:

@@ -1,14 +1,15 @@
-"""The runs of a pack with their state: loaded from their models, stacked, and stored there."""
+"""The runs of a pack with their state: loaded from their models, stacked, and given to them when they ask for it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.engines.base import Arrays, Logs, batches, numbers
 from fashion_sweep.training.engines.dropout import StepNoise
 from fashion_sweep.training.engines.jax.member import JaxMember
@@ -23,18 +24,18 @@ class JaxProgram:
         self.size, self._functions = size, functions
         self._members = [*members, *[members[-1]] * (size - len(members))]
         self._given = [self._rows(np.stack(each)) for each in zip(*(member.numbers for member in members), strict=True)]
-        self._variables = [jax.tree.leaves(member.variables, is_leaf=_is_variable) for member in members]
         self._tree = jax.tree.structure(members[0].variables, is_leaf=_is_variable)
-        self._stored: list[list[Any]] = []  # what the models had last
-        self._state: list[Any] = []  # of all rows
+        each = [jax.tree.leaves(member.variables, is_leaf=_is_variable) for member in members]
+        self._state = self._stacked([[variable.value for variable in variables] for variables in each])
+        self._runs = [_Row(variables, self._state_of(row)) for row, variables in enumerate(each)]
 
     def trace(self, arrays: Arrays) -> None:
         """Trace what is compiled at the first calls, in which JAX finds this. Raises what JAX raises.
 
         There are operations that it cannot map over runs.
         """
-        self._load()
-        state, orders = jax.tree.unflatten(self._tree, self._state), np.zeros((self.size, len(arrays.y_train)), int)
+        state = jax.tree.unflatten(self._tree, self._state)
+        orders = np.zeros((self.size, len(arrays.y_train)), "int32")
         jax.eval_shape(self._functions.train, state, *self._training(arrays, orders, 0))
         jax.eval_shape(self._functions.validate, state, self._given, arrays.validation)
 
@@ -52,11 +53,11 @@ class JaxProgram:
         return self._run(live, self._functions.validate, self._given, arrays.validation)
 
     def _run(self, live: Sequence[int], function: Any, *arguments: Any) -> list[Logs]:
-        self._load()
+        self._load(set(live))
         state, logs = function(jax.tree.unflatten(self._tree, self._state), *arguments)
         self._state = jax.tree.leaves(state)
         for row in live:
-            self._store(row)
+            self._runs[row].renew()
         return self._numbers(jax.device_get(logs))
 
     def _numbers(self, logs: Any) -> list[Logs]:
@@ -76,27 +77,61 @@ class JaxProgram:
             return np.asarray(array[0])
         return np.concatenate([array, *[array[-1:]] * (self.size - len(array))])
 
-    def _load(self) -> None:
-        """What callbacks have changed in the models since ``_store``, or everything."""
-        now = [[variable.value for variable in each] for each in self._variables]
+    def _stacked(self, values: Sequence[Sequence[Any]]) -> list[Any]:
+        """The state of all rows. values: of each run."""
         if self.size == 1:
-            self._state = now[0]
-        elif not self._state:
-            every = (self._rows(np.stack(jax.device_get(each))) for each in zip(*now, strict=True))
-            self._state = list(map(jnp.asarray, every))
-        else:
-            for row, values in enumerate(now):
-                for index, value in enumerate(values):
-                    if value is not self._stored[row][index]:
-                        self._state[index] = self._state[index].at[row].set(value)
-        self._stored = now
+            return list(values[0])
+        every = (self._rows(np.stack(jax.device_get(each))) for each in zip(*values, strict=True))
+        return list(map(jnp.asarray, every))
 
-    def _store(self, row: int) -> None:
-        """The state of one run, to its own model."""
-        values = self._state if self.size == 1 else _row_of(self._state, row)
-        for variable, value in zip(self._variables[row], values, strict=True):
-            variable.assign(value)
-        self._stored[row] = [variable.value for variable in self._variables[row]]
+    def _state_of(self, row: int) -> Callable[[], list[Any]]:
+        """What gives the state of a run as it is when it is called."""
+        return lambda: list(self._state) if self.size == 1 else _row_of(self._state, row)
+
+    def _load(self, live: set[int]) -> None:
+        """What was assigned to variables since the last call. Models of runs that have ended keep what they have."""
+        for row, run in enumerate(self._runs):
+            if row not in live:
+                run.settle()
+            elif run.assigned:
+                for index, value in run.assigned.items():
+                    self._state[index] = value if self.size == 1 else self._state[index].at[row].set(value)
+
+
+class _Row:
+    """The values of a run's variables: its row of the state, but for what was assigned since.
+
+    Reading them from the device costs about as much as training a small network for an epoch, and few callbacks look.
+    """
+
+    def __init__(self, variables: Sequence[Any], read: Callable[[], list[Any]]) -> None:
+        """read: gives the values of the variables in the state."""
+        self.assigned: dict[int, Any] = {}
+        self._count, self._read = len(variables), read
+        self._known: list[Any] | None = None  # what was read since the state has changed
+        for index, variable in enumerate(variables):
+            keras_internals.keep_value(variable, self, index)
+
+    def get(self, index: int) -> Any:
+        """See ``keras_internals.Values``."""
+        if index in self.assigned:
+            return self.assigned[index]
+        if self._known is None:
+            self._known = self._read()
+        return self._known[index]
+
+    def set(self, index: int, value: Any) -> None:
+        """See ``keras_internals.Values``."""
+        self.assigned[index] = value
+
+    def renew(self) -> None:
+        """Forget what was read and assigned: the state is new, and made of it."""
+        self.assigned, self._known = {}, None
+
+    def settle(self) -> None:
+        """Keep the values that there are now, whatever becomes of the state."""
+        if len(self.assigned) < self._count:
+            self.assigned = {index: self.get(index) for index in range(self._count)}
 
 
 def _of_row(logs: Any, row: int) -> Any:
