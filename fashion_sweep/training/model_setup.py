@@ -30,13 +30,14 @@ def order(job: Job, epoch: int) -> np.ndarray:
     return np.random.default_rng([job.config["seed"], epoch]).permutation(len(job.split.x_train))
 
 
-def compiled_model(job: Job, **options: Any) -> keras.Model:
+def compiled_model(job: Job, *, is_first: bool = True, **options: Any) -> keras.Model:
     """A new model with the initial weights of the run's seed, its optimizer, loss and accuracy.
 
-    options: further arguments of keras.Model.compile. Keras' random numbers are seeded again, so that a run does not
-    depend on those before it in the process.
+    is_first: of a pack; then the garbage of earlier models is collected. options: further arguments of
+    keras.Model.compile. Keras' random numbers are seeded again, so that a run does not depend on those before it in the
+    process.
     """
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=is_first)
     keras_internals.set_random_seed(job.config["seed"])
     model = build_model(job.config["model"], job.split.input_shape, job.split.num_classes)
     optimizer = optimizers.build_optimizer(job.config, steps_per_epoch(job) * job.config["epochs"])
@@ -63,7 +64,7 @@ def fit_reason(model: keras.Model) -> str | None:
 def build(model: keras.Model, job: Job) -> None:
     """Build what a compiled model lacks, as model.fit does before the first epoch."""
     count = min(len(job.split.x_train), int(job.config["batch_size"]))
-    images, labels = job.split.x_train[:count], job.split.y_train[:count]
+    images, labels = job.split.x_train[:count], job.split.y_train[:count].astype("int32")
     keras_internals.build(model, scale(images), labels)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,11 @@ class _Run:
     member: Member
     callbacks: keras.callbacks.CallbackList = field(init=False)
 
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.job.config["seed"])
+
     def begin(self, pack: int) -> None:
         """Make and call the callbacks. pack: the number of runs in it."""
         job, epochs, steps = self.job, self.job.config["epochs"], model_setup.steps_per_epoch(self.job)
@@ -91,9 +97,9 @@ class _Run:
 
 def _built(jobs: Sequence[Job], engine: Engine, arrays: Arrays) -> Iterator[_Run]:
     """The runs that could be built; one that its model gives to model.fit is trained before the next is built."""
-    for job in jobs:
+    for number, job in enumerate(jobs):
         with guarded([job]):
-            model = model_setup.compiled_model(job)
+            model = model_setup.compiled_model(job, is_first=number == 0)
             why = model_setup.fit_reason(model)
             if why:
                 log.info("%s: trainer fit instead of compiled: %s", job.run.path.name, why)
@@ -125,6 +131,7 @@ class _Pack:
         self._start, self._epochs = first.start, first.job.config["epochs"]
         self._steps = model_setup.steps_per_epoch(first.job)
         self._interval = checkpoint.SaveInterval()
+        self._aside = ThreadPoolExecutor(1, "orders")
 
     @property
     def _live(self) -> list[int]:
@@ -135,17 +142,25 @@ class _Pack:
         """Train epochs until every run has ended."""
         for run in self._runs:
             run.begin(len(self._runs))
-        for epoch in range(self._start, self._epochs):
-            if not self._live:
-                return
-            self._train_epoch(epoch)
-            self._save()
-            interruption.check()
-            self._leave()
+        with self._aside:
+            following = self._orders(self._start)
+            for epoch in range(self._start, self._epochs):
+                if not self._live:
+                    return
+                orders, following = following.result(), self._orders(epoch + 1)
+                self._train_epoch(epoch, np.stack([orders[run.seed] for run in self._runs]))
+                self._save()
+                interruption.check()
+                self._leave()
 
-    def _train_epoch(self, epoch: int) -> None:
+    def _orders(self, epoch: int) -> Future[dict[int, np.ndarray]]:
+        """The orders of an epoch by seed, found while the epoch before is trained: each takes about a millisecond."""
+        jobs = {run.seed: run.job for run in self._runs} if epoch < self._epochs else {}
+        return self._aside.submit(lambda: {seed: model_setup.order(job, epoch) for seed, job in jobs.items()})
+
+    def _train_epoch(self, epoch: int, orders: np.ndarray) -> None:
+        """orders: int [R, N], of the epoch."""
         self._for_each(lambda _row, run: run.begin_epoch(epoch))
-        orders = np.stack([model_setup.order(run.job, epoch) for run in self._runs])
         trained = self._program.train(self._arrays, orders, epoch * self._steps, self._live)
         self._for_each(lambda _row, run: run.callbacks.on_test_begin())
         validated = self._program.validate(self._arrays, self._live)

@@ -28,7 +28,11 @@ class _Needed(NamedTuple):
 
 NEEDED = {
     TENSORFLOW: _Needed(("tensorflow",), "", 'pip install "tensorflow>=2.20,<2.22"'),
-    JAX: _Needed(("jax", "jaxlib"), ">=0.6.2,<0.10", 'pip install "fashion-sweep[jax]" (on a GPU [jax-cuda])'),
+    JAX: _Needed(
+        ("jax", "jaxlib"),
+        ">=0.6.2,!=0.10.*,!=0.11.0,!=0.11.1,<0.12",
+        'pip install "fashion-sweep[jax]" (on a GPU [jax-cuda])',
+    ),
 }
 """What each engine needs; the versions of JAX are those of pyproject.toml, which says why."""
 

@@ -105,7 +105,7 @@ def _kept_kind(kind: type) -> type:
 def keep_value(variable: Any, values: Values, index: int) -> None:
     """From now on, get and set the value of a variable there, whoever asks for it and however."""
     if not isinstance(variable, _Kept):
-        variable.__class__ = _kept_kind(type(variable))
+        variable.__class__ = _kept_kind(type(variable))  # type: ignore[arg-type] # mypy does not hash classes
     vars(variable).pop("_value", None)
     vars(variable)["_values"] = values, index
 

@@ -14,7 +14,7 @@ from fashion_sweep.training.engines.program_cache import ProgramCache
 if TYPE_CHECKING:
     from fashion_sweep.data.split import Split
     from fashion_sweep.training.engines.base import Arrays, Member, Program, Run
-    from fashion_sweep.training.engines.jax.member import JaxMember
+    from fashion_sweep.training.engines.jax.member import JaxMember, Traces
     from fashion_sweep.training.engines.jax.pack import JaxProgram
     from fashion_sweep.training.engines.jax.program import Functions
 
@@ -26,6 +26,7 @@ class JaxEngine:
 
     def __init__(self) -> None:
         self.functions: ProgramCache[Functions] = ProgramCache()
+        self.traces: dict[str, Traces] = {}
 
     def pack_key(self, config: Mapping[str, Any]) -> str:
         return packing.pack_key(config)
@@ -38,7 +39,7 @@ class JaxEngine:
     def member(self, run: Run, arrays: Arrays, pack: int) -> Member:  # noqa: ARG002 - every run can be packed
         from fashion_sweep.training.engines.jax.member import JaxMember
 
-        return JaxMember(run, arrays)
+        return JaxMember(run, arrays, self.traces)
 
     def program(self, members: Sequence[Member], arrays: Arrays) -> Program:
         least = len(members)
@@ -75,3 +76,4 @@ class JaxEngine:
 
     def forget(self) -> None:
         self.functions.clear()
+        self.traces.clear()

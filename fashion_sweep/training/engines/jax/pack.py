@@ -67,7 +67,7 @@ class JaxProgram:
 
     def _noise(self, first_step: int) -> tuple[Any, ...]:
         """``StepNoise`` of the first step."""
-        each = [StepNoise.of(member.run.seed, first_step, member.dropouts.rates) for member in self._members]
+        each = [StepNoise.of(member.run.seed, first_step, member.rates) for member in self._members]
         rows = StepNoise(*(self._rows(np.stack(part)) for part in zip(*each, strict=True)))
         return tuple(rows._replace(step=each[0].step))
 

@@ -36,8 +36,8 @@ class _Steps:
 
     def __init__(self, member: JaxMember) -> None:
         self._size = member.run.batch_size
-        self._traced, self._reset = member.traced, member.reset
-        self._train, self._test = member.train, member.test
+        traces = member.traces
+        self._traced, self._reset, self._train, self._test = traces.every, traces.reset, traces.train, traces.test
 
     def train(self, state: State, numbers: Sequence[Any], noise: Any, order: Any, data: Any) -> Any:
         """numbers: the member's; noise: ``StepNoise`` of the first step; order: the images of whole batches, int
