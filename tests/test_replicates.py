@@ -184,6 +184,17 @@ def test_the_best_epoch_of_a_mean_curve_is_one_that_all_seeds_reached(tmp_path: 
     assert averaged["best_val_loss"].tolist() == [pytest.approx(0.5)]
 
 
+def test_a_seed_that_two_sweeps_trained_counts_once_in_a_mean_curve(tmp_path: Path) -> None:
+    points = grid(seed=[0, 1])
+    first, second = (write_sweep(tmp_path / name, points, epochs=2) for name in ("first", "second"))
+    write_run(run_folder(first, points[0]).path, points[0], curve(epochs=1), status=Status.INTERRUPTED)
+    collected = collect([first.path, second.path])
+    table = summary.summarize(collected.runs, collected.histories, collected.measure)
+    lines, means = over_seeds(table, collected.histories, "val_loss", collected.measure)
+    assert lines["runs"].tolist() == [2]
+    assert means[["epoch", "seeds"]].to_numpy().tolist() == [[1, 2], [2, 2]]  # the completed run of seed 0
+
+
 @pytest.mark.parametrize("key", ["effect", "failed", "seeds", "setting", "status", "runs", "best_val_loss_mean"])
 def test_a_key_with_the_name_of_a_column_does_not_break_the_frame(tmp_path: Path, key: str) -> None:
     for value, seed in itertools.product((1, 2), (0, 1)):

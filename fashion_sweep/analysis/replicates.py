@@ -95,9 +95,7 @@ def over_seeds(
     New columns: ``runs`` of the table is the number of runs averaged, and ``seeds`` of the histories that of an epoch;
     ``low`` and ``high`` are the ends of the interval of ``metric``'s mean, NaN for a single seed.
     """
-    rows = table[table["run"].isin(histories["run"])]
-    trusted = rows["status"].isin([status.value for status in TRUSTED])
-    rows = rows[trusted | ~trusted.groupby(rows["setting"]).transform("any")]
+    rows = averaged(table, histories)
     first = rows.groupby("setting")["run"].transform("first")
     if first.nunique() == len(rows):
         return rows.assign(runs=1), histories.assign(seeds=1, low=np.nan, high=np.nan)
@@ -108,6 +106,18 @@ def over_seeds(
     alone = rows[rows["run"] == first].assign(runs=first.map(first.value_counts()), seed=None, is_partial=False)
     reached = means["seeds"] == means.groupby("run")["seeds"].transform("max")
     return summarize(alone, means[reached], measure), means
+
+
+def averaged(table: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
+    """The runs whose curves are averaged: without failed and diverged ones if their setting has others.
+
+    Each seed counts once, a completed run of it if there is one: two sweeps may have trained the same.
+    """
+    rows = table[table["run"].isin(histories["run"])]
+    trusted = rows["status"].isin([status.value for status in TRUSTED])
+    rows = rows[trusted | ~trusted.groupby(rows["setting"]).transform("any")]
+    completed_first = rows.sort_values("status", key=lambda status: status != Status.COMPLETED.value, kind="stable")
+    return completed_first.drop_duplicates(["setting", "seed"]).sort_index()
 
 
 def _mean_curves(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
