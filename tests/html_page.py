@@ -27,7 +27,7 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not {"script", "style"} & set(self.open):
             self.text += data
-        if self.open and self.open[-1] in ("td", "button"):
+        if self.open and self.open[-1] in ("td", "th"):
             self.rows[-1].append(data)
 
     def all(self, tag: str) -> list[dict[str, str | None]]:

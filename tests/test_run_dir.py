@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fashion_sweep.errors import FolderError
 from fashion_sweep.storage import atomic
 from fashion_sweep.storage.record import RunRecord, Status
-from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.run_dir import LOG_END, RunDir
 
 NUMBERS = st.floats(width=64)
 
@@ -124,3 +124,24 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
         torn()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["f.txt"]  # noqa: PTH208
+
+
+def test_the_end_of_a_log_is_its_last_lines_that_say_something(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert run.log_end(2) == []
+    run.log.write_bytes(b"x" * 2 * LOG_END + b"\nfirst\n\n \nsecond \xff\n\n")
+    assert run.log_end(2) == ["first", "second \N{REPLACEMENT CHARACTER}"]
+    assert len(run.log_end(9)[0]) < LOG_END
+    run.log.unlink()
+    run.log.mkdir()
+    assert run.log_end(2) == []
+
+
+def test_the_files_of_a_run_are_those_that_it_shows(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    assert run.files() == []
+    (run.path / "folder").mkdir(parents=True)
+    for name in ("b.txt", "a.txt", ".hidden"):
+        (run.path / name).touch()
+    (run.path / "link.txt").symlink_to(tmp_path / "elsewhere")
+    assert run.files() == ["a.txt", "b.txt"]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import Collected
 from fashion_sweep.analysis.settings import label
 from fashion_sweep.reporting import table, verdict
 from fashion_sweep.reporting.gallery import Picture
+from fashion_sweep.reporting.page_data import as_inline_json, page_data
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord
 
@@ -22,13 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell of the page's table."""
-
-    text: str
-    key: str  # to sort by: numbers with every digit
-    is_number: bool
+SCRIPTS = ("text.js", "data.js", "chart.js", "curves.js", "detail.js", "leaderboard.js", "main.js")
+"""The parts of the page's script, in the order in which they need each other."""
+PAGE = resources.files("fashion_sweep.reporting") / "page"
 
 
 def render(
@@ -39,8 +38,13 @@ def render(
     warnings: Sequence[str],
     *,
     written: str,
+    output: Path,
 ) -> str:
-    """The page. runs: the summary in plan order; settings: its ``replicates``; written: the time, for people."""
+    """The page.
+
+    runs: the summary in plan order; settings: its ``replicates``; written: the time, for people; output: the folder
+    that the page is for, where its links start.
+    """
     environment = Environment(
         loader=PackageLoader("fashion_sweep.reporting", "."),
         autoescape=True,
@@ -49,6 +53,8 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = data_uri
+    script = _script()
+    data = page_data(runs, settings, collected, output)
     names = table.informative_name_last(runs, collected.swept)
     return environment.get_template("report.html.j2").render(
         commands=collected.commands,
@@ -63,12 +69,34 @@ def render(
         ),
         marked=table.among_the_best(settings.head(table.SHOWN), collected.measure),
         settings_caption=table.settings_caption(settings, collected.measure),
+        board_caption=table.settings_caption(settings.head(table.SHOWN), collected.measure),
+        has_curves=not collected.histories.empty,
         incomplete=summary.incomplete(runs).to_dict("records"),
         pictures=pictures,
         warnings=warnings,
         provenance=provenance(collected.records),
         written=written,
+        style=Markup((PAGE / "page.css").read_text("utf-8")),
+        script=Markup(script),
+        script_hash=_hash(script),
+        data=Markup(as_inline_json(data)),
+        thinned=_thinned(data["histories"]["step"]),
     )
+
+
+def _script() -> str:
+    """The page's script, in a scope of its own."""
+    parts = "\n".join((PAGE / name).read_text("utf-8") for name in SCRIPTS)
+    return f'"use strict";\n{{\n{parts}}}\n'
+
+
+def _hash(script: str) -> str:
+    """As a content security policy names a script that may run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
+def _thinned(step: int) -> str:
+    return f" Of every {step} epochs one is drawn: history.csv of a run has all." if step > 1 else ""
 
 
 def data_uri(path: Path) -> str:
@@ -94,16 +122,11 @@ def _rows(runs: pd.DataFrame, names: Sequence[str], best: str | None) -> list[di
     return [
         {
             "status": row["status"].partition(",")[0],
-            "is_best": row["run"] == best,
-            "cells": [_cell(name, row[name]) for name in names],
+            "is_marked": row["run"] == best,
+            "cells": [{"text": table.cell(name, row[name]), "is_number": name in table.NUMBERS} for name in names],
         }
         for row in table.presented(runs).head(table.SHOWN).to_dict("records")
     ]
-
-
-def _cell(name: str, value: object) -> Cell:
-    text = table.cell(name, value)
-    return Cell(text, str(value) if text else "", name in table.NUMBERS)
 
 
 def _images(record: RunRecord) -> str | None:

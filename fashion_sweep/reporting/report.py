@@ -125,7 +125,8 @@ def _write(collected: Collected, output: Path, now: datetime) -> Report:
     write_text(output / "summary.csv", table.csv_text(runs[table.columns(runs, collected.swept)]))
     _write_replicates(output / "replicates.csv", settings)
     write_text(output / "summary.md", markdown.markdown(runs, settings, collected, report.warnings, written))
-    write_text(report.page, html.render(runs, settings, collected, pictures, report.warnings, written=written))
+    page = html.render(runs, settings, collected, pictures, report.warnings, written=written, output=output)
+    write_text(report.page, page)
     return report
 
 

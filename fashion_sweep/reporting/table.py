@@ -23,6 +23,9 @@ SHOWN = 200
 NUMBERS = frozenset({*MEASURES, *AVERAGES, "parameters", "epochs_run", "seconds"})
 """Columns that hold numbers in every table."""
 
+DECIMALS = dict.fromkeys([*(name for name in MEASURES if name != "best_epoch"), *AVERAGES], 4) | {"seconds": 1}
+"""Of the numbers in tables for people."""
+
 INTERVAL = "_95%_interval"
 
 
@@ -45,10 +48,7 @@ def cell(name: str, value: object) -> str:
     """One cell for people: metrics with 4 decimals, seconds with 1, empty without a value."""
     if is_missing(value):
         return ""
-    text = label(value)
-    if name in (*MEASURES, *AVERAGES) and name != "best_epoch":
-        return f"{float(str(value)):.4f}"
-    return f"{float(str(value)):.1f}" if name == "seconds" else text
+    return f"{float(str(value)):.{DECIMALS[name]}f}" if name in DECIMALS else label(value)
 
 
 def informative(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:

@@ -51,6 +51,16 @@ def read_start(path: Path, most: int) -> tuple[bytes, bool]:
     return content[:most], len(content) > most
 
 
+def read_end(path: Path, most: int) -> bytes:
+    """The last bytes of a file, at most this many. Raises as ``open_file`` does."""
+    with open_file(path) as file:
+        try:
+            file.seek(max(os.fstat(file.fileno()).st_size - most, 0))
+            return file.read(most)
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
     """A whole UTF-8 file. Raises as ``open_file`` does, and ValueError for one with more bytes than ``most``."""
     content, has_more = read_start(path, most)

@@ -7,6 +7,7 @@ Every file is written under a temporary name and renamed: a reader never sees ha
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from fashion_sweep.storage.record import METRICS, RunRecord
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 """Columns of history.csv in their order; ``learning_rate`` is there only for runs that change it."""
+
+LOG_END = 4096
+"""Bytes at the end of a log that are looked at."""
 
 MOST_HISTORY = 16 * reading.MIB
 """Size above which only the start of a history is read: 100,000 epochs have less."""
@@ -80,6 +84,22 @@ class RunDir:
         texts = (run.record, run.history, run.model_summary, run.folds, run.log, run.state)
         models = (run.last_model, run.last_weights, run.last_h5, Path("best.keras"))
         return [*(path.name for path in (*texts, *models)), run.composed.parent.name]
+
+    def files(self) -> list[str]:
+        """The names of the files in the folder, sorted, without hidden ones; none where it cannot be read."""
+        try:
+            with os.scandir(self.path) as entries:
+                return sorted(each.name for each in entries if each.name[0] != "." and _is_file(each))
+        except OSError:
+            return []
+
+    def log_end(self, lines: int) -> list[str]:
+        """The last lines of the log, without blank ones; none where it cannot be read."""
+        try:
+            text = reading.read_end(self.log, LOG_END).decode("utf-8", "replace")
+        except (FileNotFoundError, UnreadableError):
+            return []
+        return [line for line in text.splitlines() if line.strip()][-lines:]
 
     def clear_leftovers(self) -> None:
         """Remove temporary files of killed processes, see ``replacing``; models may have any name, in any folder."""
@@ -180,6 +200,10 @@ def _epoch(columns: Sequence[str], line: str, epoch: int) -> dict[str, float]:
     if row["epoch"] != epoch:
         raise ValueError(f"its epoch is {row['epoch']:g}, expected {epoch}")
     return row
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False)
 
 
 def _cell(value: float) -> str:
