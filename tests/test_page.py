@@ -176,6 +176,40 @@ def test_dragging_zooms_and_a_double_click_undoes_it(opened: Opened) -> None:
     assert chart.text_content() == before
 
 
+def test_outliers_are_cut_off_which_is_said_and_a_log_axis_has_them(browser: Browser, tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path, grid(optimizer=["sgd", "adam"]))
+    point = {"optimizer": "sgd", "optimizer.learning_rate": 10}
+    write_run(run_folder(sweep, point).path, point, [row | {"val_loss": 1e27} for row in curve()])
+    for opened in visit(browser, write_report([sweep.path]).page):
+        note = opened.page.locator("#curves > p")
+        assert note.inner_text() == "Values above 0.85 are cut off: a log axis shows all."  # SGD's 0.834 and 4% more
+        ticks = opened.page.locator("#curves .chart text[text-anchor=end]")
+        assert ticks.all_text_contents() == ["0.4", "0.5", "0.6", "0.7", "0.8"]
+        opened.page.get_by_label("log axis").check()
+        assert note.is_hidden()
+        assert ticks.last.text_content() == "1e26"  # one of four powers
+
+
+def test_bands_get_no_more_space_than_lines_which_is_said(browser: Browser, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        rows = [row | {"val_loss": 1.0 + seed - row["epoch"] / 10} for row in curve(epochs=3)]
+        write_run(tmp_path / str(seed), {"seed": seed}, rows)
+    for opened in visit(browser, write_report([tmp_path]).page):
+        ticks = opened.page.locator("#curves .chart text[text-anchor=end]").all_text_contents()
+        assert ticks == ["1.0", "1.2", "1.4", "1.6"]  # means of 1.2 to 1.4
+        assert opened.page.locator("#curves > p").inner_text() == "Some bands reach beyond this axis."
+
+
+def test_long_names_fit_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+    points = grid(
+        model__kernel=[f"a_name_without_any_blank_that_is_longer_than_a_phone_{k}" for k in range(3)], seed=[0, 1]
+    )
+    for opened in visit(browser, write_report([write_sweep(tmp_path, points).path]).page, width=320):
+        opened.page.locator("tr.setting .open").first.click()
+        opened.page.locator("tr.run .open").first.click()
+        assert opened.page.evaluate("document.documentElement.scrollWidth") == 320
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (360, "light"), (360, "dark")])
 def test_the_page_is_accessible_and_fits(browser: Browser, written: Path, width: int, scheme: str) -> None:
     for opened in visit(browser, written, width, scheme):

@@ -9,6 +9,7 @@ class LineChart {
     Object.assign(this, { label, onEpoch, series: [], view: null, epoch: null, isLog: false, metric: "" });
     this.svg = shape("svg", { role: "img", class: "chart" });
     this.holder = element("div", { class: "chart-holder" }, this.svg);
+    this.note = element("p", { class: "soft" });
     this.listen();
     new ResizeObserver(() => this.draw()).observe(this.holder);
   }
@@ -41,27 +42,30 @@ class LineChart {
     return Number.isFinite(value) && (!this.isLog || value > 0);
   }
 
-  // The ranges of epochs and values, of the epochs in view only.
+  // The ranges of epochs and values, of the epochs in view only, and what goes beyond: values, or bands.
   range(series, within = [-Infinity, Infinity]) {
-    const x = [Infinity, -Infinity];
-    const y = [Infinity, -Infinity];
-    const widen = (ends, value) => { ends[0] = Math.min(ends[0], value); ends[1] = Math.max(ends[1], value); };
-    for (const point of series.flatMap((each) => each.points)) {
-      if (!this.isDrawn(point.value)) continue;
-      widen(x, point.epoch);
-      if (point.epoch < within[0] || point.epoch > within[1]) continue;
-      for (const value of [point.value, point.low, point.high]) if (this.isDrawn(value)) widen(y, value);
-    }
-    return { x: x[0] > x[1] ? [0, 1] : x, y: y[0] > y[1] ? [0.1, 1] : y };
+    const drawn = series.map((each) => each.points.filter((point) => this.isDrawn(point.value)));
+    const seen = drawn.map((points) => points.filter(({ epoch }) => epoch >= within[0] && epoch <= within[1]));
+    const x = ends(drawn.flat().map((point) => point.epoch)) ?? [0, 1];
+    const most = this.isLog || this.metric.endsWith("accuracy") ? Infinity
+      : outlierLimit(seen.map((points) => points.map((point) => point.value)));
+    const lines = ends(seen.flat().map((point) => point.value).filter((value) => value <= most));
+    if (!lines) return { x, y: [0.1, 1], beyond: "" };
+    const inside = seen.flat().filter((point) => point.value <= most);
+    const y = withBands(lines, inside, this.isLog);
+    const isBandCut = inside.some((point) => point.high > y[1] || point.low < y[0]);
+    return { x, y, beyond: inside.length < seen.flat().length ? "values" : isBandCut ? "bands" : "" };
   }
 
   scales(width, height) {
     const { x } = this.view ?? this.range(this.visible());
-    const y = this.view?.y ?? this.range(this.visible(), x).y;
+    const { y: whole, beyond } = this.range(this.visible(), x);
+    const y = this.view?.y ?? whole;
     const { left, right, top, bottom } = MARGIN;
     return {
       x: axis(x[0] === x[1] ? [x[0] - 0.5, x[1] + 0.5] : x, [left, width - right], false),
       y: axis(padded(y, this.isLog, Boolean(this.view?.y)), [height - bottom, top], this.isLog),
+      beyond: this.view?.y ? "" : beyond,
     };
   }
 
@@ -72,6 +76,9 @@ class LineChart {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const shown = this.visible();
     this.svg.setAttribute("aria-label", this.label(shown));
+    this.note.hidden = !this.axes.beyond;
+    this.note.textContent = this.axes.beyond === "bands" ? "Some bands reach beyond this axis."
+      : `Values above ${significant(this.axes.y.range[1], 2)} are cut off: a log axis shows all.`;
     const lines = this.frame();
     for (const each of shown) if (each.points.some((point) => point.low !== undefined)) lines.append(this.band(each));
     for (const each of shown) lines.append(this.line(each), ...this.alone(each));
@@ -93,10 +100,12 @@ class LineChart {
     const [left, right] = x.pixels;
     const [bottom, top] = y.pixels;
     const text = (content, attributes) => shape("text", attributes, content);
+    const ticks = y.ticks(6);
+    const texts = tickTexts(ticks, this.isLog);
     return [
-      ...y.ticks(6).flatMap((tick) => [
+      ...ticks.flatMap((tick, index) => [
         shape("line", { x1: left, x2: right, y1: y.at(tick), y2: y.at(tick), class: "grid" }),
-        text(significant(tick), { x: left - 6, y: y.at(tick) + 4, "text-anchor": "end" }),
+        text(texts[index], { x: left - 6, y: y.at(tick) + 4, "text-anchor": "end" }),
       ]),
       ...x.ticks(width / 80).filter(Number.isInteger).map((tick) =>
         text(String(tick), { x: x.at(tick), y: bottom + 17, "text-anchor": "middle" })),
@@ -198,13 +207,36 @@ class LineChart {
 
   between(start, here) {
     const { x, y } = this.axes;
-    const ends = (scale, one, two) => [scale.from(one), scale.from(two)].sort((a, b) => a - b);
     const isFlat = Math.abs(start.y - here.y) < 10;
-    return { x: ends(x, start.x, here.x), y: isFlat ? null : ends(y, start.y, here.y) };
+    return { x: ends([x.from(start.x), x.from(here.x)]), y: isFlat ? null : ends([y.from(start.y), y.from(here.y)]) };
   }
 }
 const isFar = (one, two) => Math.abs(one.x - two.x) > 6;
 const look = ({ slot }) => `colour-${slot % COLOURS} dash-${Math.floor(slot / COLOURS) % 4}`;
+
+function ends(values) {
+  if (!values.length) return null;
+  return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
+}
+
+// Above it a value would flatten all others: 30 times as far from the lowest as the worse quartile of the median line.
+function outlierLimit(lines) {
+  const known = lines.filter((values) => values.length);
+  const low = ends(known.flat())?.[0];
+  if (low === undefined) return Infinity;
+  const at = (values, share) => [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) * share)];
+  const typical = at(known.map((values) => at(values, 0.75)), 0.5);
+  return low + 30 * Math.max(typical - low, Math.abs(typical) / 10);
+}
+
+// Bands may be much wider than what the lines do: they get no more space above and below than the lines have.
+function withBands([low, high], points, isLog) {
+  const edges = points.filter((point) => point.low !== undefined).flatMap((point) => [point.low, point.high]);
+  const [lowest, highest] = ends(edges.filter((value) => !isLog || value > 0)) ?? [low, high];
+  const space = isLog ? high / low : high - low || Math.abs(high) / 10;
+  const [least, most] = isLog ? [low / space, high * space] : [low - space, high + space];
+  return [Math.max(least, Math.min(low, lowest)), Math.min(most, Math.max(high, highest))];
+}
 
 function padded([low, high], isLog, isExact) {
   if (isExact) return [low, high];
@@ -225,6 +257,15 @@ function axis(range, pixels, isLog) {
   };
 }
 
+// Of equal steps, all with the same decimals.
+function tickTexts(ticks, isLog) {
+  if (isLog || ticks.some((tick) => Math.abs(tick) >= 1e5 || String(tick).includes("e"))) {
+    return ticks.map((tick) => (Math.abs(tick) >= 1e5 ? tick.toExponential().replace("+", "") : significant(tick)));
+  }
+  const decimals = Math.max(...ticks.map((tick) => (String(tick).split(".")[1] ?? "").length), 0);
+  return ticks.map((tick) => tick.toFixed(decimals));
+}
+
 function steps([low, high], most) {
   const rough = (high - low) / Math.max(most, 2);
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -238,6 +279,7 @@ function powers([low, high]) {
   const exponents = Array.from({ length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 },
     (_, index) => Math.floor(Math.log10(low)) + index);
   const mantissas = exponents.length > 6 ? [1] : exponents.length > 3 ? [1, 3] : [1, 2, 5];
-  return exponents.flatMap((exponent) => mantissas.map((each) => Number(`${each}e${exponent}`)))
+  const every = Math.ceil(exponents.length / 9);
+  return exponents.filter((_, index) => index % every === 0).flatMap((exponent) => mantissas.map((each) => Number(`${each}e${exponent}`)))
     .filter((tick) => tick >= low && tick <= high);
 }

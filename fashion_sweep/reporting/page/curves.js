@@ -80,7 +80,7 @@ function curvesOf(curves, rows, { metric, names = null }) {
   if (names) state.drawn = names.map((name, slot) => ({ row: rows[0], slot, name }));
   else state.drawn = rows.map((row, slot) => ({ row, slot }));
   draw();
-  return { parts: [controls, chart.holder, legend], toggle, isDrawn: (row) => state.drawn.some((each) => each.row === row) };
+  return { parts: [controls, chart.holder, chart.note, legend], toggle, isDrawn: (row) => state.drawn.some((each) => each.row === row) };
 }
 
 function freeSlot(drawn) {
