@@ -50,6 +50,9 @@ def test_rows_sort_by_number_and_by_text(opened: Opened) -> None:
     assert means == sorted(means)
     opened.page.get_by_role("button", name="best val loss", exact=True).click()
     assert [float(text.split()[0]) for text in opened.column("best val loss")] == means[::-1]
+    opened.page.get_by_role("button", name="best val accuracy", exact=True).click()
+    accuracies = [float(text.split()[0]) for text in opened.column("best val accuracy")]
+    assert accuracies == sorted(accuracies, reverse=True)
     opened.page.get_by_role("button", name="optimizer", exact=True).click()
     assert opened.column("optimizer") == ["adam", "adam", "rmsprop", "rmsprop", "sgd", "sgd"]
     assert opened.page.locator("th[aria-sort=ascending]").all_inner_texts() == ["optimizer"]
@@ -63,6 +66,11 @@ def test_all_settings_that_cannot_be_told_from_the_best_are_marked(opened: Opene
     assert marks == expected
     texts = opened.page.locator(".mark").all_inner_texts()
     assert texts == ["lowest mean"] + ["not told apart from the best"] * (sum(expected) - 1)
+
+
+def test_means_leave_out_runs_that_do_not_count(opened: Opened) -> None:
+    assert sorted(opened.column("status")) == ["2 completed, 1 failed"] + ["3 completed"] * 5
+    assert opened.column("epochs run") == ["8"] * 6  # the failed run has 2
 
 
 def test_the_filter_finds_runs_inside_settings(opened: Opened) -> None:
@@ -109,6 +117,15 @@ def test_a_click_on_a_run_shows_everything_about_it(opened: Opened, written: Pat
     cells = detail.locator("tbody td").all_inner_texts()
     rows = curve(epochs=2)
     assert cells == [text for row in rows for text in (*(f"{row[name]:.4f}" for name in METRICS), "1.25")]
+
+
+def test_what_is_open_in_a_run_stays_open_when_the_table_changes(opened: Opened) -> None:
+    opened.page.get_by_label("group runs by setting").uncheck()
+    opened.page.locator("tr.run .open").first.click()
+    opened.page.locator(".detail").get_by_text("All 8 epochs").click()
+    opened.page.get_by_role("button", name="best val loss", exact=True).click()
+    assert opened.page.locator(".detail tbody tr").count() == 8
+    assert opened.page.locator(".detail tbody").is_visible()
 
 
 def test_means_and_bands_are_those_of_the_figures(opened: Opened, written: Path) -> None:

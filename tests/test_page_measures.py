@@ -127,6 +127,9 @@ def test_runs_that_differ_in_the_sweep_alone_are_told_apart(browser: Browser, tm
     for name in ("first", "second"):
         write_sweep(tmp_path / name, grid(optimizer=["sgd", "adam"]))
     for opened in visit(browser, write_report([tmp_path / "first", tmp_path / "second"], tmp_path / "report").page):
+        opened.page.get_by_label("Filter").fill("sgd second")
+        assert opened.column("sweep") == ["second"]
+        opened.page.get_by_label("Filter").fill("")
         assert opened.page.locator("tr.run .open").all_inner_texts() == [
             *("adam, sweep first", "adam, sweep second", "sgd, sweep first", "sgd, sweep second"),
         ]

@@ -99,6 +99,7 @@ def _column(name: str, runs: pd.DataFrame, measure: Measure) -> dict[str, Any]:
         "label": name.replace("_", " "),
         "isNumber": name in table.NUMBERS,
         "decimals": table.DECIMALS.get(name),
+        "isHighFirst": name in table.DECIMALS and name.endswith("accuracy"),
         "isHidden": name in others or bool(runs[name].map(is_missing).all()),
     }
 
@@ -135,7 +136,7 @@ def _settings(
 
 
 def _counts(row: Mapping[Hashable, Any]) -> dict[str, int]:
-    return {name: int(row[name]) for name in (*COUNTS, "at_chance") if row[name]}
+    return {name: int(row[name]) for name in (COUNTS[0], "at_chance", *COUNTS[1:]) if row[name]}
 
 
 def _histories(order: Sequence[str], runs: pd.DataFrame, histories: pd.DataFrame) -> dict[str, Any]:

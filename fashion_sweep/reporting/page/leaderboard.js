@@ -45,15 +45,15 @@ function leaderboardOf(data, curves) {
   }
 
   function head(names) {
-    const sortBy = (name) => {
-      const isDown = state.sort?.name === name && !state.sort.isDown;
+    const sortBy = (name, isHighFirst) => {
+      const isDown = state.sort?.name === name ? !state.sort.isDown : isHighFirst;
       change({ sort: { name, isDown } });
       [...table.querySelectorAll("th button")].find((button) => button.dataset.name === name)?.focus();
     };
-    const cells = names.map(({ name, label, isNumber }) => {
-      const button = element("button", { type: "button", onclick: () => sortBy(name) }, label);
-      button.dataset.name = name;
+    const cells = names.map(({ name, label, isNumber, isHighFirst = false }) => {
       if (state.isOnPaper) return element("th", { scope: "col", class: isNumber ? "number" : null }, label);
+      const button = element("button", { type: "button", onclick: () => sortBy(name, isHighFirst) }, label);
+      button.dataset.name = name;
       const order = state.sort?.name === name ? (state.sort.isDown ? "descending" : "ascending") : "none";
       return element("th", { scope: "col", "aria-sort": order, class: isNumber ? "number" : null }, button);
     });
@@ -64,7 +64,8 @@ function leaderboardOf(data, curves) {
   function rowsOf(row, names) {
     const made = [rowOf(row, names)];
     if (row.isRun && state.detailed.has(row)) {
-      made.push(element("tr", { class: "detail-row" }, element("td", { colspan: names.length + 1 }, detailOf(row, data))));
+      row.detail = row.detail ?? detailOf(row, data);
+      made.push(element("tr", { class: "detail-row" }, element("td", { colspan: names.length + 1 }, row.detail)));
     }
     if (!row.isRun && state.open.has(row)) {
       made.push(...sorted(inside(row, state.words), state.sort).flatMap((run) => rowsOf(run, names)));
@@ -126,9 +127,10 @@ function leaderboardOf(data, curves) {
 // With the intervals of settings, and how they compare with the best, beside what they are of.
 function columnsOf({ columns, measure }, isGrouped) {
   if (!isGrouped) return columns;
-  const beside = ({ name, label, decimals }) => [
-    ...(measure.columns.includes(name) ? [{ name: INTERVAL + name, label: `95% interval of ${label}`, decimals, isNumber: true }] : []),
-    ...(name === measure.column ? [{ name: RELATION, label: "against the best", decimals: null, isNumber: false }] : []),
+  const beside = (column) => [
+    ...(measure.columns.includes(column.name)
+      ? [{ ...column, name: INTERVAL + column.name, label: `95% interval of ${column.label}` }] : []),
+    ...(column.name === measure.column ? [{ name: RELATION, label: "against the best", decimals: null, isNumber: false }] : []),
   ];
   return columns.flatMap((column) =>
     [column.name === "seed" ? { ...column, label: "seed, or seeds" } : column, ...beside(column)]);
@@ -156,7 +158,7 @@ const statesOf = (setting) =>
   Object.entries(setting.counts).map(([what, count]) => `${count} ${NOUNS[what] ?? spoken(what)}`).join(", ");
 
 function wordsOf(row) {
-  row.words = row.words ?? [row.label, row.name, row.state, row.reason, row.mark, row.value("status"),
+  row.words = row.words ?? [row.label, row.name, row.state, row.reason, row.mark, row.value("status"), row.value("sweep"),
     row.value(RELATION), row.counts && statesOf(row)].join(" ").toLowerCase();
   return row.words;
 }
