@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,9 @@ from fashion_sweep.data.dataset import one_line
 from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.job import Job, guarded
+from fashion_sweep.training.model_checkpoint import ModelCheckpoint
+
+__all__ = ["ModelCheckpoint", "batch_callback", "make", "of"]
 
 PATHS = ("filepath", "filename", "log_dir", "backup_dir", "directory")
 """Arguments of Keras callbacks that name a file or folder; relative ones are taken from the run's folder."""
@@ -74,52 +75,6 @@ def _in_folder(node: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(kind, type) and issubclass(kind, keras.callbacks.ModelCheckpoint):
         text = text.replace("{", "{{").replace("}", "}}")  # Keras formats the whole path
     return {key: str(Path(text) / value) if key in PATHS and value else value for key, value in node.items()}
-
-
-class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
-    """Keras' ModelCheckpoint, except that each file is written beside its place and moved there once it is complete.
-
-    So a run that is killed while saving, or that fills the disk, keeps its previous best model.
-    """
-
-    @wraps(keras.callbacks.ModelCheckpoint.__init__)  # type: ignore[misc]
-    def __init__(self, filepath: str, **arguments: Any) -> None:
-        self._process, self._epoch = os.getpid(), 0
-        self._prefix = f".{self._process}."
-        beside = str(Path(filepath).with_name(self._prefix + Path(filepath).name))
-        try:
-            super().__init__(beside, **arguments)
-        except ValueError as error:
-            raise ValueError(str(error).replace(beside, str(filepath))) from error
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Note the epoch, which is in the names of what is saved on its batches."""
-        super().on_epoch_begin(epoch, logs)
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save if it is time, then move what was saved."""
-        super().on_train_batch_end(batch, logs)
-        if self.save_freq != "epoch":
-            self._move(self._epoch, {"batch": batch + 1, **(logs or {})})
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save if this epoch is better, then move what was saved."""
-        if os.getpid() != self._process:
-            return  # a process that another callback has forked off: it ends where it reports its epoch
-        try:
-            with keras_internals.without_tensorflow():
-                super().on_epoch_end(epoch, logs)
-        except KeyError as error:  # a name in the path that is no metric
-            raise ConfigError(str(error.args[0]).replace(self._prefix, "")) from error
-        if self.save_freq == "epoch":
-            self._move(epoch, logs or {})
-
-    def _move(self, epoch: int, values: Mapping[str, Any]) -> None:
-        """Move the file that Keras has written with these values in its name, if it has, to its place."""
-        written = Path(self.filepath.format(epoch=epoch + 1, **values))
-        if written.is_file():
-            written.replace(written.with_name(written.name.removeprefix(self._prefix)))
 
 
 AT_EPOCHS: Sequence[tuple[type, Callable[[Any], bool]]] = (

@@ -34,7 +34,7 @@ _CHECKPOINT = ("best", "_batches_seen_since_last_saving", "_last_batch_seen")
 KEPT: Mapping[type, Sequence[str]] = {
     keras.callbacks.EarlyStopping: (*_MONITORS, "stopped_epoch", "best_epoch", "best_weights"),
     keras.callbacks.ModelCheckpoint: _CHECKPOINT,
-    ModelCheckpoint: _CHECKPOINT,
+    ModelCheckpoint: (*_CHECKPOINT, "pending"),
     keras.callbacks.ReduceLROnPlateau: (*_MONITORS, "cooldown_counter"),
     keras.callbacks.LearningRateScheduler: (),
     keras.callbacks.TerminateOnNaN: (),
@@ -82,6 +82,20 @@ def unsupported_reason(callbacks: Sequence[keras.callbacks.Callback]) -> str | N
     """Which callback has attributes that cannot be saved, in a few words; None if none has."""
     lost = (each for each in callbacks if not _is_plain(_attributes(each)))
     return next((f"callback {type(each).__name__} cannot be kept" for each in lost), None)
+
+
+def put_off_saving(callbacks: Sequence[keras.callbacks.Callback], together: int) -> list[ModelCheckpoint]:
+    """Let the callbacks that save models put it off, unless there is one that may look for their files.
+
+    together: runs that are trained at once. Returns those that were let.
+    """
+    known = (*KEPT, keras.callbacks.History)
+    savers = [each for each in callbacks if type(each) is ModelCheckpoint and each.save_freq == "epoch"]
+    if not all(type(each) in known for each in callbacks):
+        return []
+    for saver in savers:
+        saver.put_off(together)
+    return savers
 
 
 def save(run: RunDir, stamp: Mapping[str, Any], state: State) -> None:

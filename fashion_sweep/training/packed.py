@@ -21,6 +21,10 @@ from fashion_sweep.training import callbacks, checkpoint, interruption, keras_fi
 from fashion_sweep.training.engines import base
 from fashion_sweep.training.engines.base import Arrays, Engine, Logs, Member, NotOneProgramError
 from fashion_sweep.training.job import Job, guarded
+from fashion_sweep.training.model_checkpoint import ModelCheckpoint
+
+LAST_S = 2.0
+"""Seconds in which an interrupted pack begins to save a model: soon its process is killed."""
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +63,7 @@ class _Run:
     start: int  # epochs that an earlier attempt has trained
     member: Member
     callbacks: keras.callbacks.CallbackList = field(init=False)
+    savers: list[ModelCheckpoint] = field(default_factory=list)  # which may have models that are not written yet
 
     @property
     def seed(self) -> int:
@@ -77,12 +82,19 @@ class _Run:
             self.callbacks.on_train_begin()
             if job.state is not None:
                 job.state.restore_callbacks(self.callbacks.callbacks)
+            self.savers = checkpoint.put_off_saving(self.callbacks.callbacks, pack)
 
     def begin_epoch(self, epoch: int) -> None:
         """Call the callbacks. Raises ConfigError where one stops the run here: model.fit would train one more batch."""
         self.callbacks.on_epoch_begin(epoch)
         if self.model.stop_training:
             raise ConfigError("a callback stopped the run at the beginning of an epoch, expected at its end")
+
+    def write_models(self) -> None:
+        """Write the models that are to be saved and are not written yet."""
+        with guarded([self.job]):
+            for saver in self.savers:
+                saver.write()
 
     def end_epoch(self, epoch: int, trained: Logs, validated: Logs) -> None:
         """Call the callbacks; after the last epoch, or if one of them stops the run, save its model and record."""
@@ -177,14 +189,22 @@ class _Pack:
     def _for_each(self, call: Callable[[int, _Run], None]) -> None:
         """Call something of each live run. An error ends that run alone."""
         for row in self._live:
-            with guarded([self._runs[row].job]):
-                call(row, self._runs[row])
+            run = self._runs[row]
+            with guarded([run.job]):
+                call(row, run)
+            if not run.job.is_running:
+                run.write_models()
 
     def _save(self) -> None:
-        """Save the states of the runs when it is time, or when they are about to be interrupted."""
+        """Save the states of the runs when it is time, or when they are about to be interrupted; then their models,
+        too, as far as there is time: the states have those that are not written yet.
+        """
         if self._interval.is_due or interruption.is_requested():
             started = self._interval.clock()
             for run in (self._runs[row] for row in self._live):
                 if run.member.can_continue and checkpoint.unsupported_reason(run.callbacks.callbacks) is None:
                     run.job.save_state(run.model, run.callbacks.callbacks)
             self._interval.saved(started)
+            for run in (self._runs[row] for row in self._live):
+                if interruption.is_requested() and self._interval.clock() - started < LAST_S:
+                    run.write_models()
