@@ -33,7 +33,7 @@ class BatchRunner:
 
     def __init__(self, executor: Executor, pack_size: int | None, rules: Rules) -> None:
         self.executor, self.rules = executor, rules
-        self.pack_size = pack_size or executor.default_pack_size
+        self.pack_size = executor.default_pack_size.limited(pack_size)
         self._has_folder = False
         self.context: HydraContext
         self.worker_context: HydraContext  # with Hydra's own config loader

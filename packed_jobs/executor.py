@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hydra.core.utils import JobReturn
 
-from packed_jobs.packs import Pack
+from packed_jobs.packs import Pack, PackSize
 from packed_jobs.program import Program
 from packed_jobs.task import PlannedJob
 
@@ -42,8 +42,8 @@ class Executor(Protocol):
         """
 
     @property
-    def default_pack_size(self) -> int:
-        """The most jobs in a pack where the config does not set it.
+    def default_pack_size(self) -> PackSize:
+        """How many jobs a pack has where the config does not say.
 
         Slurm: as for the requested device, see ``local.devices.default_pack_size``.
         """

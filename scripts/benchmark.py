@@ -15,22 +15,22 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benchmarks import contestants, engines, floor, gpu, machine, overhead
+from benchmarks import contestants, engines, floor, machine, overhead
 from benchmarks.grid import FIDELITY, Settings
-from benchmarks.processes import CommandError, shown
+from benchmarks.processes import CommandError
 from benchmarks.results import Results, Sample, number
 from benchmarks.tables import Benchmark, csv_text, markdown
 
 from fashion_sweep.errors import UserError
 from fashion_sweep.storage.atomic import write_text
 
-SECTIONS = (*contestants.WHAT, "floor", "overhead", "engines", "gpu")
+SECTIONS = (*contestants.WHAT, "floor", "overhead", "engines")
 REHEARSAL = Settings(1, 500)
 FAILURES = (CommandError, UserError, ValueError)
 """What a measurement raises if its command failed or did not leave trained runs."""
 HELP = """A: the notes' code; B and C: basic and joblib launcher with fit; D: the best fit; E: ours from the command
 line; F: ours in steady state (comes with E); floor: of the machine; overhead: of a job, by launcher; engines: what
-each costs a run; gpu: packs on a GPU; default: all"""
+each costs a run; default: all"""
 
 
 Measured = tuple[contestants.Found, str]
@@ -155,11 +155,6 @@ def _tasks(arguments: argparse.Namespace, settings: Settings) -> Iterator[Task]:
         of_images = (partial(engines.measure, engine, limit) for limit in (arguments.limit, REHEARSAL.limit))
         measure, rehearse = (_in_folder(line, each) for each in of_images)
         yield Task(line, repeats, measure, rehearse, engines.why_not(engine))
-    if "gpu" in only and not gpu.visible():
-        yield Task("gpu", 1, lambda: ({}, ""), lambda: None, "no GPU was visible")
-    elif "gpu" in only:
-        for line, (runs, processes) in gpu.lines().items():
-            yield Task(line, repeats, _of_pack(line, runs, processes, arguments.limit), lambda: None)
 
 
 def _of_line(line: str, settings: Settings) -> Callable[[], Measured]:
@@ -175,15 +170,6 @@ def _in_folder(line: str, measure: Callable[[Path], tuple[dict[str, float], str]
         return {line: found}, command
 
     return measured
-
-
-def _of_pack(line: str, runs: int, processes: int, limit: int | None) -> Callable[[], Measured]:
-    def measure() -> Measured:
-        with tempfile.TemporaryDirectory() as name:
-            found = gpu.measure(runs, processes, limit, Path(name))
-            return {line: found}, shown(gpu.commands(runs, processes, limit, Path(name))[0], Path(name))
-
-    return measure
 
 
 def _rehearse(tasks: Sequence[Task]) -> None:

@@ -17,7 +17,7 @@ from packed_jobs import run
 from packed_jobs.compose import failed_job
 from packed_jobs.errors import LaneDiedError, how_it_ended
 from packed_jobs.executor import OnLost, Rules
-from packed_jobs.packs import Pack
+from packed_jobs.packs import Pack, PackSize
 from packed_jobs.program import Program, restore_state
 from packed_jobs.returns import SentReturn, sent
 from packed_jobs.task import PlannedJob
@@ -29,7 +29,7 @@ class ArrayExecutor:
 
     folder: Path
     slots: int = 2
-    default_pack_size: int = 8
+    default_pack_size: PackSize = field(default_factory=lambda: PackSize(8))
     events: list[str] = field(default_factory=list)
 
     def start(

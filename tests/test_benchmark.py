@@ -13,7 +13,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from benchmarks import contestants, engines, floor, gpu, grid, overhead, processes, results, tables  # noqa: E402
+from benchmarks import contestants, engines, floor, grid, overhead, processes, results, tables  # noqa: E402
 
 ACCURACIES = dict(zip(grid.FIDELITY, (0.84, 0.85, 0.88, 0.89, 0.87, 0.86), strict=True))
 
@@ -33,7 +33,6 @@ def measured() -> results.Results:
     samples.append(results.Sample("overhead packed", 1, {"seconds_of_1": 2.0, "ms_per_job": 12.5}))
     samples.append(results.Sample("engine tensorflow", 1, {"import_seconds": 6.5, "mib": 800.0, "mib_per_run": 3.25}))
     samples.append(results.Sample("engine jax", 1, missing="JAX is not installed"))
-    samples.append(results.Sample("gpu", 1, missing="no GPU was visible"))
     return results.Results(samples)
 
 
@@ -148,7 +147,6 @@ def test_page(benchmark: tables.Benchmark) -> None:
     assert row(page, "tensorflow") == ["tensorflow", "6.50", "-", "-", "-", "800", "3.25", ""]
     assert row(page, "jax")[-1] == "JAX is not installed"
     assert "(F: 2)" in page
-    assert "No GPU was visible." in page
     assert r"| processor | A \| B |" in page
     assert "which this is not" not in page
 
@@ -156,16 +154,6 @@ def test_page(benchmark: tables.Benchmark) -> None:
 def test_page_of_a_smaller_try_says_so(measured: results.Results) -> None:
     page = tables.markdown(tables.Benchmark("it", grid.Settings(1, 500), {}, measured, {}))
     assert "The targets are for 20 epochs of all images, which this is not. With one epoch" in page
-
-
-def test_page_of_a_gpu(measured: results.Results) -> None:
-    lines = list(gpu.lines())
-    samples = [results.Sample(lines[0], 1, {"run_epoch_seconds": 0.2, "val_accuracy": 0.87})]
-    samples += [results.Sample(lines[2], 1, {"run_epoch_seconds": 0.01, "val_accuracy": 0.87})]
-    samples += [results.Sample(lines[4], 1, missing="repeat 1 failed")]
-    page = tables.markdown(tables.Benchmark("it", grid.Settings(20), {"GPU": "one"}, results.Results(samples), {}))
-    assert row(page, "64 in a pack") == ["64 in a pack", "0.0100", "20.0x", "0.8700", ""]
-    assert row(page, "4 processes of 1")[4] == "repeat 1 failed"
 
 
 def test_csv_has_every_number(benchmark: tables.Benchmark) -> None:
@@ -213,12 +201,12 @@ def benchmark_command(folder: Path, *arguments: str) -> subprocess.CompletedProc
 def test_a_wrong_section_is_reported(tmp_path: Path) -> None:
     ended = benchmark_command(tmp_path, "--only", "E,Z")
     assert ended.returncode == 2
-    assert "Z: expected some of A,B,C,D,E,F,floor,overhead,engines,gpu" in ended.stderr
+    assert "Z: expected some of A,B,C,D,E,F,floor,overhead,engines" in ended.stderr
 
 
 @pytest.mark.slow
 def test_the_real_command(tmp_path: Path) -> None:
-    settings = ["--epochs", "2", "--limit", "500", "--repeats", "1", "--only", "E,F,floor,gpu"]
+    settings = ["--epochs", "2", "--limit", "500", "--repeats", "1", "--only", "E,F,floor"]
     ended = benchmark_command(tmp_path, *settings, "--output", "page.md", "--csv", "numbers.csv")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     page = (tmp_path / "page.md").read_text()
@@ -238,13 +226,3 @@ def test_what_an_engine_costs(tmp_path: Path) -> None:
     assert found["import_seconds"] > 0
     assert abs(found["mib_per_run"]) < found["mib"]
     assert "trainer.engine=tensorflow" in command
-
-
-@pytest.mark.slow
-def test_packs_and_processes_of_the_gpu_section(tmp_path: Path) -> None:
-    found = {}
-    for runs, count in ((2, 1), (1, 2)):
-        folder = tmp_path / f"{runs}_{count}"
-        folder.mkdir()
-        found[runs, count] = gpu.measure(runs, count, 500, folder, epochs=2)
-    assert all(0.1 < each["val_accuracy"] <= 1 and each["run_epoch_seconds"] > 0 for each in found.values())

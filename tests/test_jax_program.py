@@ -229,3 +229,20 @@ def test_a_copy_of_a_variable_has_a_value_of_its_own(engine: Any) -> None:
     assert (np.asarray(kept) != np.asarray(variable)).any()
     kept.assign(kept + 1)
     assert (np.asarray(kept) != np.asarray(variable) + 1).any()
+
+
+def test_a_pack_that_needs_more_memory_than_is_free_is_refused_before_it_trains(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fashion_sweep.training.engines.jax import pack as packs
+
+    def some(count: int) -> list[Any]:
+        return [member(engine, number, dense(0.3), adam(*GRID[number]), count) for number in range(count)]
+
+    monkeypatch.setattr(packs, "free_bytes", lambda: 100)
+    with pytest.raises(MemoryError, match=r"a pack of 3 needs .* bytes, and 100 are free"):
+        engine.program(some(3), arrays())
+    assert engine.program(some(1), arrays()).size == 1
+    monkeypatch.setattr(packs, "free_bytes", lambda: 2**30)
+    engine.forget()
+    assert engine.program(some(3), arrays()).size == 3

@@ -259,3 +259,19 @@ def test_a_folder_that_is_renamed_is_not_made_again(launch: Callable[..., Launch
     [gone] = errors(batch("+do=fine", first=1))
     assert "the folder is gone; it was renamed or deleted" in str(gone)
     assert not (tmp_path / "s").exists()
+
+
+def test_lanes_that_share_a_gpu_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    monkeypatch.setattr(devices, "available_cores", lambda: list(range(16)))
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
+    found = devices.slots(None, None)
+    assert [slot.gpu for slot in found] == ["4", "6"] * 4
+    assert found[0].environment()["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.225"
+    assert devices.default_pack_size(found) == (256, 64)
+    monkeypatch.setattr(devices, "available_cores", lambda: [0, 1, 2])
+    assert [slot.gpu for slot in devices.slots(None, None)] == ["4", "6"]
+    [alone] = devices.slots(1, None)
+    assert alone.environment() == {"CUDA_VISIBLE_DEVICES": "4"}
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.1")
+    assert devices.slots(8, None)[7].environment()["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.1"

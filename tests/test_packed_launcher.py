@@ -14,7 +14,7 @@ from launching import Launch, errors, lines, values
 from optional import present
 
 from packed_jobs import JobExitedError
-from packed_jobs.packs import form
+from packed_jobs.packs import PackSize, form
 from packed_jobs.task import PickledJob, PlannedJob
 
 
@@ -228,5 +228,19 @@ def planned(*costs: float, keys: str) -> list[PlannedJob]:
     ],
 )
 def test_packs_are_formed(costs: list[float], keys: str, pack_size: int, lanes: int, expected: list[list[int]]) -> None:
-    packs = form(planned(*costs, keys=keys), pack_size, lanes)
+    packs = form(planned(*costs, keys=keys), PackSize(pack_size), lanes)
     assert [[job.index for job in pack] for pack in packs] == expected
+
+
+@pytest.mark.parametrize(
+    ("jobs", "sizes"), [(300, [75] * 4), (200, [100, 100]), (127, [127]), (600, [200, 200, 100, 100])]
+)
+def test_packs_that_fill_a_gpu_are_not_halved_for_lanes_that_share_it(jobs: int, sizes: list[int]) -> None:
+    packs = form(planned(*[1.0] * jobs, keys="a" * jobs), PackSize(256, least=64), 4)
+    assert sorted(map(len, packs), reverse=True) == sizes
+
+
+def test_a_given_pack_size_limits_both_sizes() -> None:
+    assert PackSize(256, least=64).limited(None) == (256, 64)
+    assert PackSize(256, least=64).limited(8) == (8, 8)
+    assert PackSize(1).limited(8) == (8, 1)

@@ -15,8 +15,10 @@ class PackedLauncherConf:
     """How the jobs of a sweep are spread over this machine."""
 
     _target_: str = "hydra_plugins.packed_launcher.launcher.PackedLauncher"
-    lanes: Optional[int] = None  # worker processes; null: one a visible GPU, else one a core that this process may use
-    pack_size: Optional[int] = None  # most jobs that train together; null: 32 on a GPU, 1 on cores
+    lanes: Optional[int] = (
+        None  # worker processes; null: up to 4 a visible GPU, else one a core that this process may use
+    )
+    pack_size: Optional[int] = None  # most jobs that train together; null: 256 on a GPU, 1 on cores
     threads_per_lane: Optional[int] = None  # cores and threads of each lane; null: 1, GPU lanes unpinned
     run_timeout_min: Optional[float] = None  # minutes a run may take, a pack of n: n times as many; null: no limit
     lane_memory_gib: Optional[float] = None  # replace a lane between packs once it holds more; null: the larger of

@@ -8,11 +8,18 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from packed_jobs.packs import PackSize
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 ENOUGH = 64
 """Lanes, or threads of a lane, that any machine may be asked for; more of them only where it has the cores."""
-GPU_PACK_SIZE = 32
-"""Jobs in a pack on a GPU, where the config does not set it: one small network at a time leaves most of a GPU idle."""
+GPU_PACK_SIZE = PackSize(256, least=64)
+"""Of packs on a GPU, where the config does not set it. Small networks keep an H100 more than half busy from 64 on, and
+gain little beyond 256: see BENCHMARKS-GPU.md."""
+GPU_LANES = 4
+"""Lanes that share a GPU: while one trains, others build models and save them, which takes as long."""
+GPU_MEMORY = 0.9
+"""The share of a GPU's memory that all of its lanes may use."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class Slot:
     gpu: str | None  # for CUDA_VISIBLE_DEVICES; None: the lane uses cores
     cores: tuple[int, ...]  # that the lane is pinned to; empty: all that the parent may use
     threads: int | None  # of each library's thread pool; None: the library decides
+    sharing: int = 1  # lanes that share the GPU, this one included
 
     def __str__(self) -> str:
         cores = f"core{'s' if len(self.cores) > 1 else ''} {', '.join(map(str, self.cores))}"
@@ -30,6 +38,10 @@ class Slot:
     def environment(self) -> dict[str, str]:
         """The environment variables that pin a process to this slot. Libraries read them as they are imported."""
         device = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
+        if self.sharing > 1:
+            limit = f"{GPU_MEMORY / self.sharing:.3f}"
+            shared = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_MEM_FRACTION": limit}
+            device |= {name: os.environ.get(name, value) for name, value in shared.items()}
         if self.threads is None:
             return device
         return device | dict.fromkeys(THREAD_VARIABLES, str(self.threads)) | {"TF_NUM_INTEROP_THREADS": "1"}
@@ -44,9 +56,11 @@ def slots(lanes: int | None, threads_per_lane: int | None) -> list[Slot]:
         if value is not None and not 1 <= value <= most():
             raise ValueError(f"hydra.launcher.{name} is {value}, expected at least 1 and at most {most()}, or null")
     gpus, cores = visible_gpus(), available_cores()
-    count = lanes or len(gpus) or len(cores)
     if gpus:
-        return [Slot(gpus[lane % len(gpus)], (), threads_per_lane) for lane in range(count)]
+        count = lanes or len(gpus) * max(1, min(GPU_LANES, len(cores) // len(gpus)))
+        sharing = -(-count // len(gpus))
+        return [Slot(gpus[lane % len(gpus)], (), threads_per_lane, sharing) for lane in range(count)]
+    count = lanes or len(cores)
     threads = threads_per_lane or 1  # whatever the number of lanes: sums over several threads round differently
     return [Slot(None, _share(cores, lane, threads), threads) for lane in range(count)]
 
@@ -56,9 +70,9 @@ def most() -> int:
     return max(ENOUGH, os.cpu_count() or 1)
 
 
-def default_pack_size(given: Sequence[Slot]) -> int:
-    """The most jobs in a pack where the config does not set it."""
-    return 1 if given[0].gpu is None else GPU_PACK_SIZE
+def default_pack_size(given: Sequence[Slot]) -> PackSize:
+    """How many jobs a pack has where the config does not say."""
+    return PackSize(1) if given[0].gpu is None else GPU_PACK_SIZE
 
 
 def _share(cores: list[int], lane: int, threads: int) -> tuple[int, ...]:

@@ -23,5 +23,5 @@ def preview(keys_and_costs: Sequence[tuple[Hashable | None, float]], options: Ma
     """What ``hydra/launcher=packed`` would do with jobs of these keys and costs. options: its config node, resolved."""
     found = slots(options["lanes"], options["threads_per_lane"])
     jobs = [PlannedJob(PickledJob(number, b""), number, *each) for number, each in enumerate(keys_and_costs)]
-    packs = form(jobs, options["pack_size"] or default_pack_size(found), len(found))
+    packs = form(jobs, default_pack_size(found).limited(options["pack_size"]), len(found))
     return Preview([str(slot) for slot in found], [[job.index for job in pack] for pack in packs])

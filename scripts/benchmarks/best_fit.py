@@ -57,11 +57,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--probe", action="store_true")
+    parser.add_argument("--steps-tried", default=",".join(map(str, STEPS_TRIED)), help="by --probe")
+    parser.add_argument("--jit-tried", choices=["yes", "both"], default="both", help="by --probe")
     parser.add_argument("--steps-per-execution", type=int, default=100)
     parser.add_argument("--jit", action="store_true")
     arguments = parser.parse_args()
     arrays = _load(arguments.limit)
-    found = _probed(arrays) if arguments.probe else _trained(arrays, arguments)
+    found = _probed(arrays, arguments) if arguments.probe else _trained(arrays, arguments)
     print("\n" + json.dumps(found))
 
 
@@ -72,16 +74,24 @@ def _load(limit: int | None) -> Arrays:
     return Arrays(*sides)
 
 
-def _probed(arrays: Arrays) -> dict[str, Any]:
+def _probed(arrays: Arrays, arguments: argparse.Namespace) -> dict[str, Any]:
     """Options -> seconds of an epoch, and the fastest options."""
     steps = -(-len(arrays.x_train) // grid.BATCH)
-    tried = {}
-    for at_once, jit in product(sorted({min(each, steps) for each in STEPS_TRIED}), (False, True)):
-        seconds, _ = _fit(arrays, "adam", 0.3, epochs=PROBE_EPOCHS, steps_per_execution=at_once, jit=jit)
-        tried[at_once, jit] = statistics.mean(seconds[1:])
+    numbers = sorted({min(int(each), steps) for each in arguments.steps_tried.split(",")})
+    tried, accuracies = {}, {}
+    for options in product(numbers, (True,) if arguments.jit_tried == "yes" else (False, True)):
+        at_once, jit = options
+        seconds, accuracy = _fit(arrays, "adam", 0.3, epochs=PROBE_EPOCHS, steps_per_execution=at_once, jit=jit)
+        tried[options], accuracies[options] = statistics.mean(seconds[1:]), accuracy
     best = min(tried, key=lambda options: tried[options])
     lines = [{"steps_per_execution": at_once, "jit": jit, "s": tried[at_once, jit]} for at_once, jit in tried]
-    return {"steps_per_execution": best[0], "jit": best[1], "tried": lines}
+    return {
+        "steps_per_execution": best[0],
+        "jit": best[1],
+        "tried": lines,
+        "s": tried[best],
+        "val_accuracy": accuracies[best],
+    }
 
 
 def _trained(arrays: Arrays, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -43,7 +43,6 @@ def markdown(benchmark: Benchmark) -> str:
         _floor(benchmark),
         _overhead(results),
         _engines(results),
-        _gpu(results),
         _probe(benchmark.best_fit),
         "## Commands\n\nFOLDER is a new folder each time.\n\n" + _code(benchmark.commands),
         "## Machine\n\n" + table(["what", ""], list(benchmark.machine.items())),
@@ -214,27 +213,6 @@ def _engines(results: Results) -> str:
         f"{engines.TOGETHER}, together."
     )
     return f"## Engines\n\n{table(['engine', *engines.QUANTITIES.values(), ''], rows)}\n\n{notes}"
-
-
-def _gpu(results: Results) -> str:
-    asked = [line for line in gpu.lines() if _was_asked(results, line)]
-    if not asked:
-        missing = results.missing("gpu")
-        return f"## Packs on a GPU\n\n{missing[0].upper()}{missing[1:]}." if missing else ""
-    alone = asked[0]
-    rows = [
-        [
-            line.removeprefix("gpu, "),
-            results.spread(line, "run_epoch_seconds"),
-            _times(results.times_faster(line, alone, "run_epoch_seconds")),
-            _accuracy(results.median(line, "val_accuracy")),
-            results.missing(line),
-        ]
-        for line in asked
-    ]
-    heads = ["runs", "s a run-epoch", "1 in a pack / it", f"val_accuracy after {gpu.EPOCHS} epochs, mean", ""]
-    notes = "Adam, no dropout, different seeds, without callbacks and saved models; the first epoch does not count."
-    return f"## Packs on a GPU\n\n{table(heads, rows)}\n\n{notes}"
 
 
 def _probe(found: Mapping[str, Any]) -> str:

@@ -53,6 +53,8 @@ class JaxEngine:
             if least == 1:
                 raise
             raise NotOneProgramError(f"JAX cannot map it over runs: {one_line(error)}") from error
+        if least > 1:
+            program.require_memory(arrays)
         return program
 
     def smaller(self, members: Sequence[Member], size: int) -> Program | None:

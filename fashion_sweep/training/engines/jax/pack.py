@@ -39,6 +39,29 @@ class JaxProgram:
         jax.eval_shape(self._functions.train, state, *self._training(arrays, orders, 0))
         jax.eval_shape(self._functions.validate, state, self._given, arrays.validation)
 
+    def require_memory(self, arrays: Arrays) -> None:
+        """Raise MemoryError where the programs, which are compiled for it, need more memory than the device has free.
+
+        So a pack that is too large is divided before it is trained, not after an epoch of it failed.
+        """
+        free = free_bytes()
+        if free is None:
+            return
+        state = jax.tree.unflatten(self._tree, self._state)
+        training = self._training(arrays, np.zeros((self.size, len(arrays.y_train)), "int32"), 0)
+        held = sum(each.nbytes for each in (*self._state, *jax.tree.leaves(arrays.validation), *training[-1]))
+        for function, arguments in (
+            (self._functions.train, training),
+            (self._functions.validate, (self._given, arrays.validation)),
+        ):
+            report = function.lower(state, *arguments).compile().memory_analysis()
+            if report is None:
+                continue
+            new = report.argument_size_in_bytes + report.output_size_in_bytes - report.alias_size_in_bytes - held
+            needed = report.temp_size_in_bytes + max(0, new)
+            if needed > free:
+                raise MemoryError(f"a pack of {self.size} needs {needed:,} bytes, and {free:,} are free on the device")
+
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:
         """See ``engines.base.Program.train``."""
         return self._run(live, self._functions.train, *self._training(arrays, orders, first_step))
@@ -132,6 +155,12 @@ class _Row:
         """Keep the values that there are now, whatever becomes of the state."""
         if len(self.assigned) < self._count:
             self.assigned = {index: self.get(index) for index in range(self._count)}
+
+
+def free_bytes() -> int | None:
+    """Memory of the device that this process may still take; None where that is not known, as on CPUs."""
+    found = jax.local_devices()[0].memory_stats()
+    return None if not found or "bytes_limit" not in found else int(found["bytes_limit"] - found["bytes_in_use"])
 
 
 def _of_row(logs: Any, row: int) -> Any:
