@@ -154,8 +154,8 @@ def test_hydras_copy_that_leaves_the_engine_open_is_read_with_the_recorded_one(m
     [
         ("0.9.2", None),
         ("0.6.2", None),
-        ("0.10.1", "the engine jax needs jax>=0.6.2,<0.10, and 0.10.1 is installed: "),
-        ("0.6.1", "the engine jax needs jax>=0.6.2,<0.10, and 0.6.1 is installed: "),
+        ("0.10.1", "the engine jax needs jax>=0.6.2,!=0.10.*,!=0.11.0,!=0.11.1,<0.12, and 0.10.1 is installed: "),
+        ("0.6.1", "the engine jax needs jax>=0.6.2,!=0.10.*,!=0.11.0,!=0.11.1,<0.12, and 0.6.1 is installed: "),
     ],
 )
 def test_versions_of_jax_that_compile_wrongly_are_refused(
