@@ -15,7 +15,7 @@ import pytest
 from fashion_sweep.training.engines.jax.settings import ENVIRONMENT
 
 HERE = Path(__file__).parent
-MODULES = ("compiled", "compiled_callbacks", "dropout", "state", "jax_program")
+MODULES = ("compiled", "compiled_callbacks", "dropout", "state", "jax_program", "structure", "model_checkpoint")
 LEFT_OUT = ("[fit", "-fit]", "sigterm", "momentum", "nesterov", "adagrad", "rmsprop", "nadam", "sigmoid", "softmax")
 """Parts of names: of tests of the trainer ``fit``, and of optimizers and models that the conformance tests try, too."""
 

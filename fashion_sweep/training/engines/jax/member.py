@@ -12,9 +12,10 @@ import jax
 import keras
 import numpy as np
 
-from fashion_sweep.training.engines import keras_internals, structure
+from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.engines.base import Arrays, Run
 from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
+from fashion_sweep.training.engines.jax import structure
 from fashion_sweep.training.engines.jax.traced import Traced
 
 State = tuple[list[Any], list[Any], list[Any], list[Any]]

@@ -17,8 +17,8 @@ from fashion_sweep.training.engines.jax.traced import Traced
 class Functions:
     """Compiled functions of R runs; every argument but the data has a first axis of R, unless R is 1."""
 
-    train: Callable[..., Any]  # of the arguments of _Steps.train
-    validate: Callable[..., Any]  # of those of _Steps.validate
+    train: Any  # jax.jit of _Steps.train, and of the other
+    validate: Any
 
 
 def compiled(member: JaxMember, runs: int) -> Functions:
