@@ -118,9 +118,15 @@ def test_a_damaged_file(folder: Folder, name: str, damage: Callable[[bytes], byt
         read(folder)
 
 
+def with_a_key_that_nobody_sees(valid: Any) -> Any:
+    valid.setdefault("config", {})["optimizer"] = {"_target_": {"\x1f": 1}}
+    return valid
+
+
 @pytest.mark.parametrize("name", ["run.json", "sweep.json", "owner.json"])
 @settings(deadline=None)
 @given(mutate=mutations())
+@example(mutate=with_a_key_that_nobody_sees)
 def test_a_mutated_json_file(folder: Folder, name: str, mutate: Callable[[Any], Any]) -> None:
     place, read = READERS[name]
     with replaced(place(folder), lambda valid: json.dumps(mutate(json.loads(valid))).encode()):

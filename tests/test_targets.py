@@ -37,7 +37,10 @@ def test_names_that_exist(name: str) -> None:
             "keras.optimizers.Adamm",
             "there is no 'Adamm' in keras.optimizers; did you mean keras.optimizers.Adam?",
         ),
-        ("fashion_sweep.modles.mlp", "there is no 'modles' in fashion_sweep"),
+        (
+            "fashion_sweep.modles.mlp",
+            "there is no 'modles' in fashion_sweep; did you mean fashion_sweep.models?",
+        ),
         ("mlp", "'mlp' is not a dotted name; expected package.module.function"),
         ("fashion_sweep.models.qqq", "there is no 'qqq' in fashion_sweep.models"),
     ],

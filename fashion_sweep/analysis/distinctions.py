@@ -13,6 +13,7 @@ from typing import Any
 from fashion_sweep.analysis.folders import FoundRun
 from fashion_sweep.analysis.settings import label
 from fashion_sweep.storage.identity import NOT_IN_IDENTITY, identity
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord
 
 ORIGINS = ("dataset", "code")
@@ -40,7 +41,7 @@ def telling_keys(runs: Sequence[FoundRun], settings: Sequence[str], shown: Seque
     found: list[str] = []
     for alike in _alike(list(firsts.values()), shown):
         seen, looked_up = [""] * len(alike), [run.settings for run in alike]
-        for key in _keys(alike):
+        for key in (key for key in _keys(alike) if key == clean(key)):  # it becomes a column's name
             values = [f"{before}|{label(each.value(key))}" for before, each in zip(seen, looked_up, strict=True)]
             if len(set(values)) > len(set(seen)):
                 seen = values

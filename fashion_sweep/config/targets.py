@@ -10,7 +10,7 @@ import ast
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -43,15 +43,17 @@ def _follow(places: tuple[Path, ...], package: str, names: list[str]) -> str | N
     if rest and inner:
         return _follow(inner, f"{package}.{name}", rest)
     inits = [place / "__init__.py" for place in places if (place / "__init__.py").is_file()]
-    return _in_module(inits[0], package, names) if inits else f"there is no {name!r} in {package}"
+    modules = (each.stem for place in places for each in place.iterdir() if each.suffix in ("", ".py"))
+    return _in_module(inits[0], package, names, modules) if inits else f"there is no {name!r} in {package}"
 
 
-def _in_module(path: Path, module: str, names: list[str]) -> str | None:
+def _in_module(path: Path, module: str, names: list[str], others: Iterable[str] = ()) -> str | None:
+    """others: names that may be meant as well."""
     # Our own package gives some names lazily, but lists them; elsewhere a module's __getattr__ may know any name.
     ours = frozenset(dir(sys.modules[_OURS])) if module == _OURS else None
     found = _Definitions(ours, complete=True) if ours else _definitions(path)
     if found.complete and names[0] not in found.names:
-        near = difflib.get_close_matches(names[0], found.names, n=1)
+        near = difflib.get_close_matches(names[0], found.names.union(others), n=1)
         return f"there is no {names[0]!r} in {module}" + (f"; did you mean {module}.{near[0]}?" if near else "")
     return None
 
