@@ -16,7 +16,7 @@ from optional import present
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
-from fashion_sweep.training import checkpoint
+from fashion_sweep.training import checkpoint, save_interval
 from fashion_sweep.training.train import train
 
 INTERRUPT = "+callbacks.interrupt={_target_: interrupting.Interrupt, epoch: 3, log_dir: x}"
@@ -174,7 +174,7 @@ def test_what_is_saved_does_not_grow_the_optimizer() -> None:
 
 def test_saving_never_takes_more_than_its_share() -> None:
     now = [0.0]
-    pace = checkpoint.SaveInterval(lambda: now[0])
+    pace = save_interval.SaveInterval(lambda: now[0])
     saves = []
     for _ in range(100_000):
         now[0] += 0.01  # an epoch
@@ -184,4 +184,4 @@ def test_saving_never_takes_more_than_its_share() -> None:
             pace.saved(started)
             saves.append(started)
     assert len(saves) == pytest.approx(now[0] / 5, rel=0.02)
-    assert 0.05 * len(saves) / now[0] <= checkpoint.SHARE
+    assert 0.05 * len(saves) / now[0] <= save_interval.SHARE

@@ -111,3 +111,6 @@ def test_nothing_is_said_of_models_with_code_of_ones_own() -> None:
     patched = made(plain)
     patched.layers[1].call = relu
     assert structure.digest(patched) is None
+    holding = made(plain)
+    holding.layers[1].kind = Own
+    assert structure.digest(holding) is None

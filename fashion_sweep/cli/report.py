@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from fashion_sweep.analysis.folders import check_folder
 from fashion_sweep.analysis.load import collect
@@ -16,7 +15,7 @@ from fashion_sweep.analysis.measure import Place
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import errors_said, say_error
 from fashion_sweep.errors import UserError
-from fashion_sweep.reporting.report import Report, print_table, write_comparison, write_report
+from fashion_sweep.reporting.report import Report, print_table, print_warnings, write_comparison, write_report
 from fashion_sweep.storage.record import OBJECTIVES
 
 DESCRIPTION = """\
@@ -114,8 +113,7 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
     found = compare(before, after)
     comparison.print_to(console, found, before.measure)
     warnings = [*before.warnings, *after.warnings]
-    for text in warnings:
-        console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
+    print_warnings(warnings, console)
     if arguments.output:
         write_comparison(arguments.output, comparison.csv(found), comparison.markdown(found, before.measure))
     failed = [] if arguments.fail_if_worse is None else comparison.failures(found, arguments.fail_if_worse)

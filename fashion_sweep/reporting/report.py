@@ -94,9 +94,14 @@ def print_table(report: Report, console: Console) -> None:
     terminal.print_to(console, report.table, report.settings, report.swept, report.measure)
     if said := verdict.verdict(report.table, report.settings, report.swept, report.measure):
         console.print(escape(said), highlight=False, soft_wrap=True)
-    for text in report.warnings:
-        console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
+    print_warnings(report.warnings, console)
     console.print(f"{table.sentence(report.table)} Report: {escape(str(report.page))}", highlight=False, soft_wrap=True)
+
+
+def print_warnings(texts: Sequence[str], console: Console) -> None:
+    """Print a line for each."""
+    for text in texts:
+        console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 def _make(folder: Path, *, parents: bool) -> None:

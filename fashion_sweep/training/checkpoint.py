@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -23,11 +22,6 @@ from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training.callbacks import EpochReporter, LearningRateLog, ModelCheckpoint
 
 log = logging.getLogger(__name__)
-
-SHARE = 0.01
-"""The largest share of the training time that saving may take."""
-LEAST_SECONDS = 1.0
-"""Training time that is not worth saving, because it is repeated as quickly as that."""
 
 _MONITORS = ("best", "wait")
 _CHECKPOINT = ("best", "_batches_seen_since_last_saving", "_last_batch_seen")
@@ -130,27 +124,6 @@ def read(run: RunDir, stamp: Mapping[str, Any]) -> State | None:
 def _in_order(names: Sequence[str]) -> list[str]:
     """The names of the arrays as np.savez gives them to arrays without."""
     return [f"arr_{number}" for number in range(len(names))]
-
-
-@dataclass
-class SaveInterval:
-    """Decides when to save, so that saving takes no more than SHARE of the time."""
-
-    clock: Callable[[], float] = time.perf_counter  # seconds from any origin
-    cost: float = 0.0  # seconds of the last save
-    last: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.last = self.clock()
-
-    @property
-    def is_due(self) -> bool:
-        return self.clock() - self.last >= max(LEAST_SECONDS, self.cost / SHARE)
-
-    def saved(self, started: float) -> None:
-        """Record a save that started at this time of the clock."""
-        self.last = self.clock()
-        self.cost = self.last - started
 
 
 def _variables(model: keras.Model) -> list[Any]:

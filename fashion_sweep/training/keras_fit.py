@@ -19,6 +19,7 @@ import numpy as np
 from fashion_sweep.data.split import Split, scale
 from fashion_sweep.training import callbacks, checkpoint, interruption, model_setup
 from fashion_sweep.training.job import Job, running
+from fashion_sweep.training.save_interval import SaveInterval
 
 
 def train(jobs: Sequence[Job], steps_per_execution: int, jit_compile: bool | str) -> None:
@@ -55,7 +56,7 @@ class _StateSaver(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, job: Job, others: list[keras.callbacks.Callback]) -> None:
         super().__init__()
-        self._job, self.others, self._interval = job, others, checkpoint.SaveInterval()
+        self._job, self.others, self._interval = job, others, SaveInterval()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         """Restore the other callbacks, which have just reset their attributes."""

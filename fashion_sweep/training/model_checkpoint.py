@@ -15,6 +15,7 @@ import numpy as np
 
 from fashion_sweep.errors import ConfigError
 from fashion_sweep.training.engines import keras_internals
+from fashion_sweep.training.save_interval import SaveInterval
 
 SHARE = 0.05
 """The largest share of the training time that saving models may take where it can be put off."""
@@ -32,8 +33,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         self._process, self._epoch = os.getpid(), 0
         self._prefix = f".{self._process}."
         self.pending: dict[str, Any] | None = None  # the model to save that is not written yet
-        self._together = 0  # runs that share the time; 0: nothing is put off
-        self._due = 0.0  # when the next file may be written
+        self._interval: SaveInterval | None = None  # None: nothing is put off
         self._keeps = False  # whether a model that is to be saved is remembered instead
         beside = str(Path(filepath).with_name(self._prefix + Path(filepath).name))
         try:
@@ -47,7 +47,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         What is pending is written once it is time, at the end of training, and by ``write``. together: runs that this
         process trains at once.
         """
-        self._together = together
+        self._interval = SaveInterval(share=SHARE / together, least=0.0)
 
     @property
     def model(self) -> Any:
@@ -70,13 +70,12 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         """Save if this epoch is better, then move what was saved."""
         if os.getpid() != self._process:
             return  # a process that another callback has forked off: it ends where it reports its epoch
-        started = time.monotonic()
-        is_due = not self._together or started >= self._due
+        is_due, started = self._interval is None or self._interval.is_due, time.perf_counter()
         with self._saving(is_kept=not is_due):
             super().on_epoch_end(epoch, logs)
         if self.save_freq == "epoch" and is_due:
             if self._move(epoch, logs or {}):
-                self._note_cost(started)
+                self._saved(started)
             self.write()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -89,7 +88,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         pending, self.pending = self.pending, None
         if pending is None or os.getpid() != self._process:
             return
-        started, variables = time.monotonic(), _variables(self.model)
+        started, variables = time.perf_counter(), _variables(self.model)
         now = [np.array(variable) for variable in variables]
         path = Path(os.path.normpath(Path(self.filepath).parent / pending["path"]))
         beside = path.with_name(self._prefix + path.name)
@@ -100,16 +99,15 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         finally:
             _assign(variables, now)
         beside.replace(path)
-        self._note_cost(started)
+        self._saved(started)
 
     def keep(self, model: keras.Model, written: str) -> None:
         """Remember a model that Keras is about to write to a path."""
-        path = Path(written).with_name(Path(written).name.removeprefix(self._prefix))
-        relative = os.path.relpath(path, Path(self.filepath).parent)
-        if self.pending is not None and self.pending["path"] != relative:
+        place = self._relative(self._place(Path(written)))
+        if self.pending is not None and self.pending["path"] != place:
             with self._saving(is_kept=False):
                 self.write()
-        self.pending = {"path": relative, "values": [np.array(variable) for variable in _variables(model)]}
+        self.pending = {"path": place, "values": [np.array(variable) for variable in _variables(model)]}
 
     @contextmanager
     def _saving(self, *, is_kept: bool) -> Iterator[None]:
@@ -122,18 +120,26 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         finally:
             self._keeps = before
 
-    def _note_cost(self, started: float) -> None:
-        now = time.monotonic()
-        self._due = now + (now - started) * self._together / SHARE
+    def _saved(self, started: float) -> None:
+        if self._interval is not None:
+            self._interval.saved(started)
+
+    def _place(self, written: Path) -> Path:
+        """Where a file belongs that Keras writes beside."""
+        return written.with_name(written.name.removeprefix(self._prefix))
+
+    def _relative(self, path: Path) -> str:
+        """A path that is still right after the run's folder was moved."""
+        return os.path.relpath(path, Path(self.filepath).parent)
 
     def _move(self, epoch: int, values: Mapping[str, Any]) -> bool:
         """Move the file that Keras has written with these values in its name, if it has, to its place."""
         written = Path(self.filepath.format(epoch=epoch + 1, **values))
         if not written.is_file():
             return False
-        path = written.with_name(written.name.removeprefix(self._prefix))
+        path = self._place(written)
         written.replace(path)
-        if self.pending is not None and self.pending["path"] == os.path.relpath(path, Path(self.filepath).parent):
+        if self.pending is not None and self.pending["path"] == self._relative(path):
             self.pending = None  # of an earlier epoch
         return True
 

@@ -22,6 +22,7 @@ from fashion_sweep.training.engines import base
 from fashion_sweep.training.engines.base import Arrays, Engine, Logs, Member, NotOneProgramError
 from fashion_sweep.training.job import Job, guarded
 from fashion_sweep.training.model_checkpoint import ModelCheckpoint
+from fashion_sweep.training.save_interval import SaveInterval
 
 LAST_S = 2.0
 """Seconds in which an interrupted pack begins to save a model: soon its process is killed."""
@@ -142,7 +143,7 @@ class _Pack:
         self._program = engine.program([run.member for run in runs], arrays)
         self._start, self._epochs = first.start, first.job.config["epochs"]
         self._steps = model_setup.steps_per_epoch(first.job)
-        self._interval = checkpoint.SaveInterval()
+        self._interval = SaveInterval()
         self._aside = ThreadPoolExecutor(1, "orders")
 
     @property

@@ -15,9 +15,7 @@ class PackedLauncherConf:
     """How the jobs of a sweep are spread over this machine."""
 
     _target_: str = "hydra_plugins.packed_launcher.launcher.PackedLauncher"
-    lanes: Optional[int] = (
-        None  # worker processes; null: up to 4 a visible GPU, else one a core that this process may use
-    )
+    lanes: Optional[int] = None  # worker processes; null: up to 4 a visible GPU, else one a core that may be used
     pack_size: Optional[int] = None  # most jobs that train together; null: 256 on a GPU, 1 on cores
     threads_per_lane: Optional[int] = None  # cores and threads of each lane; null: 1, GPU lanes unpinned
     run_timeout_min: Optional[float] = None  # minutes a run may take, a pack of n: n times as many; null: no limit

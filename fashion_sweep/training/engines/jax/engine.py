@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from fashion_sweep.training.engines.jax.program import Functions
 
 
+TRACES_KEPT = 64
+"""Traces are small, and a grid over anything but rates and seeds has one for each of its values."""
+
+
 class JaxEngine:
     """See ``engines.base.Engine``."""
 
@@ -26,7 +30,7 @@ class JaxEngine:
 
     def __init__(self) -> None:
         self.functions: ProgramCache[Functions] = ProgramCache()
-        self.traces: dict[str, Traces] = {}
+        self.traces: ProgramCache[Traces] = ProgramCache(TRACES_KEPT)
 
     def pack_key(self, config: Mapping[str, Any]) -> str:
         return packing.pack_key(config)

@@ -17,6 +17,7 @@ from fashion_sweep.training.engines.base import Arrays, Run
 from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
 from fashion_sweep.training.engines.jax import structure
 from fashion_sweep.training.engines.jax.traced import Traced
+from fashion_sweep.training.engines.program_cache import ProgramCache
 
 State = tuple[list[Any], list[Any], list[Any], list[Any]]
 """Arrays of a run: of trainable and other variables of the model, of its optimizer, of its metrics."""
@@ -44,15 +45,13 @@ class JaxMember:
     alone: str | None = None
     can_continue = True
 
-    def __init__(self, run: Run, arrays: Arrays, known: dict[str, Traces]) -> None:
-        """known: traces of other runs, to which those of this one are added; see ``structure.digest``."""
+    def __init__(self, run: Run, arrays: Arrays, known: ProgramCache[Traces]) -> None:
+        """known: traces by ``structure.digest``, to which those of this run are added."""
         self.run = run
         shapes = [run.batch_size, *(f"{each.dtype}{each.shape}" for each in vars(arrays).values())]
         model = structure.digest(run.model, shapes, sorted(map(repr, jax.config.values.items())))
-        found = known.get(model or "")
-        self.traces = found or _Tracer(self, arrays).traces(shapes)
-        if model is not None and all(each.is_comparable for each in self.traces.every):
-            known[model] = self.traces
+        tracer = _Tracer(self, arrays)
+        self.traces = tracer.traces(shapes) if model is None else known.get([model], lambda: tracer.traces(shapes))
         self.key = self.traces.key
         layers = keras_internals.all_layers(run.model)
         self._dropouts = [layers[place] for place in self.traces.dropouts]

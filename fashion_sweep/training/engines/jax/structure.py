@@ -59,7 +59,7 @@ class _Walk:
         self._alive: list[Any] = []  # ids are of objects that live
 
     def add(self, value: Any) -> None:
-        if isinstance(value, (*ATOMS, type)):
+        if isinstance(value, ATOMS):
             self.lines.append(repr(value))
         elif id(value) in self._numbers:
             self.lines.append(f"#{self._numbers[id(value)]}")
@@ -81,6 +81,8 @@ class _Walk:
             self._note(value, value.__func__, value.__self__)
         elif isinstance(value, types.FunctionType):
             self._add_function(value)
+        elif isinstance(value, type) and (_is_of_keras(value) or value.__module__ == "builtins"):
+            self._note(value, repr(value))
         elif isinstance(value, types.ModuleType):
             self._note(value, value.__name__)
         elif isinstance(value, functools.partial):
