@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import collect
+from fashion_sweep.analysis.settings import levels
 from fashion_sweep.reporting import labels
 from fashion_sweep.storage.record import Status
 
@@ -109,9 +110,9 @@ def test_statuses_are_counted_in_their_order() -> None:
 
 
 def test_levels_are_sorted_numbers_then_none() -> None:
-    assert labels.levels(pd.Series([0.3, None, 0, 0.05], dtype=object)) == ["0", "0.05", "0.3", "none"]
-    assert labels.levels(pd.Series(["sgd", None, "adam", "sgd"], dtype=object)) == ["sgd", "adam", "none"]
-    assert labels.levels(pd.Series([10, "Decay(x=1)", 2], dtype=object)) == ["10", "Decay(x=1)", "2"]
+    assert levels(pd.Series([0.3, None, 0, 0.05], dtype=object)) == ["0", "0.05", "0.3", "none"]
+    assert levels(pd.Series(["sgd", None, "adam", "sgd"], dtype=object)) == ["sgd", "adam", "none"]
+    assert levels(pd.Series([10, "Decay(x=1)", 2], dtype=object)) == ["10", "Decay(x=1)", "2"]
 
 
 def factors(folder: Path, points: list[dict[str, Any]]) -> list[str]:

@@ -59,6 +59,11 @@ class Measure:
         return f"{self.rank} {self.noun}"
 
     @property
+    def result(self) -> str:
+        """What a run is judged by: ``lowest validation loss`` or ``validation loss in the last epoch``."""
+        return f"{self.noun}{self.when}" if self.when else self.best
+
+    @property
     def where(self) -> str:
         """In which epochs of a run it counts, to follow the run."""
         return self.when or f" at its epoch of {self.best}"

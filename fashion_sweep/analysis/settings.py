@@ -95,6 +95,14 @@ def label(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def levels(values: Iterable[Any]) -> list[str]:
+    """Labels of the distinct values: numbers ascending, text as it first appears, ``none`` last."""
+    labels = {label(value): value for value in values}
+    if all(isinstance(value, (int, float)) for name, value in labels.items() if name != NONE):
+        return sorted(labels, key=lambda name: (name == NONE, labels[name]))
+    return sorted(labels, key=lambda name: name == NONE)
+
+
 def is_missing(value: object) -> bool:
     """Whether a cell is empty, as None or as pandas' missing values."""
     return value is None or (not isinstance(value, str) and str(value) in ("nan", "<NA>"))

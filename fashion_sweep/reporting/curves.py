@@ -17,10 +17,10 @@ from matplotlib.lines import Line2D
 
 from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.replicates import over_seeds
-from fashion_sweep.analysis.settings import NONE, label
+from fashion_sweep.analysis.settings import NONE, label, levels
 from fashion_sweep.analysis.summary import ranked
 from fashion_sweep.reporting.figure_style import LEGEND, epochs_of, label_axes, panels, span_of, style, title, wrapped
-from fashion_sweep.reporting.labels import constant_factors, describe, levels, panel_factors, run_labels
+from fashion_sweep.reporting.labels import constant_factors, describe, panel_factors, run_labels
 
 MAX_PANELS = 12
 MAX_SMALL_PANELS = 24

@@ -12,9 +12,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fashion_sweep.analysis.load import Collected
+from fashion_sweep.analysis.parameters import swept_parameters
 from fashion_sweep.errors import FolderError
-from fashion_sweep.reporting import curves, samples
+from fashion_sweep.reporting import curves, effect_figures, samples
 from fashion_sweep.reporting.figure_style import save
+
+PARAMETER_FIGURES = {"levels", "pairs"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,10 @@ class _Plan:
 
 def draw(table: pd.DataFrame, collected: Collected, output: Path) -> list[Picture]:
     """Draw and save every figure that there is data for. Raises OSError if ``output`` cannot be written."""
-    return [_draw(plan, output) for plan in _plans(table, collected)]
+    said = _of_parameters(table, collected)
+    for name in PARAMETER_FIGURES - {plan.name for plan in said}:
+        (output / name).with_suffix(".png").unlink(missing_ok=True)  # of an earlier report
+    return [_draw(plan, output) for plan in [*_plans(table, collected), *said]]
 
 
 def _draw(plan: _Plan, output: Path) -> Picture:
@@ -102,6 +108,33 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             "" if collected.samples else "The sweep's folder has no sample images.",
         ),
     ]
+
+
+def _of_parameters(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
+    """Figures of what the parameters do; none where nothing was swept."""
+    measure = collected.measure
+    what = (table, swept_parameters(table, collected.swept, collected.records), measure)
+    by_level = _Plan(
+        "levels",
+        "Results by level",
+        f"A small dot is a run's {measure.result}. A large one is the mean of a level's runs for which every other "
+        "level has a result, too; where none have, the mean over the level's settings. The bar is the 95% interval "
+        "(Student's t) of the level's distance from the mean of all levels, drawn around its mean: over seeds, or with "
+        "one seed over combinations of the other parameters. It may reach beyond the axis. "
+        f"{'Lower' if measure.sign == 1 else 'Higher'} is better.",
+        partial(effect_figures.draw_levels, *what),
+        "",
+    )
+    by_pair = _Plan(
+        "pairs",
+        "Results by pairs of parameters",
+        f"The mean {measure.result} over all settings of a pair of levels; bright is good. Cells "
+        "without a result are hatched.",
+        partial(effect_figures.draw_pairs, *what),
+        "",
+    )
+    has_levels, has_pairs = effect_figures.can_draw_levels(*what), effect_figures.pairs_of(*what)
+    return [*([by_level] if has_levels else []), *([by_pair] if has_pairs else [])]
 
 
 def skip_reason(histories: pd.DataFrame, metrics: Sequence[str]) -> str:

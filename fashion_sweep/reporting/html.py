@@ -18,6 +18,7 @@ from fashion_sweep.analysis.settings import label
 from fashion_sweep.reporting import table, verdict
 from fashion_sweep.reporting.gallery import Picture
 from fashion_sweep.reporting.page_data import as_inline_json, page_data
+from fashion_sweep.reporting.section import Section
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord
 
@@ -39,6 +40,7 @@ def render(
     *,
     written: str,
     output: Path,
+    sections: Sequence[Section] = (),
 ) -> str:
     """The page.
 
@@ -72,6 +74,7 @@ def render(
         board_caption=table.settings_caption(settings.head(table.SHOWN), collected.measure),
         has_curves=not collected.histories.empty,
         incomplete=summary.incomplete(runs).to_dict("records"),
+        sections=sections,
         pictures=pictures,
         warnings=warnings,
         provenance=provenance(collected.records),

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from fashion_sweep.analysis.settings import FACTORS, NONE, label
+from fashion_sweep.analysis.settings import FACTORS, NONE, label, levels
 from fashion_sweep.analysis.summary import started
 
 
@@ -15,14 +15,6 @@ def constant_factors(table: pd.DataFrame) -> dict[str, str]:
     """The columns of FACTORS with one value in all runs, and that value for people."""
     values = {name: levels(started(table)[name]) for name in FACTORS}
     return {name: labels[0] for name, labels in values.items() if len(labels) == 1}
-
-
-def levels(values: pd.Series) -> list[str]:
-    """Labels of the distinct values: numbers ascending, text as it first appears, ``none`` last."""
-    labels = {label(value): value for value in values}
-    if all(isinstance(value, (int, float)) for name, value in labels.items() if name != NONE):
-        return sorted(labels, key=lambda name: (name == NONE, labels[name]))
-    return sorted(labels, key=lambda name: name == NONE)
 
 
 def panel_factors(table: pd.DataFrame, swept: Sequence[str]) -> list[str]:

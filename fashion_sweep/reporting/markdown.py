@@ -9,6 +9,7 @@ import pandas as pd
 from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.escaping import escape_markdown
 from fashion_sweep.analysis.load import Collected
+from fashion_sweep.reporting.section import Section
 from fashion_sweep.reporting.table import (
     NUMBERS,
     SHOWN,
@@ -25,9 +26,15 @@ from fashion_sweep.reporting.verdict import verdict
 
 
 def markdown(
-    table: pd.DataFrame, settings: pd.DataFrame, collected: Collected, warnings: Sequence[str], written: str
+    table: pd.DataFrame,
+    settings: pd.DataFrame,
+    collected: Collected,
+    warnings: Sequence[str],
+    written: str,
+    *,
+    sections: Sequence[Section] = (),
 ) -> str:
-    """The page: commands, outcome and date, tables with the best first, then failed runs and warnings."""
+    """The page: commands, outcome and date, tables with the best first, then sections, failed runs and warnings."""
     failures = [_failure(row) for row in summary.incomplete(table).to_dict("records")]
     facts = [verdict(table, settings, collected.swept, collected.measure), constants_sentence(table)]
     parts = [
@@ -38,6 +45,7 @@ def markdown(
         *_markdown_settings(table, settings, collected),
         "\n".join(_markdown_rows(table, informative_name_last(table, collected.swept), best_marked(table, settings))),
         *([f"The best {SHOWN} of {len(table)} runs: summary.csv has all."] if len(table) > SHOWN else []),
+        *(part for section in sections for part in _section(section)),
         *(["## Runs that did not complete", "\n".join(failures)] if failures else []),
         *(["## Warnings", "\n".join(f"- {escape_markdown(text)}" for text in warnings)] if warnings else []),
     ]
@@ -54,15 +62,19 @@ def _markdown_settings(table: pd.DataFrame, settings: pd.DataFrame, collected: C
     if settings.empty:
         return []
     texts = for_people(settings.head(SHOWN), table, collected.swept, collected.measure)
+    caption = settings_caption(settings, collected.measure)
+    return ["## Settings, best first", caption, _texts(texts), "## Runs, best first"]
+
+
+def _section(section: Section) -> list[str]:
+    return [f"## {section.title}", escape_markdown(" ".join(section.sentences)), *map(_texts, section.tables)]
+
+
+def _texts(texts: pd.DataFrame) -> str:
+    """A table of texts."""
     heading, rules = [escape_markdown(str(name).replace("_", " ")) for name in texts], ["---"] * texts.shape[1]
     rows = [[escape_markdown(text) for text in row] for row in texts.itertuples(index=False)]
-    lines = [_row(cells) for cells in (heading, rules, *rows)]
-    return [
-        "## Settings, best first",
-        settings_caption(settings, collected.measure),
-        "\n".join(lines),
-        "## Runs, best first",
-    ]
+    return "\n".join(_row(cells) for cells in (heading, rules, *rows))
 
 
 def _markdown_rows(table: pd.DataFrame, names: Sequence[str], best: str | None) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 
 NAMES = ("index.html", "summary.csv", "summary.md", "replicates.csv", "val_loss.png", "val_loss.svg", "accuracy.png",
-         "train_vs_val.png", "samples.png", "comparison.csv", "comparison.md")  # fmt: skip
+         "train_vs_val.png", "samples.png", "levels.png", "pairs.png", "effects.csv", "importance.csv", "dynamics.csv",
+         "comparison.csv", "comparison.md")  # fmt: skip
 """The files of a report."""
 
 
@@ -118,7 +119,7 @@ def _make(folder: Path, *, parents: bool) -> None:
 
 def _write(collected: Collected, output: Path, now: datetime) -> Report:
     from fashion_sweep.analysis import replicates, summary
-    from fashion_sweep.reporting import gallery, html, markdown, table  # seaborn takes seconds
+    from fashion_sweep.reporting import gallery, html, markdown, sections, table  # seaborn takes seconds
 
     runs = summary.summarize(collected.runs, collected.histories, collected.measure)
     settings = replicates.replicates(runs, collected.swept, collected.measure)
@@ -129,10 +130,26 @@ def _write(collected: Collected, output: Path, now: datetime) -> Report:
     written = f"{now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
     write_text(output / "summary.csv", table.csv_text(runs[table.columns(runs, collected.swept)]))
     _write_replicates(output / "replicates.csv", settings)
-    write_text(output / "summary.md", markdown.markdown(runs, settings, collected, report.warnings, written))
-    page = html.render(runs, settings, collected, pictures, report.warnings, written=written, output=output)
+    said = sections.sections(runs, collected)
+    _write_files(output, {name: frame for section in said for name, frame in section.files.items()})
+    text = markdown.markdown(runs, settings, collected, report.warnings, written, sections=said)
+    write_text(output / "summary.md", text)
+    page = html.render(
+        runs, settings, collected, pictures, report.warnings, written=written, output=output, sections=said
+    )
     write_text(report.page, page)
     return report
+
+
+def _write_files(output: Path, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Write the sections' files, and remove those of an earlier report that this one lacks."""
+    from fashion_sweep.reporting import sections, table
+
+    for name in sections.FILES:
+        if name in frames:
+            write_text(output / name, table.csv_text(frames[name]))
+        else:
+            (output / name).unlink(missing_ok=True)
 
 
 def _write_replicates(path: Path, settings: pd.DataFrame) -> None:

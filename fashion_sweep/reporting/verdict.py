@@ -27,10 +27,10 @@ def verdict(table: pd.DataFrame, settings: pd.DataFrame, swept: Sequence[str], m
     table: one row per run, as of ``summary.summarize``; settings: its ``replicates``.
     """
     said = _of_runs(table, swept, measure) if settings.empty else _of_settings(settings, table, swept, measure)
-    return " ".join([*said, *([MIXED] if _is_mixed(table) else [])])
+    return " ".join([*said, *([MIXED] if is_mixed(table) else [])])
 
 
-def _is_mixed(table: pd.DataFrame) -> bool:
+def is_mixed(table: pd.DataFrame) -> bool:
     """Whether there are results of cross-validated classifiers, which have no epochs, and of networks."""
     return bool(table.loc[summary.is_ranked(table), "epochs_run"].isna().nunique() == 2)  # noqa: PLR2004
 

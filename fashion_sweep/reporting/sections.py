@@ -1,0 +1,26 @@
+"""Sections of a report about what the parameters did: sentences, short tables and files, and nothing if there is none.
+
+Frames come from ``analysis``; a sentence here says what may be concluded from them.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fashion_sweep.analysis.load import Collected
+from fashion_sweep.analysis.parameters import swept_parameters
+from fashion_sweep.reporting import dynamics, effects
+from fashion_sweep.reporting.section import Section
+
+FILES = ("effects.csv", "importance.csv", "dynamics.csv")
+"""Files that sections may have."""
+
+
+def sections(table: pd.DataFrame, collected: Collected) -> list[Section]:
+    """Those that have something to say. table: of ``summary.summarize`` by the same measure."""
+    parameters = swept_parameters(table, collected.swept, collected.records)
+    found = [
+        effects.section(table, parameters, collected.measure),
+        dynamics.section(table, collected),
+    ]
+    return [section for section in found if section]
