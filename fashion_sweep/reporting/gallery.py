@@ -121,6 +121,7 @@ def _of_parameters(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
         "level has a result, too; where none have, the mean over the level's settings. The bar is the 95% interval "
         "(Student's t) of the level's distance from the mean of all levels, drawn around its mean: over seeds, or with "
         "one seed over combinations of the other parameters. It may reach beyond the axis. "
+        "Each bar stands alone, so that bars apart do not make a difference: the section on effects says what differs. "
         f"{'Lower' if measure.sign == 1 else 'Higher'} is better.",
         partial(effect_figures.draw_levels, *what),
         "",
