@@ -221,6 +221,22 @@ def test_gaps_are_corrected_for_the_pairs_of_all_parameters() -> None:
     assert found["gap"].to_dict() == {"a": 3, "b": 2}
 
 
+def test_intervals_of_levels_are_corrected_as_gaps_are() -> None:
+    varied = TABLE.assign(best_val_loss=TABLE["best_val_loss"] + TABLE["seed"] * TABLE["a"] * 0.1)
+    (gap,) = gaps(varied, AB, LOSS).query("parameter == 'a'").to_dict("records")
+    found = level_effects(varied, AB, LOSS).query("parameter == 'a' and level == '1'")
+    assert found[["low", "high"]].to_numpy()[0] == pytest.approx([gap["low"] / 2, gap["high"] / 2])
+
+
+@given(st.lists(st.lists(st.integers(0, 20), min_size=3, max_size=3), min_size=2, max_size=5))
+def test_levels_whose_intervals_lie_apart_differ(losses: list[list[int]]) -> None:
+    table = runs("a", [(level, seed, float(loss)) for level, row in enumerate(losses) for seed, loss in enumerate(row)])
+    found = level_effects(table, ["a"], LOSS).set_index("level")
+    (gap,) = gaps(table, ["a"], LOSS).to_dict("records")
+    if found["low"][gap["worst"]] > found["high"][gap["best"]] + 1e-9:
+        assert gap["low"] > 0
+
+
 def parameters_of(*points: dict[str, Any]) -> list[str]:
     records = [record(point, []) for point in points]
     rows = [

@@ -19,7 +19,7 @@ from scipy.special import stdtrit
 from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.parameters import SEED, cells_of, says_something
 from fashion_sweep.analysis.settings import label, levels
-from fashion_sweep.analysis.statistics import LEVEL, interval
+from fashion_sweep.analysis.statistics import LEVEL
 from fashion_sweep.analysis.summary import is_ranked
 from fashion_sweep.storage.record import Status
 
@@ -67,12 +67,14 @@ def level_effects(table: pd.DataFrame, parameters: Sequence[str], measure: Measu
     match; effect, its distance from the mean of all levels, and the ends low and high of that distance's 95% interval
     by Student's t over ``units`` seeds or combinations (``unit``). The interval covers the expected distance over
     further seeds of the same settings; for combinations, over further combinations like these, with the noise of the
-    one seed included. Each interval stands alone: of twenty, one misses. NaN where nothing is matched; without an
-    interval where there is one unit.
+    one seed included. It is corrected as that of ``gaps``, so that intervals of two levels lie apart only where these
+    differ. NaN where nothing is matched; without an interval where there is one unit.
     """
     cells = cells_of(table, parameters, measure)
-    names = [name for name in parameters if says_something(cells, name)]
-    found = [_of_parameter(table, cells, parameters, name, measure) for name in names]
+    matched = _matched(cells, parameters, measure)
+    pairs = sum(each.pairs for each in matched.values())
+    settings = cells.groupby(list(parameters), sort=False)[measure.column].mean() if matched else pd.Series(dtype=float)
+    found = [_of_parameter(_counts(table, name), settings, each, pairs) for name, each in matched.items()]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
@@ -85,11 +87,24 @@ def gaps(table: pd.DataFrame, parameters: Sequence[str], measure: Measure) -> pd
     a probability of at least 95%.
     """
     cells = cells_of(table, parameters, measure)
-    found = {name: blocks(cells, parameters, name, measure) for name in parameters if says_something(cells, name)}
+    found = _matched(cells, parameters, measure)
     pairs = sum(each.pairs for each in found.values())
     rows = [{"parameter": name} | _gap(each, measure, pairs) for name, each in found.items()]
     frame = pd.DataFrame(rows)
     return frame.sort_values("gap", ascending=False, kind="stable", ignore_index=True) if rows else frame
+
+
+def _matched(cells: pd.DataFrame, parameters: Sequence[str], measure: Measure) -> dict[str, Blocks]:
+    """The blocks of each parameter that says something."""
+    return {name: blocks(cells, parameters, name, measure) for name in parameters if says_something(cells, name)}
+
+
+def _half_width(values: pd.DataFrame | pd.Series[float], pairs: float) -> Any:
+    """Of the intervals of the means over units, corrected for so many pairs of levels; NaN with one unit."""
+    count = len(values)
+    if count < 2:  # noqa: PLR2004
+        return np.nan
+    return float(stdtrit(count - 1, 1 - (1 - LEVEL) / 2 / pairs)) * values.std() / count**0.5
 
 
 def _combinations(rows: pd.DataFrame) -> int:
@@ -97,19 +112,15 @@ def _combinations(rows: pd.DataFrame) -> int:
     return len({key[:-1] if isinstance(key, tuple) else () for key in rows.index})
 
 
-def _of_parameter(
-    table: pd.DataFrame, cells: pd.DataFrame, parameters: Sequence[str], name: str, measure: Measure
-) -> pd.DataFrame:
-    found = blocks(cells, parameters, name, measure)
+def _of_parameter(counts: pd.DataFrame, settings: pd.Series[float], found: Blocks, pairs: float) -> pd.DataFrame:
+    """counts: of ``_counts``; settings: the mean of each, by its parameters; pairs: see ``_half_width``."""
     apart = found.values.sub(found.values.mean(axis=1), axis=0)
-    statistics = {level: interval(apart[level]) for level in apart} if len(apart) else {}
-    effects = pd.DataFrame.from_dict(statistics, orient="index", columns=["effect", "sd", "low", "high"])
-    settings = cells.groupby(list(parameters), sort=False)[measure.column].mean()
-    means = found.values.mean() if len(apart) else settings.groupby(level=name).mean()
-    frame = _counts(table, name).join(means.rename("mean")).join(effects.drop(columns="sd"))
-    frame = frame.rename_axis("level").reset_index().assign(units=len(apart), unit=found.unit if len(apart) else None)
-    frame.insert(0, "parameter", name)
-    return frame
+    effect, half = apart.mean(), _half_width(apart, pairs)
+    means = found.values.mean() if len(apart) else settings.groupby(level=counts.index.name).mean()
+    effects = pd.DataFrame({"mean": means, "effect": effect, "low": effect - half, "high": effect + half})
+    frame = counts.join(effects).rename_axis("level").reset_index()
+    frame.insert(0, "parameter", str(counts.index.name))
+    return frame.assign(units=len(apart), unit=found.unit if len(apart) else None)
 
 
 def _counts(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -137,7 +148,5 @@ def _gap(found: Blocks, measure: Measure, pairs: float) -> dict[str, Any]:
     best, worst = scores.mean().idxmin(), scores.mean().idxmax()
     apart = scores[worst] - scores[best]
     row |= {"best": best, "worst": worst, "gap": apart.mean()}
-    if count > 1:
-        half = float(stdtrit(count - 1, 1 - (1 - LEVEL) / 2 / pairs)) * apart.std() / count**0.5
-        row |= {"low": apart.mean() - half, "high": apart.mean() + half}
-    return row
+    half = _half_width(apart, pairs)
+    return row | {"low": apart.mean() - half, "high": apart.mean() + half}

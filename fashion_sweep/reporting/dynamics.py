@@ -60,9 +60,9 @@ def _trend_sentences(known: pd.DataFrame, measure: Measure, *, has_schedule: boo
         yield f"Runs of fewer than {SHORTEST} epochs do not show whether they overfit or still improve."
         return
     yield (
-        f"{over} of {len(known)} completed runs overfit: after the epoch of lowest validation loss, that loss has a "
-        f"rising trend while the training loss falls. By {measure.noun}, {improving} of {told} still improve at the "
-        f"last epoch{': with more epochs, their order may be another' if improving else ''}."
+        f"{over} of {len(known)} completed runs show overfitting: after the epoch of lowest validation loss, that loss "
+        f"has a rising trend while the training loss falls. By {measure.noun}, {improving} of {told} still improve at "
+        f"the last epoch{': with more epochs, their order may be another' if improving else ''}."
     )
     if has_schedule:
         yield "Some of these have a learning-rate schedule, which more epochs would stretch: another experiment."

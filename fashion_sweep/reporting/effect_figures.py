@@ -86,7 +86,7 @@ def draw_levels(table: pd.DataFrame, parameters: Sequence[str], measure: Measure
             values = cells[[name, measure.column]].set_axis(["level", "value"], axis=1)
             _draw_level_rows(axes, places, rows, values)
             axes.set_title(spoken(name), loc="left")
-        grid[-1].set_xlim(span.low - span.margin, span.high + span.margin)
+        grid[-1].set_xlim(_with_bars(span, effects))
         grid[-1].set_xlabel(f"{measure.result}{' (axis cut)' * bool(span.beyond)}")
         title(figure, [*_titles(effects, shown, cells, measure), _cut(span)])
     return figure
@@ -124,6 +124,14 @@ def _range(values: np.ndarray, measure: Measure) -> _Range:
     frame = pd.DataFrame({"run": range(len(values)), "value": values})
     low, high = inner_range(frame, "high") if measure.sign == 1 else (float(values.min()), float(values.max()))
     return _Range(low, high, int(frame["value"].gt(high).sum()))
+
+
+def _with_bars(span: _Range, effects: pd.DataFrame) -> tuple[float, float]:
+    """The ends of an axis that shows the intervals, too, but for those of hopelessly few seeds."""
+    most, bars = span.high - span.low, effects["mean"] - effects["effect"]
+    low, high = (bars + effects["low"]).min(), (bars + effects["high"]).max()
+    ends = np.fmax(np.fmin(span.low, low), span.low - most), np.fmin(np.fmax(span.high, high), span.high + most)
+    return float(ends[0] - span.margin), float(ends[1] + span.margin)
 
 
 def _cut(span: _Range) -> str:

@@ -119,9 +119,9 @@ def _of_parameters(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
         "Results by level",
         f"A small dot is a run's {measure.result}. A large one is the mean of a level's runs for which every other "
         "level has a result, too; where none have, the mean over the level's settings. The bar is the 95% interval "
-        "(Student's t) of the level's distance from the mean of all levels, drawn around its mean: over seeds, or with "
-        "one seed over combinations of the other parameters. It may reach beyond the axis. "
-        "Each bar stands alone, so that bars apart do not make a difference: the section on effects says what differs. "
+        "(Student's t, Bonferroni-corrected for all pairs of levels) of the level's distance from the mean of all "
+        "levels, drawn around its mean: over seeds, or with one seed over combinations of the other parameters. Levels "
+        "whose bars lie apart differ; others may. "
         f"{'Lower' if measure.sign == 1 else 'Higher'} is better.",
         partial(effect_figures.draw_levels, *what),
         "",
