@@ -18,7 +18,7 @@ from fashion_sweep.analysis import summary
 from fashion_sweep.analysis.load import collect
 from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.errors import FolderError
-from fashion_sweep.reporting import curves, samples
+from fashion_sweep.reporting import curves, samples, stopping
 from fashion_sweep.reporting.figure_style import save, wrapped
 from fashion_sweep.storage.record import Status
 
@@ -104,6 +104,18 @@ def test_replicates_are_one_line_in_a_band_for_its_interval(tmp_path: Path) -> N
     assert (round(low, 4), round(high, 4)) == (0, 1.121)  # 0.5 ± 4.3027 * 0.25 / sqrt(3), of what is never negative
     assert figure.get_suptitle().startswith("Validation loss by epoch: 1 setting, model mlp\nMeans of 3 seeds.")
     assert "One line per setting, each the mean" in curves.explain(*frames(tmp_path), "val_loss")
+
+
+def test_a_mean_is_pale_where_seeds_have_stopped(tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path, grid(seed=[0, 1, 2]), epochs=1)
+    for seed, epochs in enumerate((2, 5, 4)):
+        write_run(run_folder(sweep, {"seed": seed}).path, {"seed": seed}, curve(epochs=epochs, seed=seed))
+    figure = drawn(tmp_path)
+    whole, rest = lines(figure.axes[0])
+    assert (np.asarray(whole.get_xdata()).tolist(), whole.get_alpha()) == ([1, 2], None)
+    assert (np.asarray(rest.get_xdata()).tolist(), rest.get_alpha()) == ([2, 3, 4, 5], stopping.PALE)
+    assert [(text.get_text(), text.xy[0]) for text in figure.axes[0].texts] == [("n=2", 3), ("n=1", 5)]  # type: ignore[attr-defined]
+    assert "it is pale, with the number n that is left" in curves.explain(*frames(tmp_path), "val_loss")
 
 
 def test_a_seed_that_diverged_is_not_in_the_mean(tmp_path: Path) -> None:

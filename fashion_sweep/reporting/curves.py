@@ -19,6 +19,7 @@ from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.replicates import over_seeds
 from fashion_sweep.analysis.settings import NONE, label, levels
 from fashion_sweep.analysis.summary import ranked
+from fashion_sweep.reporting import stopping
 from fashion_sweep.reporting.figure_style import LEGEND, epochs_of, label_axes, panels, span_of, style, title, wrapped
 from fashion_sweep.reporting.labels import constant_factors, describe, panel_factors, run_labels
 
@@ -79,7 +80,7 @@ def explain(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[str], 
     means = (
         ", each the mean over the seeds that reached the epoch, without failed and diverged runs, "
         "with its dot among the epochs that all of its seeds reached"
-    )
+    ) + "; it is pale, with the number n that is left, where some had stopped" * stopping.have_stopped(lines.points)
     if lines.is_crowded:
         return (
             f"The lines are the {BEST_LINES} {noun}s of {measure.best}{measure.when}{means * lines.are_means}. "
@@ -141,7 +142,7 @@ def train_vs_val(table: pd.DataFrame, histories: pd.DataFrame, swept: Sequence[s
 def _points(table: pd.DataFrame, histories: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Epochs with at least one finite metric, the others as NaN, joined with the settings that lines show."""
     values = histories[list(metrics)].where(np.isfinite(histories[list(metrics)]))
-    columns = [name for name in ("run", "epoch", "low", "high") if name in histories]
+    columns = [name for name in ("run", "epoch", "seeds", "low", "high") if name in histories]
     rows = histories[columns].join(values).dropna(how="all", subset=list(metrics))
     looks = table[["run", "status"]].assign(**{name: table[name].map(label) for name in ("optimizer", "dropout")})
     points = rows.merge(looks, on="run")
@@ -189,16 +190,12 @@ def _look(table: pd.DataFrame) -> _Look:
 
 def _draw(axes: Axes, points: pd.DataFrame, metric: str, look: _Look) -> None:
     shared: dict[str, Any] = {"x": "epoch", "y": metric, "hue": "optimizer", "palette": look.colours, "legend": False}
-    sns.lineplot(
-        points,
-        **shared,
-        style="dropout",
-        dashes=look.dashes,
-        units="run",
-        estimator=None,
-        linewidth=WIDTH,
-        ax=axes,
-    )
+    line: dict[str, Any] = {**shared, "style": "dropout", "dashes": look.dashes, "units": "run", "estimator": None}
+    is_whole, goes_on = stopping.stretches(points)
+    sns.lineplot(points[is_whole], **line, linewidth=WIDTH, ax=axes)
+    if goes_on.any():
+        sns.lineplot(points[goes_on], **line, linewidth=WIDTH, alpha=stopping.PALE, ax=axes)
+        stopping.number(axes, points, metric)
     alone = points.groupby("run")["epoch"].transform("size").eq(1)  # a line of one point would be invisible
     _draw_bands(axes, points, look)
     dots = points[points["is_best"] | alone]
@@ -231,8 +228,11 @@ def _crowded(lines: _Lines, swept: Sequence[str], metric: str) -> Figure:
         for place, run in enumerate(best["run"]):
             look: dict[str, Any] = {"color": palette[place], "zorder": 3 - place / 100}
             line, dots = points[points["run"] == run], points[points["is_best"] & (points["run"] == run)]
-            axes.plot(line["epoch"], line[metric], linewidth=WIDTH, label=wrapped(labels[run], 34), **look)
+            whole, rest = (line[is_in] for is_in in stopping.stretches(line))
+            axes.plot(whole["epoch"], whole[metric], linewidth=WIDTH, label=wrapped(labels[run], 34), **look)
+            axes.plot(rest["epoch"], rest[metric], linewidth=WIDTH, alpha=stopping.PALE, **look)
             axes.scatter(dots["epoch"], dots[metric], s=30, edgecolor="white", linewidth=0.6, **look)
+        stopping.number(axes, points[points["run"].isin(best["run"])], metric)
         label_axes(figure, [axes], epochs_of(points), span, NAMES[metric])
         figure.legend(loc="outside right center")
         what = (
