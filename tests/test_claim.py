@@ -14,7 +14,8 @@ from analysis_folders import curve, grid, write_run, write_sweep
 from fashion_sweep.errors import FolderError, UnreadableError
 from fashion_sweep.planning import sweep_folder
 from fashion_sweep.planning.plan import Plan
-from fashion_sweep.reporting.report import NAMES, write_report
+from fashion_sweep.reporting.files import NAMES
+from fashion_sweep.reporting.report import write_report
 from fashion_sweep.storage import claim
 from fashion_sweep.storage.lease import owned
 from fashion_sweep.storage.run_dir import RunDir

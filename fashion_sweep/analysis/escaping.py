@@ -1,4 +1,4 @@
-"""Escapes text for spreadsheets and Markdown."""
+"""Escapes text for spreadsheets, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -19,3 +19,28 @@ def escape_formula(value: object) -> object:
 def escape_markdown(text: object) -> str:
     """Escape text so that Markdown shows it literally."""
     return re.sub(r"([\\`*_{}\[\]<>#|~$&])", r"\\\1", str(text))
+
+
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\textquotedbl{}",
+        "`": r"\textasciigrave{}",
+        "[": "{[}",  # an argument of the line before
+        "]": "{]}",
+        "*": "{*}",
+        "±": r"$\pm$",
+        "…": r"\dots{}",
+    }
+)
+
+
+def escape_latex(text: object) -> str:
+    """Escape text so that LaTeX shows it literally, in a table as well."""
+    return " ".join(str(text).split()).translate(_LATEX).replace("--", "-{}-").replace("--", "-{}-")  # no dashes

@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -15,6 +16,7 @@ from fashion_sweep.analysis.measure import Place
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import errors_said, say_error
 from fashion_sweep.errors import UserError
+from fashion_sweep.reporting.files import FORMATS
 from fashion_sweep.reporting.report import Report, print_table, print_warnings, write_comparison, write_report
 from fashion_sweep.storage.record import OBJECTIVES
 
@@ -24,7 +26,7 @@ Write tables, curves and a page for sweeps, finished or still running.
 DIR is a sweep's folder or a single run's. Its report is written into DIR/report:
 index.html, summary.csv, summary.md, val_loss.png and .svg, accuracy.png, train_vs_val.png, samples.png;
 replicates.csv where settings have several seeds; effects.csv, importance.csv, dynamics.csv, levels.png and pairs.png
-where they have something to say."""
+where they have something to say. Figures in other formats with --format; settings.tex and methods.tex with --latex."""
 
 EPILOG = """\
 examples:
@@ -32,6 +34,7 @@ examples:
   report.py outputs/sweeps/* --output comparison      one report over several sweeps
   report.py BASELINE SWEEP --compare --fail-if-worse 2  exit code 1 if a setting's mean is worse by more than 2%
   report.py SWEEP --measure val_accuracy --at last    ranked by the accuracy of the last epoch
+  report.py SWEEP --format pdf --latex                figures, a table and a methods paragraph for a paper
 
 exit codes: 0 written; 1 with --strict, if a file could not be read, or with --fail-if-worse, if a setting is worse;
 2 a DIR holds no runs, or two sweeps cannot be compared: nothing written"""
@@ -76,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
         "--fail-if-worse", metavar="PERCENT", type=_percent,
         help="with --compare: exit with 1 if a setting of the first is worse in the second by more than this, or gone",
     )  # fmt: skip
+    parser.add_argument(
+        "--format", metavar="png,svg,pdf", type=_formats, default=(),
+        help="formats of every figure; the page needs PNG, which is always written (default: png, and svg of val_loss)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--latex", action="store_true",
+        help="write settings.tex, a table with booktabs, and methods.tex, a paragraph on how runs were trained",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a file could not be read")
     return parser
 
@@ -87,6 +98,14 @@ def _epochs(text: str) -> Place | int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) == int(text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected best, last or a number of epochs, at least 1")
     return int(text)
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    """The option --format."""
+    given = tuple(each.strip().lower() for each in text.split(","))
+    if unknown := [each for each in given if each not in FORMATS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}: expected some of {','.join(FORMATS)}, separated by commas")
+    return given
 
 
 def _percent(text: str) -> float:
@@ -102,6 +121,8 @@ def _percent(text: str) -> float:
 
 def _compare(arguments: argparse.Namespace, console: Console) -> int:
     """Print how two sweeps compare, and write it where --output says. Returns the exit code."""
+    if arguments.latex or arguments.format:
+        raise UserError("--latex and --format are for a report, which --compare does not write; leave them out")
     if len(arguments.folders) != 2:  # noqa: PLR2004
         raise UserError(f"--compare takes two folders, first the baseline; got {len(arguments.folders)}")
     from fashion_sweep.analysis.comparison import compare  # pandas is slow to import
@@ -124,7 +145,9 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _write_all(arguments: argparse.Namespace) -> list[Report]:
-    folders, judged = arguments.folders, {"metric": arguments.measure, "at": arguments.at}
+    folders = arguments.folders
+    judged: dict[str, Any] = {"metric": arguments.measure, "at": arguments.at}
+    judged |= {"formats": arguments.format, "latex": arguments.latex}
     for folder in folders:  # check all of them before writing anything
         check_folder(folder)
     if arguments.output:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,7 @@ from fashion_sweep.analysis.parameters import swept_parameters
 from fashion_sweep.errors import FolderError
 from fashion_sweep.reporting import curves, effect_figures, samples
 from fashion_sweep.reporting.figure_style import save
-
-PARAMETER_FIGURES = {"levels", "pairs"}
+from fashion_sweep.reporting.files import FIGURES, FORMATS
 
 
 @dataclass(frozen=True)
@@ -38,26 +37,33 @@ class _Plan:
     caption: str
     make: Callable[[], Figure]
     skip_reason: str  # why it cannot be drawn; empty if it can
-    suffixes: tuple[str, ...] = (".png",)
+    formats: tuple[str, ...] = ("png",)  # where nobody chooses
 
 
-def draw(table: pd.DataFrame, collected: Collected, output: Path) -> list[Picture]:
-    """Draw and save every figure that there is data for. Raises OSError if ``output`` cannot be written."""
-    said = _of_parameters(table, collected)
-    for name in PARAMETER_FIGURES - {plan.name for plan in said}:
-        (output / name).with_suffix(".png").unlink(missing_ok=True)  # of an earlier report
-    return [_draw(plan, output) for plan in [*_plans(table, collected), *said]]
+def draw(table: pd.DataFrame, collected: Collected, output: Path, formats: Collection[str] = ()) -> list[Picture]:
+    """Draw and save every figure that there is data for.
+
+    formats: of files.FORMATS, for every figure; the page needs PNG, which is always among them. Without any, the curves
+    of the validation loss are an SVG, too. Files of an earlier report that are not written again are removed.
+    Raises OSError if ``output`` cannot be written.
+    """
+    plans, files = [*_plans(table, collected), *_of_parameters(table, collected)], set[Path]()
+    pictures = [_draw(plan, output, formats, files) for plan in plans]
+    for path in {output / f"{name}.{suffix}" for name in FIGURES for suffix in FORMATS} - files:
+        path.unlink(missing_ok=True)  # must not pass for this report's
+    return pictures
 
 
-def _draw(plan: _Plan, output: Path) -> Picture:
+def _draw(plan: _Plan, output: Path, formats: Collection[str], files: set[Path]) -> Picture:
+    """files: gets those that were written."""
     figure, note = _make(plan)
-    paths = [(output / plan.name).with_suffix(suffix) for suffix in plan.suffixes]
-    for path in paths:
-        if figure:
-            save(figure, path)
-        else:
-            path.unlink(missing_ok=True)  # a file of an earlier report must not pass for this one's
-    return Picture(plan.name, plan.title, plan.caption, paths[0] if figure else None, note)
+    written = [output / f"{plan.name}.{each}" for each in dict.fromkeys(["png", *(formats or plan.formats)])]
+    if figure is None:
+        return Picture(plan.name, plan.title, plan.caption, None, note)
+    for path in written:
+        save(figure, path)
+        files.add(path)
+    return Picture(plan.name, plan.title, plan.caption, written[0], note)
 
 
 def _make(plan: _Plan) -> tuple[Figure | None, str]:
@@ -83,7 +89,7 @@ def _plans(table: pd.DataFrame, collected: Collected) -> list[_Plan]:
             f"{explain('val_loss')} {dot} Lower is better.",
             partial(lines, "val_loss"),
             skip_reason(histories, ["val_loss"]),
-            (".png", ".svg"),
+            ("png", "svg"),
         ),
         _Plan(
             "accuracy",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +19,7 @@ from rich.markup import escape
 from fashion_sweep.analysis.load import Collected, collect
 from fashion_sweep.analysis.measure import Measure, Place
 from fashion_sweep.errors import FolderError
+from fashion_sweep.reporting import files
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.claim import REPORT_MARKER, check_report, mark
 from fashion_sweep.storage.record import Objective
@@ -26,12 +27,6 @@ from fashion_sweep.storage.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-NAMES = ("index.html", "summary.csv", "summary.md", "replicates.csv", "val_loss.png", "val_loss.svg", "accuracy.png",
-         "train_vs_val.png", "samples.png", "levels.png", "pairs.png", "effects.csv", "importance.csv", "dynamics.csv",
-         "comparison.csv", "comparison.md")  # fmt: skip
-"""The files of a report."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +56,22 @@ def write_report(
     *,
     metric: Objective | None = None,
     at: Place | int = "best",
+    formats: Collection[str] = (),
+    latex: bool = False,
 ) -> Report:
     """Write one report over the sweeps or single runs in ``folders``.
 
     output: folder to write to; by default the report folder of the one given sweep or run.
     now: the time shown in the report; by default the current time.
-    metric, at: what runs are ranked by, see ``collect``.
+    metric, at: what runs are ranked by, see ``collect``. formats: of figures, see ``gallery.draw``. latex: whether to
+    write a table and a paragraph on methods for papers.
     Raises FolderError if a folder holds no runs, or ``output`` cannot be written or holds files that are no report's.
     """
     place = output or SweepDir(folders[0]).report
     collected = collect(folders, metric, at)
     try:
         _make(place, parents=output is not None)
-        return _write(collected, place, now or datetime.now(timezone.utc))
+        return _write(collected, place, now or datetime.now(timezone.utc), formats, latex=latex)
     except OSError as error:
         raise FolderError(f"{place}: the report cannot be written there ({error.strerror or error})") from error
 
@@ -110,28 +108,31 @@ def _make(folder: Path, *, parents: bool) -> None:
 
     parents: make the folders around it, too. That of a sweep may have been renamed meanwhile, and is not to come back.
     """
-    check_report(folder, NAMES)
+    check_report(folder, files.NAMES)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     folder.mkdir(parents=parents, exist_ok=True)
     mark(folder, REPORT_MARKER)
 
 
-def _write(collected: Collected, output: Path, now: datetime) -> Report:
+def _write(collected: Collected, output: Path, now: datetime, formats: Collection[str], *, latex: bool) -> Report:
     from fashion_sweep.analysis import replicates, summary
     from fashion_sweep.reporting import gallery, html, markdown, sections, table  # seaborn takes seconds
 
     runs = summary.summarize(collected.runs, collected.histories, collected.measure)
     settings = replicates.replicates(runs, collected.swept, collected.measure)
-    pictures = gallery.draw(runs, collected, output)
+    pictures = gallery.draw(runs, collected, output, formats)
     problems = [f"samples.png left out: {p.note}" for p in pictures if p.name == "samples" and not p.path]
     warnings = [*collected.warnings, *(problems if collected.samples else [])]
     report = Report(output, runs, settings, collected.swept, collected.measure, warnings)
     written = f"{now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
     write_text(output / "summary.csv", table.csv_text(runs[table.columns(runs, collected.swept)]))
-    _write_replicates(output / "replicates.csv", settings)
+    replicated = {} if settings.empty else {"replicates.csv": table.csv_text(settings.drop(columns="run"))}
+    _write_texts(output, replicated, ["replicates.csv"])
     said = sections.sections(runs, collected)
-    _write_files(output, {name: frame for section in said for name, frame in section.files.items()})
+    said_files = {name: table.csv_text(frame) for section in said for name, frame in section.files.items()}
+    _write_texts(output, said_files, files.SECTIONS)
+    _write_texts(output, _latex(runs, collected) if latex else {}, files.LATEX)
     text = markdown.markdown(runs, settings, collected, report.warnings, written, sections=said)
     write_text(output / "summary.md", text)
     page = html.render(
@@ -141,21 +142,16 @@ def _write(collected: Collected, output: Path, now: datetime) -> Report:
     return report
 
 
-def _write_files(output: Path, frames: Mapping[str, pd.DataFrame]) -> None:
-    """Write the sections' files, and remove those of an earlier report that this one lacks."""
-    from fashion_sweep.reporting import sections, table
+def _latex(runs: pd.DataFrame, collected: Collected) -> dict[str, str]:
+    from fashion_sweep.reporting import latex
 
-    for name in sections.FILES:
-        if name in frames:
-            write_text(output / name, table.csv_text(frames[name]))
+    return latex.texts(runs, collected)
+
+
+def _write_texts(output: Path, texts: Mapping[str, str], names: Sequence[str]) -> None:
+    """Write the files of these names that there are texts of, and remove the others: they are an earlier report's."""
+    for name in names:
+        if name in texts:
+            write_text(output / name, texts[name])
         else:
             (output / name).unlink(missing_ok=True)
-
-
-def _write_replicates(path: Path, settings: pd.DataFrame) -> None:
-    from fashion_sweep.reporting import table
-
-    if settings.empty:
-        path.unlink(missing_ok=True)  # a file of an earlier report must not pass for this one's
-    else:
-        write_text(path, table.csv_text(settings.drop(columns="run")))

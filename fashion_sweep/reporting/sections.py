@@ -12,9 +12,6 @@ from fashion_sweep.analysis.parameters import swept_parameters
 from fashion_sweep.reporting import dynamics, effects
 from fashion_sweep.reporting.section import Section
 
-FILES = ("effects.csv", "importance.csv", "dynamics.csv")
-"""Files that sections may have."""
-
 
 def sections(table: pd.DataFrame, collected: Collected) -> list[Section]:
     """Those that have something to say. table: of ``summary.summarize`` by the same measure."""
