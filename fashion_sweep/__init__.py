@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fashion_sweep.errors import FolderError, UserError
-    from fashion_sweep.results import Best, Difference, Results, Run, load_sweep, sweep
+    from fashion_sweep.results import Best, Comparison, Difference, Effects, Results, Run, load_sweep, sweep
 
-__all__ = ["Best", "Difference", "FolderError", "Results", "Run", "UserError", "load_sweep", "sweep"]
+__all__ = [
+    "Best",
+    "Comparison",
+    "Difference",
+    "Effects",
+    "FolderError",
+    "Results",
+    "Run",
+    "UserError",
+    "load_sweep",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> object:

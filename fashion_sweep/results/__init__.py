@@ -3,9 +3,10 @@
 Compute libraries are imported by ``Run.model`` alone.
 """
 
-from fashion_sweep.results.answers import Best, Difference
+from fashion_sweep.analysis.comparison import Comparison
+from fashion_sweep.results.answers import Best, Difference, Effects
 from fashion_sweep.results.command import sweep
 from fashion_sweep.results.load import Results, load_sweep
 from fashion_sweep.results.run import Run
 
-__all__ = ["Best", "Difference", "Results", "Run", "load_sweep", "sweep"]
+__all__ = ["Best", "Comparison", "Difference", "Effects", "Results", "Run", "load_sweep", "sweep"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from fashion_sweep.analysis.comparison import difference
+from fashion_sweep.analysis.effects import gaps
 from fashion_sweep.analysis.measure import Measure
 from fashion_sweep.analysis.statistics import LEVEL as COVERAGE
 from fashion_sweep.analysis.verdict import LEAST, LEVEL
+from fashion_sweep.reporting import effects as effects_section
 from fashion_sweep.reporting.verdict import p_text
 
 
@@ -80,6 +83,38 @@ class Difference:
                 f"{better} is better if these two were chosen before the results were seen; otherwise that is no claim."
             )
         return "Neither can be told from the other."
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Effects:
+    """What each swept parameter does to the measure, compared where everything else is equal.
+
+    levels: a row for each level of each parameter, as in effects.csv; empty where no level averages several results.
+    gaps: a row for each parameter, how far its best and worst level are apart, largest first; its 95% interval (low,
+        high) is corrected for all pairs of levels of all parameters.
+    importance: shares of the variance in a complete grid, else permutation importance of a random forest, as in
+        importance.csv; empty where neither is better than chance.
+    text: the report's sentences.
+    """
+
+    levels: pd.DataFrame
+    gaps: pd.DataFrame
+    importance: pd.DataFrame
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def effects(table: pd.DataFrame, parameters: Sequence[str], measure: Measure) -> Effects:
+    """table: of ``summary.summarize``; parameters: of ``swept_parameters``."""
+    section = effects_section.section(table, parameters, measure)
+    if section is None:
+        return Effects(
+            pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), "No level of a parameter averages several results."
+        )
+    levels, importance = section.files["effects.csv"], section.files.get("importance.csv", pd.DataFrame())
+    return Effects(levels, gaps(table, parameters, measure), importance, " ".join(section.sentences))
 
 
 def compare(values: pd.DataFrame, measure: Measure, reported: float | None, among: int) -> Difference:

@@ -6,23 +6,28 @@ import difflib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 
-from fashion_sweep.analysis import replicates, summary
+from fashion_sweep.analysis import comparison, dynamics, replicates, summary
+from fashion_sweep.analysis.comparison import Comparison
 from fashion_sweep.analysis.load import Collected, collect
 from fashion_sweep.analysis.measure import Place
 from fashion_sweep.analysis.names import unique
+from fashion_sweep.analysis.parameters import swept_parameters
 from fashion_sweep.analysis.settings import label
 from fashion_sweep.analysis.verdict import pairs, tied
 from fashion_sweep.errors import FolderError, UserError
-from fashion_sweep.reporting import labels, table, verdict
-from fashion_sweep.results import answers, page
+from fashion_sweep.reporting import labels, methods, table, verdict
+from fashion_sweep.results import answers, arrays, page
 from fashion_sweep.results.plots import Plots
 from fashion_sweep.results.run import Run
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.record import OBJECTIVES, Objective
+
+if TYPE_CHECKING:
+    import xarray
 
 Setting = str | Mapping[str, object]
 """The name of a setting, or values of columns that only it has, such as {"optimizer": "adam", "dropout": 0.3}."""
@@ -61,7 +66,7 @@ class Results:
         self._factors = replicates.factors(collected.swept)
         self._table = summary.summarize(collected.runs, collected.histories, collected.measure)
         self.plot = Plots(self._table, collected)
-        """The report's figures: ``plot.curves()``, ``plot.train_vs_val()``, ``plot.samples()``."""
+        """The report's figures: ``plot.curves()``, ``train_vs_val()``, ``effects()``, ``pairs()`` and ``samples()``."""
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -130,6 +135,25 @@ class Results:
         rows = values.loc[[self._ids[place] for place in places]].set_axis(names)
         return answers.compare(rows, self._measure, reported, pairs(self._settings["seeds"]))
 
+    def compare_with(self, baseline: Results) -> Comparison:
+        """These results against those of another sweep: the settings that both have, by seed, and what has changed.
+
+        Raises UserError where the two are ranked by other measures, FolderError where their datasets differ.
+        """
+        if baseline._measure != self._measure:
+            one, other = (f"the {each.result}" for each in (baseline._measure, self._measure))
+            raise UserError(f"the sweeps are ranked by {one} and by {other}: load both with the same measure and at")
+        return comparison.compare(baseline._collected, self._collected)
+
+    def effects(self) -> answers.Effects:
+        """What each swept parameter does to the result, as in the report."""
+        return answers.effects(self._table, self._parameters, self._measure)
+
+    def methods(self) -> str:
+        """A paragraph for a paper: how the runs were trained, and how settings are compared."""
+        settings = replicates.every_setting(self._table, self._swept, self._measure)
+        return " ".join(methods.sentences(self._table, settings, self._collected))
+
     def verdict(self) -> str:
         """The report's sentences: which setting is best, whether that means anything; empty if no run has completed."""
         return verdict.verdict(self._table, self._replicates, self._swept, self._measure)
@@ -142,6 +166,13 @@ class Results:
             hint = f"; did you mean {near[0]!r}?" if near else "."
             raise UserError(f"{name!r:.80}: no such run{hint} The column run of .runs has all names.")
         return Run(name, found)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The metrics of histories with a dimension for each swept parameter, the seed and the epoch.
+
+        Raises UserError where xarray is not installed, or several runs have the same place.
+        """
+        return arrays.to_xarray(self.histories, self._parameters)
 
     def to_csv(self, folder: str | Path) -> None:
         """Write runs.csv, settings.csv and histories.csv, with every digit, into a folder, which is made.
@@ -182,6 +213,19 @@ class Results:
             ],
             warnings=self.warnings,
         )
+
+    @cached_property
+    def dynamics(self) -> pd.DataFrame:
+        """A row for each run with a whole history: how it learned, as in dynamics.csv.
+
+        Columns: run, gap_at_best and gap_at_last (validation loss minus training loss), overfits_after (the epoch, if
+        it overfits), still_improving (at its last epoch), epochs_to_target; see docs/output-files.md.
+        """
+        return dynamics.dynamics(self._table, self._collected.histories, self._measure)
+
+    @cached_property
+    def _parameters(self) -> list[str]:
+        return swept_parameters(self._table, self._swept, self._collected.records)
 
     @cached_property
     def _settings(self) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from fashion_sweep.analysis.load import Collected
+from fashion_sweep.analysis.measure import Measure
+from fashion_sweep.analysis.parameters import swept_parameters
 from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.storage.record import OBJECTIVE, OBJECTIVES, Objective
 
@@ -46,6 +48,27 @@ class Plots:
         return curves.train_vs_val(
             self._table, self._collected.histories, self._collected.swept, self._collected.measure
         )
+
+    def effects(self) -> Figure:
+        """Results by level of each swept parameter, with the interval of the level's distance from the others."""
+        from fashion_sweep.reporting import effect_figures
+
+        if not effect_figures.can_draw_levels(*self._of_parameters):
+            raise FolderError("no level of a swept parameter averages several results")
+        return effect_figures.draw_levels(*self._of_parameters)
+
+    def pairs(self) -> Figure:
+        """Mean results by pairs of swept parameters, a heat map for each."""
+        from fashion_sweep.reporting import effect_figures
+
+        if not effect_figures.pairs_of(*self._of_parameters):
+            raise FolderError("pairs take two swept parameters, and of three or more parameters a complete grid")
+        return effect_figures.draw_pairs(*self._of_parameters)
+
+    @property
+    def _of_parameters(self) -> tuple[pd.DataFrame, list[str], Measure]:
+        parameters = swept_parameters(self._table, self._collected.swept, self._collected.records)
+        return self._table, parameters, self._collected.measure
 
     def samples(self) -> Figure:
         """Ten images of the dataset and their classes."""
