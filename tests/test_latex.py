@@ -100,7 +100,8 @@ def test_a_pdf_is_the_same_each_time(sweep: Path) -> None:
     [
         (["--format", "png,jpg"], "'jpg': expected some of png,svg,pdf, separated by commas"),
         (["--format", ""], "'': expected some of png,svg,pdf"),
-        (["--compare", "--latex"], "--latex and --format are for a report, which --compare does not write"),
+        (["--compare", "--watch"], "--watch are for reports"),
+        (["--compare", "--latex"], "--latex, --format and --watch are for reports, which --compare does not write"),
     ],
 )
 def test_wrong_options_are_refused(

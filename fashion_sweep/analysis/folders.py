@@ -86,17 +86,44 @@ def samples_of(folder: Path) -> list[Path]:
     return [path for path in (beside if _is_run(folder) else beside[:1]) if path.exists()]
 
 
-def read_folder(folder: Path) -> Folder:
-    """Read the folder of a sweep or of a run; never raises for what is in it."""
+class Reader:
+    """Reads folders again and again; of runs that have not changed since, it gives the same objects."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[object, FoundRun]] = {}
+
+    def read_run(self, folder: RunDir, overrides: list[str], is_owned: bool) -> FoundRun:
+        """See ``_read_run``."""
+        files = [_stamp(folder.record), _stamp(folder.history)]
+        stamp = (overrides, is_owned, folder.path.is_dir(), files)
+        before, known = self._known.get(folder.path, (None, None))
+        if known is None or before != stamp:
+            known = _read_run(folder, overrides, is_owned)
+            self._known[folder.path] = (stamp, known)
+        return known
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Of a file that is replaced as a whole whenever it changes."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def read_folder(folder: Path, reader: Reader | None = None) -> Folder:
+    """Read the folder of a sweep or of a run; never raises for what is in it. reader: knows what it has read before."""
+    read_run = reader.read_run if reader else _read_run
     if _is_run(folder):
         is_owned = owner_of_run(folder) is not None
-        run = _read_run(RunDir(folder), [], is_owned)
+        run = read_run(RunDir(folder), [], is_owned)
         return Folder([clean(shlex.join(["python", "-m", "fashion_sweep", *run.overrides]))], [run], [])
     commands, planned, warnings = _read_plan(SweepDir(folder))
     names = [*planned, *sorted({run.path.name for run in _started(folder)} - planned.keys())]
     is_owned = _is_owned(folder)
     runs = [
-        _read_run(RunDir(folder / name), planned.get(name, []), is_owned or _is_owned(folder / name)) for name in names
+        read_run(RunDir(folder / name), planned.get(name, []), is_owned or _is_owned(folder / name)) for name in names
     ]
     return Folder(commands, runs, warnings)
 

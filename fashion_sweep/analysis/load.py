@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from fashion_sweep.analysis.chance import guessed_accuracy
 from fashion_sweep.analysis.columns import COMPARED, measured
 from fashion_sweep.analysis.distinctions import settings_of, telling_keys
-from fashion_sweep.analysis.folders import FoundRun, check_folder, read_folder, samples_of
+from fashion_sweep.analysis.folders import FoundRun, Reader, check_folder, read_folder, samples_of
 from fashion_sweep.analysis.measure import Measure, Place, objective_of
 from fashion_sweep.analysis.names import run_names
 from fashion_sweep.analysis.settings import FACTORS, swept_keys
@@ -92,14 +92,20 @@ class Collected:
         return {name: run.record for name, run in self.found.items() if run.record}
 
 
-def collect(folders: Sequence[Path], metric: Objective | None = None, at: Place | int = "best") -> Collected:
+def collect(
+    folders: Sequence[Path],
+    metric: Objective | None = None,
+    at: Place | int = "best",
+    reader: Reader | None = None,
+) -> Collected:
     """Read all runs of the given sweeps and runs. Raises FolderError for a folder that is neither.
 
     metric, at: of the measure that runs are judged by; without a metric it is the one that they were trained for.
+    reader: reads again only what has changed since it last read these folders.
     """
     for folder in folders:
         check_folder(folder)
-    reads = [read_folder(folder) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
+    reads = [read_folder(folder, reader) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
     found = {run.path: run for read in reads for run in read.runs}
     runs = [run for run in found.values() if not run.is_lost]
     sweeps = {run.path.parent for run in runs if SweepDir(run.path.parent).plan.exists()}

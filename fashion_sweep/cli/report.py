@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from fashion_sweep.analysis.folders import check_folder
+from fashion_sweep.analysis.folders import Reader, check_folder
 from fashion_sweep.analysis.load import collect
 from fashion_sweep.analysis.measure import Place
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import errors_said, say_error
+from fashion_sweep.cli.watch import Watched, watch
 from fashion_sweep.errors import UserError
 from fashion_sweep.reporting.files import FORMATS
 from fashion_sweep.reporting.report import Report, print_table, print_warnings, write_comparison, write_report
@@ -34,6 +36,7 @@ examples:
   report.py outputs/sweeps/* --output comparison      one report over several sweeps
   report.py BASELINE SWEEP --compare --fail-if-worse 2  exit code 1 if a setting's mean is worse by more than 2%
   report.py SWEEP --measure val_accuracy --at last    ranked by the accuracy of the last epoch
+  report.py SWEEP --watch                             follow a running sweep: reload the page to see more
   report.py SWEEP --format pdf --latex                figures, a table and a methods paragraph for a paper
 
 exit codes: 0 written; 1 with --strict, if a file could not be read, or with --fail-if-worse, if a setting is worse;
@@ -51,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
             raise SystemExit(_compare(arguments, console))
         if arguments.fail_if_worse is not None:
             raise UserError("--fail-if-worse compares two sweeps; give it with --compare")
-        reports = _write_all(arguments)
+        reports = _write_all(arguments, console)
     for report in reports:
         print_table(report, console)
     if arguments.strict and any(report.warnings for report in reports):
@@ -87,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         "--latex", action="store_true",
         help="write settings.tex, a table with booktabs, and methods.tex, a paragraph on how runs were trained",
     )  # fmt: skip
+    parser.add_argument(
+        "--watch", action="store_true", help="write the report again whenever something changes, until the sweep ends"
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a file could not be read")
     return parser
 
@@ -121,8 +127,8 @@ def _percent(text: str) -> float:
 
 def _compare(arguments: argparse.Namespace, console: Console) -> int:
     """Print how two sweeps compare, and write it where --output says. Returns the exit code."""
-    if arguments.latex or arguments.format:
-        raise UserError("--latex and --format are for a report, which --compare does not write; leave them out")
+    if arguments.latex or arguments.format or arguments.watch:
+        raise UserError("--latex, --format and --watch are for reports, which --compare does not write; leave them out")
     if len(arguments.folders) != 2:  # noqa: PLR2004
         raise UserError(f"--compare takes two folders, first the baseline; got {len(arguments.folders)}")
     from fashion_sweep.analysis.comparison import compare  # pandas is slow to import
@@ -144,12 +150,21 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
     return int(bool(failed) or (arguments.strict and bool(warnings)))
 
 
-def _write_all(arguments: argparse.Namespace) -> list[Report]:
-    folders = arguments.folders
-    judged: dict[str, Any] = {"metric": arguments.measure, "at": arguments.at}
-    judged |= {"formats": arguments.format, "latex": arguments.latex}
-    for folder in folders:  # check all of them before writing anything
+def _write_all(arguments: argparse.Namespace, console: Console) -> list[Report]:
+    for folder in arguments.folders:  # check all of them before writing anything
         check_folder(folder)
-    if arguments.output:
-        return [write_report(folders, arguments.output, **judged)]
-    return [write_report([folder], **judged) for folder in folders]
+    given = [arguments.folders] if arguments.output else [[folder] for folder in arguments.folders]
+    every = [Watched(folders, partial(_write, arguments, folders)) for folders in given]
+    return watch(every, console) if arguments.watch else [each.write(each.reader) for each in every]
+
+
+def _write(arguments: argparse.Namespace, folders: Sequence[Path], reader: Reader) -> Report:
+    return write_report(
+        folders,
+        arguments.output,
+        metric=arguments.measure,
+        at=arguments.at,
+        formats=arguments.format,
+        latex=arguments.latex,
+        reader=reader,
+    )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from fashion_sweep.analysis.folders import Reader
 from fashion_sweep.analysis.load import Collected, collect
 from fashion_sweep.analysis.measure import Measure, Place
 from fashion_sweep.errors import FolderError
@@ -58,17 +59,18 @@ def write_report(
     at: Place | int = "best",
     formats: Collection[str] = (),
     latex: bool = False,
+    reader: Reader | None = None,
 ) -> Report:
     """Write one report over the sweeps or single runs in ``folders``.
 
     output: folder to write to; by default the report folder of the one given sweep or run.
     now: the time shown in the report; by default the current time.
-    metric, at: what runs are ranked by, see ``collect``. formats: of figures, see ``gallery.draw``. latex: whether to
-    write a table and a paragraph on methods for papers.
+    metric, at, reader: see ``collect``. formats: of figures, see ``gallery.draw``. latex: whether to write a table and
+    a paragraph on methods for papers.
     Raises FolderError if a folder holds no runs, or ``output`` cannot be written or holds files that are no report's.
     """
     place = output or SweepDir(folders[0]).report
-    collected = collect(folders, metric, at)
+    collected = collect(folders, metric, at, reader)
     try:
         _make(place, parents=output is not None)
         return _write(collected, place, now or datetime.now(timezone.utc), formats, latex=latex)
