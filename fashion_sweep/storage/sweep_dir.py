@@ -71,11 +71,24 @@ class SweepDir:
         """Ten images of the dataset for the report: arrays ``images``, ``labels``, ``class_names``."""
         return self.path / "samples.npz"
 
+    @property
+    def test(self) -> Path:
+        """Looks at the test images, see ``looks``."""
+        return self.path / "test.json"
+
     @staticmethod
     def own_names() -> list[str]:
         """The names that the sweep itself uses in its folder, so that no run's folder may have them."""
         sweep = SweepDir(Path())
-        paths = (sweep.plan, sweep.report, sweep.report_error, sweep.launch_error, sweep.code, sweep.samples)
+        paths = (
+            sweep.plan,
+            sweep.report,
+            sweep.report_error,
+            sweep.launch_error,
+            sweep.code,
+            sweep.samples,
+            sweep.test,
+        )
         return [*(path.name for path in paths), "multirun.yaml"]
 
     @staticmethod
