@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fashion_sweep.errors import FolderError, UserError
-    from fashion_sweep.results import Best, Comparison, Difference, Effects, Results, Run, load_sweep, sweep
+    from fashion_sweep.results import Best, Comparison, Difference, Effects, Results, Run, Tested, load_sweep, sweep
 
 __all__ = [
     "Best",
@@ -20,6 +20,7 @@ __all__ = [
     "FolderError",
     "Results",
     "Run",
+    "Tested",
     "UserError",
     "load_sweep",
     "sweep",

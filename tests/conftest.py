@@ -57,9 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 MEDIUM = {
     f"test_{name}"
-    for name in ("batch", "composing", "composition", "evaluation", "experiments", "figures", "graph", "lane_starts",
-                 "lanes", "lone", "measuring", "packed_launcher", "planned_sweeper", "report", "report_command",
-                 "reproduction", "models", "stackable")
+    for name in ("batch", "composing", "composition", "evaluate_selected", "evaluation", "experiments", "figures",
+                 "graph", "lane_starts", "lanes", "lone", "looks", "measuring", "packed_launcher", "planned_sweeper",
+                 "report", "report_command", "reproduction", "models", "stackable")
 }  # fmt: skip
 """Test modules that start processes, or try so much that it takes a second and more."""
 

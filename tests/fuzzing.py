@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from analysis_folders import grid, run_folder, write_samples, write_sweep
 from hypothesis import strategies as st
+from looking import look
 
+from fashion_sweep.storage import looks
 from fashion_sweep.storage.owner import Owner
 
 POINT, OTHER = grid(seed=[0, 1])
@@ -42,6 +44,7 @@ class Folder:
         entries = self.sweep.read_plan()[1]
         self.sweep.write_plan("python -m fashion_sweep", entries, [REQUEST])
         write_samples(self.sweep)
+        looks.add(self.sweep, look())
         (path / "owner.json").write_text(json.dumps(vars(Owner.this_process())))
         self.run.composed.parent.mkdir()
         self.run.composed.write_text(YAML)

@@ -28,7 +28,10 @@ from fashion_sweep.data import npz_file
 from fashion_sweep.errors import DataError, FolderError
 from fashion_sweep.evaluation import measure, saved_model
 from fashion_sweep.reporting import samples
+from fashion_sweep.reporting.looks import of_look, shown_runs
+from fashion_sweep.storage import looks
 from fashion_sweep.storage.lease import living_owner
+from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir, checked_request
 
@@ -52,6 +55,13 @@ def read_plan(folder: Folder) -> None:
     assert {Path(name).name for name in folder.sweep.names_by_identity().values()}
     with suppress(FolderError):
         assert all(run.path.parent == folder.sweep.path for run in folder.sweep.run_dirs())
+
+
+def read_looks(folder: Folder) -> None:
+    with suppress(FolderError):
+        found = looks.read(folder.sweep)
+        shown = [text for look in found for text in of_look(look, found, clean(look.setting))]
+        assert all(map(safe, [*shown, *(text for look in found for text in shown_runs(look, {})["run"])]))
 
 
 def read_owner(folder: Folder) -> None:
@@ -90,6 +100,7 @@ READERS: dict[str, tuple[Callable[[Folder], Path], Callable[[Folder], None]]] = 
     "run.json": (lambda folder: folder.run.record, read_record),
     "history.csv": (lambda folder: folder.run.history, read_history),
     "sweep.json": (lambda folder: folder.sweep.plan, read_plan),
+    "test.json": (lambda folder: folder.sweep.test, read_looks),
     "owner.json": (lambda folder: folder.sweep.path / "owner.json", read_owner),
     "state.npz": (lambda folder: folder.run.state, read_state),
     "samples.npz": (lambda folder: folder.sweep.samples, read_samples),
@@ -123,7 +134,7 @@ def with_a_key_that_nobody_sees(valid: Any) -> Any:
     return valid
 
 
-@pytest.mark.parametrize("name", ["run.json", "sweep.json", "owner.json"])
+@pytest.mark.parametrize("name", ["run.json", "sweep.json", "test.json", "owner.json"])
 @settings(deadline=None)
 @given(mutate=mutations())
 @example(mutate=with_a_key_that_nobody_sees)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fashion_sweep.analysis.settings import Settings
-from fashion_sweep.errors import FolderError
+from fashion_sweep.errors import FolderError, UnreadableError
+from fashion_sweep.storage import looks
 from fashion_sweep.storage.lease import living_owner, owner_of_run
+from fashion_sweep.storage.looks import Look
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import PROCESS_DIED, RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
@@ -45,6 +47,7 @@ class Folder:
     commands: list[str]
     runs: list[FoundRun]
     warnings: list[str]
+    looks: list[Look] = field(default_factory=list)  # at the test images
 
 
 def check_folder(folder: Path) -> None:
@@ -120,12 +123,21 @@ def read_folder(folder: Path, reader: Reader | None = None) -> Folder:
         run = read_run(RunDir(folder), [], is_owned)
         return Folder([clean(shlex.join(["python", "-m", "fashion_sweep", *run.overrides]))], [run], [])
     commands, planned, warnings = _read_plan(SweepDir(folder))
+    seen, faults = _read_looks(SweepDir(folder))
     names = [*planned, *sorted({run.path.name for run in _started(folder)} - planned.keys())]
     is_owned = _is_owned(folder)
     runs = [
         read_run(RunDir(folder / name), planned.get(name, []), is_owned or _is_owned(folder / name)) for name in names
     ]
-    return Folder(commands, runs, warnings)
+    return Folder(commands, runs, [*warnings, *faults], seen)
+
+
+def _read_looks(sweep: SweepDir) -> tuple[list[Look], list[str]]:
+    """The looks at the test images, and what is wrong with their file."""
+    try:
+        return looks.read(sweep), []
+    except UnreadableError as error:
+        return [], [f"{str(error).splitlines()[0]} left out"]
 
 
 def _read_plan(sweep: SweepDir) -> tuple[list[str], dict[str, list[str]], list[str]]:

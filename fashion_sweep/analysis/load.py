@@ -7,8 +7,8 @@ and everything that cannot becomes a warning that names the file.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -20,6 +20,7 @@ from fashion_sweep.analysis.folders import FoundRun, Reader, check_folder, read_
 from fashion_sweep.analysis.measure import Measure, Place, objective_of
 from fashion_sweep.analysis.names import run_names
 from fashion_sweep.analysis.settings import FACTORS, swept_keys
+from fashion_sweep.storage.looks import Look
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import METRICS, Objective, RunRecord
 from fashion_sweep.storage.sweep_dir import SweepDir
@@ -70,6 +71,7 @@ class Collected:
     histories: one row per epoch with the columns of HISTORY_FRAME; metrics as written, finite or not, and NaN where a
         history lacks the column.
     found: name -> run, in the order of ``runs``.
+    looks: sweep -> its looks at the test images, of those that have any.
     """
 
     runs: pd.DataFrame
@@ -80,6 +82,7 @@ class Collected:
     found: dict[str, FoundRun]
     samples: Path | None
     warnings: list[str]
+    looks: dict[str, list[Look]] = field(default_factory=dict)
 
     @property
     def records(self) -> list[RunRecord]:
@@ -105,10 +108,12 @@ def collect(
     """
     for folder in folders:
         check_folder(folder)
-    reads = [read_folder(folder, reader) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
+    resolved = dict.fromkeys(folder.resolve() for folder in folders)
+    by_folder = {folder: read_folder(folder, reader) for folder in resolved}
+    reads = by_folder.values()
     found = {run.path: run for read in reads for run in read.runs}
     runs = [run for run in found.values() if not run.is_lost]
-    sweeps = {run.path.parent for run in runs if SweepDir(run.path.parent).plan.exists()}
+    sweeps = _sweep_names({run.path.parent for run in runs if SweepDir(run.path.parent).plan.exists()})
     objective, disagreement = objective_of(run.record for run in runs if run.record)
     measure, disagreement = (Measure(metric, at), "") if metric else (Measure(objective, at), disagreement)
     warnings = [*filter(None, [disagreement]), *(text for read in reads for text in read.warnings)]
@@ -126,6 +131,7 @@ def collect(
         found=dict(zip(names, runs, strict=True)),
         samples=next((path for folder in folders for path in samples_of(folder)), None),
         warnings=[clean(text) for text in [*warnings, *(text for run in found.values() for text in run.warnings)]],
+        looks={sweeps.get(path, clean(path.name)): read.looks for path, read in by_folder.items() if read.looks},
     )
 
 
@@ -135,12 +141,15 @@ def _runs_frame(runs: Sequence[FoundRun], names: Sequence[str], swept: Sequence[
     return _frame(rows, columns)
 
 
-def _sweep_column(runs: Sequence[FoundRun], sweeps: Set[Path]) -> dict[str, Any]:
+def _sweep_names(sweeps: Set[Path]) -> dict[Path, str]:
+    return dict(zip(sorted(sweeps), run_names(sorted(sweeps)), strict=True))
+
+
+def _sweep_column(runs: Sequence[FoundRun], sweeps: Mapping[Path, str]) -> dict[str, Any]:
     """The column ``sweep``, which tells the runs of several sweeps apart; none where there is one."""
     if len(sweeps) < 2:  # noqa: PLR2004
         return {}
-    names = dict(zip(sorted(sweeps), run_names(sorted(sweeps)), strict=True))
-    return {"sweep": [names.get(run.path.parent) for run in runs]}
+    return {"sweep": [sweeps.get(run.path.parent) for run in runs]}
 
 
 def _histories_frame(runs: Sequence[FoundRun], names: Sequence[str]) -> pd.DataFrame:

@@ -44,6 +44,7 @@ class Report:
     swept: list[str]  # columns of this sweep in addition to those of every table
     measure: Measure  # what runs are ranked by
     warnings: list[str]  # files that could not be read, and figures left out because of that
+    tested: str = ""  # what is said about looks at the test images
 
     @property
     def page(self) -> Path:
@@ -95,6 +96,8 @@ def print_table(report: Report, console: Console) -> None:
     terminal.print_to(console, report.table, report.settings, report.swept, report.measure)
     if said := verdict.verdict(report.table, report.settings, report.swept, report.measure):
         console.print(escape(said), highlight=False, soft_wrap=True)
+    if report.tested:
+        console.print(escape(report.tested), highlight=False, soft_wrap=True)
     print_warnings(report.warnings, console)
     console.print(f"{table.sentence(report.table)} Report: {escape(str(report.page))}", highlight=False, soft_wrap=True)
 
@@ -119,19 +122,20 @@ def _make(folder: Path, *, parents: bool) -> None:
 
 def _write(collected: Collected, output: Path, now: datetime, formats: Collection[str], *, latex: bool) -> Report:
     from fashion_sweep.analysis import replicates, summary
-    from fashion_sweep.reporting import gallery, html, markdown, sections, table  # seaborn takes seconds
+    from fashion_sweep.reporting import gallery, html, looks, markdown, sections, table  # seaborn takes seconds
 
     runs = summary.summarize(collected.runs, collected.histories, collected.measure)
     settings = replicates.replicates(runs, collected.swept, collected.measure)
     pictures = gallery.draw(runs, collected, output, formats)
     problems = [f"samples.png left out: {p.note}" for p in pictures if p.name == "samples" and not p.path]
     warnings = [*collected.warnings, *(problems if collected.samples else [])]
-    report = Report(output, runs, settings, collected.swept, collected.measure, warnings)
+    said = sections.sections(runs, collected)
+    tested = " ".join(text for section in said if section.title == looks.TITLE for text in section.sentences)
+    report = Report(output, runs, settings, collected.swept, collected.measure, warnings, tested)
     written = f"{now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
     write_text(output / "summary.csv", table.csv_text(runs[table.columns(runs, collected.swept)]))
     replicated = {} if settings.empty else {"replicates.csv": table.csv_text(settings.drop(columns="run"))}
     _write_texts(output, replicated, ["replicates.csv"])
-    said = sections.sections(runs, collected)
     said_files = {name: table.csv_text(frame) for section in said for name, frame in section.files.items()}
     _write_texts(output, said_files, files.SECTIONS)
     _write_texts(output, _latex(runs, collected) if latex else {}, files.LATEX)

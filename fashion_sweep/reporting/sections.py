@@ -1,4 +1,4 @@
-"""Sections of a report about what the parameters did: sentences, short tables and files, and nothing if there is none.
+"""Sections of a report besides its main tables: sentences, short tables and files, and nothing if there is none.
 
 Frames come from ``analysis``; a sentence here says what may be concluded from them.
 """
@@ -9,7 +9,7 @@ import pandas as pd
 
 from fashion_sweep.analysis.load import Collected
 from fashion_sweep.analysis.parameters import swept_parameters
-from fashion_sweep.reporting import dynamics, effects
+from fashion_sweep.reporting import dynamics, effects, looks
 from fashion_sweep.reporting.section import Section
 
 
@@ -17,6 +17,7 @@ def sections(table: pd.DataFrame, collected: Collected) -> list[Section]:
     """Those that have something to say. table: of ``summary.summarize`` by the same measure."""
     parameters = swept_parameters(table, collected.swept, collected.records)
     found = [
+        looks.section(table, collected),
         effects.section(table, parameters, collected.measure),
         dynamics.section(table, collected),
     ]

@@ -8,5 +8,6 @@ from fashion_sweep.results.answers import Best, Difference, Effects
 from fashion_sweep.results.command import sweep
 from fashion_sweep.results.load import Results, load_sweep
 from fashion_sweep.results.run import Run
+from fashion_sweep.results.tested import Tested
 
-__all__ = ["Best", "Comparison", "Difference", "Effects", "Results", "Run", "load_sweep", "sweep"]
+__all__ = ["Best", "Comparison", "Difference", "Effects", "Results", "Run", "Tested", "load_sweep", "sweep"]

@@ -20,9 +20,10 @@ from fashion_sweep.analysis.settings import label
 from fashion_sweep.analysis.verdict import pairs, tied
 from fashion_sweep.errors import FolderError, UserError
 from fashion_sweep.reporting import labels, methods, table, verdict
-from fashion_sweep.results import answers, arrays, page
+from fashion_sweep.results import answers, arrays, page, tested
 from fashion_sweep.results.plots import Plots
 from fashion_sweep.results.run import Run
+from fashion_sweep.results.tested import Tested
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.record import OBJECTIVES, Objective
 
@@ -157,6 +158,16 @@ class Results:
     def verdict(self) -> str:
         """The report's sentences: which setting is best, whether that means anything; empty if no run has completed."""
         return verdict.verdict(self._table, self._replicates, self._swept, self._measure)
+
+    def test(self) -> Tested:
+        """What ``evaluate.py SWEEP --selected --test`` has found last, as the sweep's folder has it now.
+
+        Raises UserError where nobody has measured the selected setting on the test images, and for results of several
+        folders; UnreadableError where the record of that is damaged.
+        """
+        if len(self.folders) != 1:
+            raise UserError(f"test() is about one sweep, and these are results of {len(self.folders)} folders")
+        return tested.tested(self.folders[0], self._table, self._collected)
 
     def run(self, name: str) -> Run:
         """The run of this name, see the column run of ``runs``. Raises UserError if there is none."""
