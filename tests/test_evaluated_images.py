@@ -107,7 +107,7 @@ def test_test_images_are_like_those_of_training(mine: TrainedRun, tmp_path: Path
 def test_confusion_counts_true_by_predicted() -> None:
     from fashion_sweep.evaluation import confusion
 
-    found = measure.Evaluation(Path("x"), "test", 0.5, np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]))
+    found = measure.Evaluation(Path("x"), "test", 0.5, np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), np.full(4, 0.5))
     assert confusion.matrix(found, 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
     drawn = confusion.figure(found, ["a", "b", "c"])
     texts = [text.get_text() for text in drawn.axes[0].texts]

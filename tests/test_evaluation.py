@@ -246,7 +246,9 @@ def test_a_sweep_names_its_best_run(tmp_path: Path) -> None:
         record = RunRecord(name, "0" * 64, Status.COMPLETED, best=best, last=best, epochs_run=1)
         (tmp_path / "sweep" / name).mkdir(parents=True, exist_ok=True)
         RunDir(tmp_path / "sweep" / name).write_record(record)
-    with pytest.raises(FolderError, match=r"this is a sweep's folder; give one of its runs; the best is .*/sweep/b$"):
+    with pytest.raises(
+        FolderError, match=r"this is a sweep's folder; give --selected, or one of its runs; the best is .*/sweep/b$"
+    ):
         saved_model.open_run(tmp_path / "sweep")
     (tmp_path / "new").mkdir(parents=True, exist_ok=True)
     SweepDir(tmp_path / "new").write_plan("command", [])

@@ -7,21 +7,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fashion_sweep.cli import evaluate_selected as selected
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import errors_said
 from fashion_sweep.config import recorded
 from fashion_sweep.config.redaction import redacted_errors
 from fashion_sweep.errors import UserError
 from fashion_sweep.evaluation.importing import first_import
-from fashion_sweep.evaluation.saved_model import TrainedRun, choose, load, open_run
+from fashion_sweep.evaluation.saved_model import Model, TrainedRun, choose, load, open_run
 from fashion_sweep.storage.atomic import write_text
 from fashion_sweep.storage.plain_text import clean
 
 DESCRIPTION = """\
 Load the best model of a run and measure it: loss and accuracy on the validation images that training held out.
 
-RUN_DIR is a run's folder. The best model is used (best.keras, saved by callbacks=checkpoint) or else the last one
-(last.keras, last.h5, or last.weights.h5, whose model is built from the run's config)."""
+DIR is a run's folder. The best model is used (best.keras, saved by callbacks=checkpoint) or else the last one
+(last.keras, last.h5, or last.weights.h5, whose model is built from the run's config). With --selected, DIR is a sweep's
+folder, and the best models of its best setting are measured: of every run that counts in the report's verdict.
+
+Looks at the test images of a sweep are recorded in its test.json, before the figures are shown."""
 
 EPILOG = """\
 examples:
@@ -29,6 +33,7 @@ examples:
   evaluate.py outputs/runs/RUN --test                 final evaluation on the dataset's test images
   evaluate.py outputs/runs/RUN --last --confusion     the last model, with its confusion matrix
   evaluate.py outputs/runs/RUN --predict mine.npz     classes and probabilities, into mine.predictions.csv
+  evaluate.py outputs/sweeps/SWEEP --selected --test  final evaluation of the sweep's best setting
 
 exit codes: 0 success; 2 no such run, model or file, or it is damaged"""
 
@@ -44,10 +49,11 @@ def main(argv: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=DESCRIPTION, epilog=EPILOG, formatter_class=layout)
-    parser.add_argument("run", metavar="RUN_DIR", type=Path, help="folder of a run")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder of a run; with --selected, of a sweep")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--last", action="store_true", help="use the model of the last epoch instead of the best")
     which.add_argument("--file", metavar="NAME", help="use this file of the run's folder, such as epoch03.keras")
+    which.add_argument("--selected", action="store_true", help="use the best models of a sweep's best setting")
     images = parser.add_mutually_exclusive_group()
     images.add_argument(
         "--test",
@@ -72,7 +78,14 @@ def _run(arguments: argparse.Namespace) -> None:
         raise UserError("--confusion needs images whose classes are known; give it without --predict")
     if arguments.output and not (arguments.predict or arguments.confusion):
         raise UserError("--output is for what --predict or --confusion writes; give one of them")
-    run = open_run(arguments.run)
+    if arguments.selected:
+        if arguments.predict or arguments.confusion:
+            raise UserError(
+                "--selected measures the models of several runs; --predict and --confusion take one: give its folder"
+            )
+        selected.run(arguments.folder, on_test_images=arguments.test)
+        return
+    run = open_run(arguments.folder)
     with redacted_errors(run.hidden):
         file = choose(run, last=arguments.last, name=arguments.file)
         recorded.check(run.folder, run.record.config)
@@ -86,16 +99,37 @@ def _evaluate(run: TrainedRun, file: Path, arguments: argparse.Namespace) -> Non
 
     images = measure.test_images(run) if arguments.test else measure.validation_images(run)
     picture = _output(arguments.output, run.folder.path / f"confusion_{images.name}.png")
-    found = measure.evaluate(run, file, images)
-    print(f"images    {len(images.x):,} {images.name} images")
-    print(f"loss      {found.loss:.6f}")
-    print(f"accuracy  {found.accuracy:.6f} ({found.correct:,} correct)")
-    if not arguments.test:
-        _compare(measure.recorded_epoch(run, found), run)
+    found = (_look if arguments.test else _validate)(run, file, images)
     if images.note:
         print(f"warning: {images.note}", file=sys.stderr)
     if arguments.confusion:
         _draw(found, run, picture)
+
+
+def _validate(run: TrainedRun, file: Path, images: Any) -> Any:
+    from fashion_sweep.evaluation import measure
+
+    found = measure.evaluate(run, file, images)
+    _say(found)
+    _compare(measure.recorded_epoch(run, found), run)
+    return found
+
+
+def _look(run: TrainedRun, file: Path, images: Any) -> Any:
+    from fashion_sweep.evaluation import looking
+    from fashion_sweep.reporting.looks import interval
+
+    found, figures, looks = looking.look_at_run(Model(run, file), images)
+    _say(found, interval(figures.loss), interval(figures.accuracy))
+    if looks:
+        print(f"looks     {len(looks)} at the test images, recorded in this sweep's test.json")
+    return found
+
+
+def _say(found: Any, of_loss: str = "", of_accuracy: str = "") -> None:
+    print(f"images    {len(found.truth):,} {found.images} images")
+    print(f"loss      {found.loss:.6f}{f' ({of_loss})' if of_loss else ''}")
+    print(f"accuracy  {found.accuracy:.6f} ({'; '.join(filter(None, [f'{found.correct:,} correct', of_accuracy]))})")
 
 
 def _compare(epoch: int | None, run: TrainedRun) -> None:

@@ -28,6 +28,8 @@ IMAGES = ("images", "x_test", "x", "x_train")
 """Names under which an .npz file may hold images to classify, in the order in which they are tried."""
 
 BATCH = 256
+EPSILON = 1e-7
+"""Keras' own: the least probability that a cross-entropy takes the logarithm of."""
 LOSS_TOLERANCE = 1e-4
 """Relative difference of losses that rounding can cause: a sum over images depends on how it is split."""
 
@@ -51,6 +53,7 @@ class Evaluation:
     loss: float  # as in Keras' model.evaluate: mean over images of -log(probability of the true class)
     truth: np.ndarray
     predicted: np.ndarray
+    losses: np.ndarray  # of each image [N], whose mean is the loss
 
     @property
     def correct(self) -> int:
@@ -99,8 +102,19 @@ def evaluate(run: TrainedRun, file: Path, images: Images) -> Evaluation:
     model's own code fails.
     """
     model = load(run, file)
-    predicted = probabilities(run, file, model, images.x).argmax(axis=1)
-    return Evaluation(file, images.name, _loss(file, model, images), images.y, predicted)
+    rows = probabilities(run, file, model, images.x)
+    loss = _loss(file, model, images)
+    return Evaluation(file, images.name, loss, images.y, rows.argmax(axis=1), _losses(rows, images.y, loss))
+
+
+def _losses(rows: np.ndarray, truth: np.ndarray, loss: float) -> np.ndarray:
+    """The loss of each image [N]: its cross-entropy as Keras computes it, and the same share of whatever else the loss
+    has, such as a penalty of weights.
+    """
+    likely = np.clip(rows.astype(np.float64), EPSILON, 1 - EPSILON)
+    found = -np.log(likely[np.arange(len(truth)), truth] / likely.sum(axis=1))
+    shifted: np.ndarray = found + (loss - found.mean())
+    return shifted
 
 
 def _loss(file: Path, model: Any, images: Images) -> float:

@@ -6,10 +6,12 @@ a model that the function named in the run's config builds, as in training.
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from fashion_sweep.config.redaction import Redaction
 from fashion_sweep.data.dataset import one_line
 from fashion_sweep.errors import FolderError
 from fashion_sweep.models import build
+from fashion_sweep.storage.looks import sha256_of
 from fashion_sweep.storage.plain_text import clean
 from fashion_sweep.storage.record import RunRecord, fits
 from fashion_sweep.storage.run_dir import RunDir
@@ -25,6 +28,9 @@ from fashion_sweep.storage.sweep_dir import SweepDir
 
 CROSS_VALIDATION = "cross_validation"
 """The trainer of scikit-learn's classifiers, which scores them and saves none."""
+
+KERAS_MONITOR = "val_loss"
+"""What Keras' ModelCheckpoint compares where a config does not say."""
 
 WEIGHTS = ".weights.h5"
 """The suffix of files that hold weights without an architecture."""
@@ -48,11 +54,15 @@ class TrainedRun:
         """The names of the classes in the order of their numbers. Raises as input_shape does."""
         return tuple(map(clean, self._of_data("class_names", list[str])))
 
-    def best_files(self) -> list[Path]:
-        """The files that the run's callbacks were configured to save the best model to, whether or not they exist."""
+    def best_files(self, metric: str | None = None) -> list[Path]:
+        """The files that the run's callbacks were configured to save the best model to, whether or not they exist.
+
+        metric: only of the epoch where this one is best.
+        """
         callbacks = self.record.config.get("callbacks")
-        nodes = callbacks.values() if isinstance(callbacks, Mapping) else ()
-        return [self.folder.path / node["filepath"] for node in nodes if _saves_best(node)]
+        nodes = [node for node in callbacks.values() if _saves_best(node)] if isinstance(callbacks, Mapping) else []
+        wanted = [node for node in nodes if metric in (None, node.get("monitor", KERAS_MONITOR))]
+        return [self.folder.path / node["filepath"] for node in wanted]
 
     def last_files(self) -> list[Path]:
         """The files that ``save`` may leave of the last model, whole models first."""
@@ -65,6 +75,24 @@ class TrainedRun:
         if not fits(values, kind):
             raise FolderError(f"{self.folder.record}: data.{key} is {values!r:.60}, expected {kind}")
         return values
+
+
+@dataclass(frozen=True)
+class Model:
+    """A run, and a file in its folder that holds a model."""
+
+    run: TrainedRun
+    file: Path
+
+    @property
+    def name(self) -> str:
+        """Of the file, from the run's folder."""
+        return os.path.relpath(self.file, self.run.folder.path)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file when it was first asked for."""
+        return sha256_of(self.file)
 
 
 def open_run(path: Path) -> TrainedRun:
@@ -91,6 +119,23 @@ def choose(run: TrainedRun, *, last: bool = False, name: str | None = None) -> P
     found = next((path for path in wanted if _is_file_in(run.folder.path, path)), None)
     if found is None:
         raise FolderError(f"{run.folder.path}: {_explain_missing_model(run, wanted)}")
+    return found
+
+
+def choose_best(run: TrainedRun) -> Path:
+    """The file of the model that the run's objective calls the best. Raises FolderError if the run has no such file."""
+    wanted = run.best_files(run.record.objective)
+    if run.record.choices.get("trainer") == CROSS_VALIDATION:
+        raise FolderError(f"{run.folder.path}: {_explain_missing_model(run, wanted)}")
+    if not wanted:
+        raise FolderError(
+            f"{run.folder.path}: the model of its best {run.record.objective} was not saved;\n"
+            "train the sweep with callbacks=checkpoint to measure it"
+        )
+    found = next((path for path in wanted if _is_file_in(run.folder.path, path)), None)
+    if found is None:
+        names = ", ".join(path.name for path in wanted)
+        raise FolderError(f"{run.folder.path}: callbacks=checkpoint saved its best model as {names}, which is gone")
     return found
 
 
@@ -164,7 +209,11 @@ def _explain_missing_record(path: Path) -> str:
 
     collected = collect([path])
     best = summary.best_run(summary.summarize(collected.runs, collected.histories, collected.measure))
-    advice = f"give one of its runs; the best is {path / best}" if best else "none of its runs has completed yet"
+    advice = (
+        f"give --selected, or one of its runs; the best is {path / best}"
+        if best
+        else "none of its runs has completed yet"
+    )
     return f"this is a sweep's folder; {advice}"
 
 
