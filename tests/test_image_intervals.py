@@ -24,9 +24,10 @@ def test_wilson_by_hand() -> None:
 
 def test_a_model_that_gets_everything_right_may_err_on_other_images() -> None:
     """The lower end of n of n is n / (n + z^2)."""
-    found = image_intervals.figures(results([[0.1] * 20], [[True] * 20]))
-    assert found.accuracy.low == pytest.approx(20 / (20 + norm.ppf(0.975) ** 2))
-    assert found.accuracy.high == 1
+    for models in (1, 3):
+        found = image_intervals.figures(results([[0.1] * 20] * models, [[True] * 20] * models))
+        assert found.accuracy.low == pytest.approx(20 / (20 + norm.ppf(0.975) ** 2))
+        assert found.accuracy.high == 1
     assert (found.loss.low, found.loss.high) == pytest.approx((0.1, 0.1))
 
 

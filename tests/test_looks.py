@@ -134,18 +134,20 @@ def test_figures_are_said_beside_those_of_the_validation_images() -> None:
         "(95% interval over images 0.4600 to 0.5400)."
     ) in found
     assert (
-        "the same models have 2.2500 and 0.7500. Test minus validation is +0.2500 (+0.1250 to +0.3750) in loss" in found
+        "the same models have a loss of 2.2500 and an accuracy of 0.7500. Test minus validation is +0.2500 (" in found
     )
+    assert "(+0.1250 to +0.3750) in loss and -0.2500 (-0.3000 to -0.2000) in accuracy." in found
     assert "they do not say how much other seeds would differ" in found
 
 
 def test_a_difference_is_claimed_only_where_its_interval_carries_it() -> None:
-    assert "The test loss is worse by more than drawing other images explains" in text(look(0.125, 0.375))
-    assert "The test loss is better by more than drawing other images explains" in text(look(-0.375, -0.125))
+    assert "The test loss is worse by more than another draw of images would explain" in text(look(0.125, 0.375))
+    assert "The test loss is better by more than another draw of images would explain" in text(look(-0.375, -0.125))
     assert "it shows no optimism, and does not show that there is none" in text(look(-0.125, 0.375))
     without = Figures(Estimate(0.25), Estimate(-0.25))
     assert "Test minus validation is +0.2500 in loss and -0.2500 in accuracy." in text(look(difference=without))
     assert "so there is no interval" in text(look(difference=without))
+    assert "A loss that is no finite number cannot be compared." in text(look(difference=Figures()))
 
 
 def test_of_accuracies_lower_is_worse() -> None:

@@ -38,11 +38,13 @@ def figures(results: ImageResults) -> Figures:
     """Mean loss and accuracy with percentile bootstrap intervals over images.
 
     The interval of a single model's accuracy is Wilson's (Journal of the American Statistical Association 22, 1927),
-    which does not shrink to a point at 0 and 1.
+    which does not shrink to a point at 0 and 1; so is that of several models which agree on all images to be right, or
+    wrong, as resamples of these are all the same.
     """
     values = results.by_image
     loss, accuracy = _estimates(values.mean(axis=0), _means(values))
-    return Figures(loss, wilson(results.correct[0]) if len(results.correct) == 1 else accuracy)
+    is_one = len(results.correct) == 1 or np.all(results.correct == results.correct.flat[0])
+    return Figures(loss, wilson(results.correct[0]) if is_one else accuracy)
 
 
 def difference(test: ImageResults, validation: ImageResults) -> Figures:

@@ -46,7 +46,7 @@ def said(looks: Sequence[Look], table: pd.DataFrame, collected: Collected) -> li
 def of_look(look: Look, looks: Sequence[Look], setting: str) -> Iterator[str]:
     """Sentences about a look at a selected setting. looks: all of its sweep; setting: its name, empty for the only one.
 
-    They say no more than the numbers carry: a difference that drawing other images would explain is no optimism.
+    They say no more than the numbers carry: a difference that another draw of images would explain is no optimism.
     """
     mean = "mean " if len(look.runs) > 1 else ""
     yield (
@@ -113,29 +113,40 @@ def _how_selected(look: Look) -> str:
 def _against_validation(look: Look) -> Iterator[str]:
     """How the figures differ from those on the validation images, and what may be concluded from that."""
     what = "the setting and its epochs" if look.among > 1 else "the epochs"
+    models = "the same models have" if len(look.runs) > 1 else "the same model has"
     loss, accuracy = look.validation.loss.value, look.validation.accuracy.value
     yield (
-        f"On the validation images, which chose {what}, the same models have {loss:.4f} and {accuracy:.4f}. Test minus "
-        f"validation is {_signed(look.difference.loss)} in loss and {_signed(look.difference.accuracy)} in accuracy."
+        f"On the validation images, which chose {what}, {models} a loss of {loss:.4f} and an accuracy of "
+        f"{accuracy:.4f}. Test minus validation is {_signed(look.difference.loss)} in loss and "
+        f"{_signed(look.difference.accuracy)} in accuracy."
     )
     measure = Measure(look.metric)
     found = look.difference.loss if measure.sign == 1 else look.difference.accuracy
+    yield _concluded(found, measure)
+
+
+def _concluded(found: Estimate, measure: Measure) -> str:
+    """What a difference, test minus validation, says about the metric of a measure."""
     noun = measure.noun.removeprefix("validation ")
     worst, best = sorted([measure.sign * found.low, measure.sign * found.high], reverse=True)
+    if math.isnan(found.value):
+        return f"A {noun} that is no finite number cannot be compared."
     if math.isnan(found.low):
-        yield "The runs have different validation images, so there is no interval."
-    elif best > 0:
-        yield (
-            f"The test {noun} is worse by more than drawing other images explains (95% intervals): the validation "
-            "images flattered the setting, or the test images are harder."
+        return "The runs have different validation images, so there is no interval."
+    if best > 0:
+        return (
+            f"The test {noun} is worse by more than another draw of images would explain (95% interval): the "
+            "validation images flattered the setting, or the test images are harder."
         )
-    elif worst < 0:
-        yield f"The test {noun} is better by more than drawing other images explains: the test images are easier."
-    else:
-        yield (
-            f"Drawing other images may explain the difference in {noun} (95% intervals over images of both): it shows "
-            "no optimism, and does not show that there is none."
+    if worst < 0:
+        return (
+            f"The test {noun} is better by more than another draw of images would explain (95% interval): the test "
+            "images are easier."
         )
+    return (
+        f"Another draw of images may explain the difference in {noun} (95% interval over images of both): it shows no "
+        "optimism, and does not show that there is none."
+    )
 
 
 def _counted(looks: Sequence[Look]) -> str:
