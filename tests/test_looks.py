@@ -50,8 +50,11 @@ def test_what_is_added_is_read_again(tmp_path: Path) -> None:
 
 
 def test_a_number_that_is_none_stays_so(tmp_path: Path) -> None:
-    looks.add(SweepDir(tmp_path), look(runs=[measured(ADAM[0], test_loss=math.nan)]))
+    added = look(runs=[measured(ADAM[0], test_loss=float("nan"))])
+    looks.add(SweepDir(tmp_path), added)
     [found] = looks.read(SweepDir(tmp_path))
+    assert {found, added} == {found}
+    assert found != one_run()
     assert math.isnan(found.runs[0].test_loss)
     assert "NaN" not in content(tmp_path).decode()
 

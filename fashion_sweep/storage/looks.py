@@ -60,9 +60,9 @@ class MeasuredRun:
     val_accuracy: float = math.nan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
-    """One look at the test images."""
+    """One look at the test images. Looks are equal where test.json says the same of them: NaN, too, equals NaN."""
 
     when: str  # ISO 8601, UTC
     asked: Asked
@@ -77,6 +77,12 @@ class Look:
     metric: Objective = OBJECTIVE  # that it was selected by, at each run's best epoch
     left_out: dict[str, int] = field(default_factory=dict)  # why -> how many runs of the setting
     versions: dict[str, str] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Look) and as_json(dataclasses.asdict(self)) == as_json(dataclasses.asdict(other))
+
+    def __hash__(self) -> int:
+        return hash((self.when, self.key))
 
     @property
     def key(self) -> tuple[object, ...]:
