@@ -68,6 +68,7 @@ HEAD = "epoch,loss,accuracy,val_loss,val_accuracy\n"
         ("", 0, "line 1 is not the column names: ''"),
         ("epoch,loss\n1,0.5\n", 0, "line 1 is not the column names: 'epoch,loss'"),
         ("\x00\x00", 0, r"line 1 is not the column names: '\x00\x00'"),
+        (HEAD, 0, "it ends after the column names"),
         (HEAD + "1,1,1,1,1\n2,0.5,0.", 1, "line 3 is damaged: truncated"),
         (HEAD + "1,1,1,1,1\n2,1,1,1,0.", 1, "line 3 is damaged: truncated"),  # only the newline is missing
         (HEAD + "1,1,1,1,1\n2,1,1\n3,1,1,1,1\n", 1, "line 3 is damaged: it has 3 cells, expected 5"),

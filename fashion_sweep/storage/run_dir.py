@@ -188,7 +188,9 @@ def _epochs(lines: Sequence[str]) -> tuple[list[dict[str, float]], str]:
         except ValueError as error:
             return rows, f"line {number} is damaged: {error!s:.80}"
     # Every line is written with a newline: without one, a truncated number could pass for a whole one.
-    return rows, f"line {len(lines)} is damaged: truncated" if lines[-1] else ""
+    if lines[-1]:
+        return rows, f"line {len(lines)} is damaged: truncated"
+    return rows, "" if rows else "it ends after the column names"  # it is written with its first epoch
 
 
 def _epoch(columns: Sequence[str], line: str, epoch: int) -> dict[str, float]:
