@@ -8,7 +8,9 @@ ARGS ?=
 # Byte code is written at installation, so that no command pays for it (TensorFlow loads twice as fast with it).
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help sweep smoke test rare check matrix coverage lint format faults conformance bench wheel clean
+SLURM_PACKAGES = slurmctld slurmd slurm-client munge
+
+.PHONY: help sweep smoke test rare check slurm matrix coverage lint format faults conformance bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -53,6 +55,11 @@ format: $(VENV)/ready-dev ## put the code into the project's style
 
 faults: $(VENV)/ready-dev ## kill, fill, tear and time out real sweeps, write FAULTS.md
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m fault --fault-table=FAULTS.md $(ARGS)
+
+slurm: $(VENV)/ready-dev ## install Slurm (Debian, root) and try the cluster launcher on a private one
+	@command -v slurmctld slurmd sbatch munged > /dev/null || { apt-get update --quiet=2 && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $(SLURM_PACKAGES); }
+	$(BIN)/python -m pytest -m slurm $(ARGS)
 
 conformance: $(VENV)/ready-dev ## try everything that Keras exports with each engine, write docs/CONFORMANCE.md
 	PYTHONPATH=tests $(BIN)/python -m conformance --write docs/CONFORMANCE.md $(ARGS)

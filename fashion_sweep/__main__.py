@@ -11,7 +11,10 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """The command that trains."""
+    """The command that trains; with ``cluster`` first, the one that sees to sweeps on a cluster."""
+    if sys.argv[1:2] == ["cluster"]:
+        del sys.argv[1]
+        _run("fashion_sweep.cli.cluster")
     _run("fashion_sweep.app")
 
 

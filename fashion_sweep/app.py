@@ -19,7 +19,7 @@ from hydra.errors import CompactHydraException
 from rich.console import Console
 
 from fashion_sweep.cli import model_summary, preview, progress, signals
-from fashion_sweep.cli.conclude import conclude, import_report, say_resume
+from fashion_sweep.cli.conclude import conclude, import_report, say_resume, say_submitted
 from fashion_sweep.cli.encoding import check_names
 from fashion_sweep.cli.logs import keep_traceback, log_on_stderr, say_error
 from fashion_sweep.config import schema, shipped
@@ -27,6 +27,7 @@ from fashion_sweep.config.redaction import Redaction, redacted_logs
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.planning import hydra_errors, resume, run_spec
+from fashion_sweep.planning.estimate import estimate, past_runs
 from fashion_sweep.planning.plan import Plan, make_plan
 from fashion_sweep.planning.request import Request
 from fashion_sweep.planning.sweep_folder import check_folder, keep, make_folder, sources
@@ -136,6 +137,8 @@ def _train_owned(session: Session, request: Request, planned: Plan, lease: Lease
     except KeyboardInterrupt as interruption:
         code, deadline = signals.exit_code(interruption), getattr(interruption, "deadline", None)
     lease.require()
+    if planned.is_detached and due and code < signals.INTERRUPTED:
+        return code or say_submitted(planned.folder, console)
     return conclude(planned, console, code, deadline)
 
 
@@ -144,7 +147,11 @@ def _task(request: Request, planned: Plan, due: list[RunSpec], code: Code) -> Ta
     specs = due if planned.is_sweep else [dataclasses.replace(spec, request=request.to_json()) for spec in due]
     nodes = {str(spec.config["trainer"]): spec.config["trainer"] for spec in due} or {"": planned.trainer}
     path = [str(SweepDir(planned.folder).code.absolute())] if planned.is_sweep else []
-    return Task(specs if planned.specs else None, code, request.started, path, list(nodes.values()))
+    return Task(
+        specs if planned.specs else None, code, request.started, path, list(nodes.values()),
+        outlives=planned.launcher_name not in ("packed", "basic"),
+        seconds=estimate(due, past_runs(planned.folder)).seconds if planned.is_for_slurm else {},
+    )  # fmt: skip
 
 
 def _run(session: Session, request: Request, planned: Plan, task: Task, lease: Lease) -> int:

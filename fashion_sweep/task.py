@@ -22,6 +22,7 @@ from omegaconf import DictConfig
 from fashion_sweep.cli import signals
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.planning import run_spec
+from fashion_sweep.storage import lease
 from fashion_sweep.storage.provenance import Code
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.training.trainer import trainer_of
@@ -46,18 +47,23 @@ class Task:
     now: datetime  # that ${now:...} gives
     import_path: list[str] = field(default_factory=list)  # folders that modules are searched in first
     trainers: Sequence[dict[str, Any]] = ()  # the trainer nodes of the runs, for warm_up
+    outlives: bool = (
+        False  # whether processes that the launcher starts may outlive the command: then they own their runs
+    )
+    seconds: Mapping[str, float] = field(default_factory=dict)  # identity -> estimated time of the run
 
     def __post_init__(self) -> None:
         run_spec.register_resolvers()
         self._planned = {tuple(spec.overrides): spec for spec in self.specs or ()}
+        self._is_elsewhere = False  # in a process that the launcher has started
         self._folders: run_spec.SweepFolders | None = None  # of a sweep whose runs are chosen as it goes
 
     def __getstate__(self) -> dict[str, Any]:
         """What goes to other processes: they get their specs run by run, or make them."""
-        return {**vars(self), "specs": None, "_planned": {}, "_folders": None}
+        return {**vars(self), "specs": None, "seconds": {}, "_planned": {}, "_folders": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        vars(self).update(state, _is_elsewhere=True)
         run_spec.register_resolvers()
 
     def jobs(self) -> list[list[str]] | None:
@@ -74,12 +80,10 @@ class Task:
 
     def __call__(self, config: DictConfig) -> float:
         """Train one run. HydraConfig is set, as Hydra does it for every job."""
-        from fashion_sweep.training.train import train
-
         signals.check()
         sys.path[:0] = [folder for folder in self.import_path if folder not in sys.path]
         hydra: Any = HydraConfig.get()
-        [record] = train([self._spec(config, hydra)])
+        [record] = self._train([self._spec(config, hydra)])
         if _stops_the_sweep(record, hydra):
             raise RunFailedError(f"{record.run} failed: {record.reason}")
         return _value(record)
@@ -103,13 +107,12 @@ class Task:
             spec = self._settled(config)
         trainer = trainer_of(spec.config)
         key, cost = trainer.pack_key(spec.config), trainer.cost(spec.config)
-        return Prepared(key, cost, replace(spec, code=self.code), trainer.environment)
+        seconds = self.seconds.get(spec.identity)
+        return Prepared(key, cost, replace(spec, code=self.code), trainer.environment, seconds)
 
     def run_pack(self, jobs: Sequence[Job]) -> list[float | RunFailedError]:
         """Train runs together."""
-        from fashion_sweep.training.train import train
-
-        records = train([replace(job.payload, own_log=job.own_log) for job in jobs])
+        records = self._train([replace(job.payload, own_log=job.own_log) for job in jobs])
         return [
             RunFailedError(f"{record.run} failed: {record.reason}")
             if _stops_the_sweep(record, job.hydra.hydra)
@@ -117,12 +120,31 @@ class Task:
             for job, record in zip(jobs, records, strict=True)
         ]
 
+    def succeeded(self, value: float) -> bool:
+        """Whether a run completed, by what it returned."""
+        return not math.isnan(value)
+
     def on_lost(self, job: Job, reason: str) -> None:
         """Record a run that could not do so itself: its process died, or it never began."""
         from fashion_sweep.training.train import lost
 
         spec = job.payload or self._spec(job.config, job.hydra.hydra)
         lost(spec, Status.INTERRUPTED if reason.startswith("interrupted") else Status.FAILED, reason)
+
+    def _train(self, specs: Sequence[RunSpec]) -> list[RunRecord]:
+        """Train runs, as their owner where the command may end before this process does."""
+        from fashion_sweep.training.train import train
+
+        if not (self.outlives and self._is_elsewhere):
+            return train(specs)
+        with lease.trained([spec.folder for spec in specs]) as refused:
+            records = iter(train([spec for spec in specs if spec.folder not in refused]))
+            return [
+                RunRecord(spec.name, spec.identity, Status.FAILED, refused[spec.folder])
+                if spec.folder in refused
+                else next(records)
+                for spec in specs
+            ]
 
     def _spec(self, config: DictConfig, hydra: DictConfig) -> RunSpec:
         """The planned spec of a job; one made of its config where it was not planned, or was in another process."""

@@ -13,17 +13,13 @@ from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_g
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from packed_jobs import compose
+from packed_jobs import compose, lost
 from packed_jobs.errors import NotStartedError
 from packed_jobs.executor import NOT_STARTED, Executor, Rules
 from packed_jobs.hydra_internals.config_loader import fast_loader, plain_loader
-from packed_jobs.hydra_internals.hydra_config import as_hydra_config
 from packed_jobs.packs import form
 from packed_jobs.program import Program, captured_state, make_program
-from packed_jobs.task import Job, PlannedJob
-
-INTERRUPTED = "interrupted, and killed as it did not end by itself"
-"""The reason that ``on_lost`` gets for jobs that had to be killed after an interrupt."""
+from packed_jobs.task import PlannedJob
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +66,7 @@ class BatchRunner:
             return self._run(job_overrides, first_number)
         except KeyboardInterrupt:
             for job in self.executor.interrupt():
-                self._on_lost(job, INTERRUPTED)
+                self._on_lost(job, lost.INTERRUPTED)
             raise
         except BaseException:
             self.executor.kill()
@@ -108,22 +104,4 @@ class BatchRunner:
         return compose.failed_job(job, error)
 
     def _on_lost(self, job: PlannedJob, reason: str) -> None:
-        """Call the task function's ``on_lost``, if it has one."""
-        on_lost: Callable[[Job, str], None] | None = getattr(self.task, "on_lost", None)
-        if on_lost is None:
-            return
-        try:
-            own, hydra = compose.parts(job.pickled.load_config())
-            with as_hydra_config(hydra):
-                on_lost(Job(own, hydra, job.number, _payload(job)), reason)
-        except Exception as error:
-            log.warning("\t#%d : its end could not be recorded: %s: %s", job.number, type(error).__name__, error)
-            log.debug("\t#%d : on_lost failed", job.number, exc_info=True)
-
-
-def _payload(job: PlannedJob) -> Any:
-    """The payload of a job; None where it cannot be unpickled, which may be why the job is lost."""
-    try:
-        return job.pickled.load_payload()
-    except Exception:
-        return None
+        lost.tell(self.task, job, reason)

@@ -53,7 +53,8 @@ def _prepare(task: TaskFunction, job: PlannedJob, config: DictConfig) -> None:
     try:
         with as_hydra_config(config):
             prepared = prepare(config, job.number)
-        job.cost, job.environment = float(prepared.cost), dict(prepared.environment)
+        job.cost, job.seconds = float(prepared.cost), prepared.seconds
+        job.environment = dict(prepared.environment)
         if packable and prepared.pack_key is not None:
             job.key = (prepared.pack_key, environment, tuple(sorted(job.environment.items())))
             hash(job.key)

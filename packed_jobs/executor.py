@@ -16,6 +16,8 @@ NOT_STARTED = "not started: fail_fast, and a job before it failed"
 """The message of the NotStartedError of jobs that fail_fast keeps from starting."""
 OnLost = Callable[[PlannedJob, str], None]
 """Called with a job that ended without recording its end itself, and the reason."""
+OnEnd = Callable[[PlannedJob, JobReturn], None]
+"""Called with a job that has ended, in whatever way, and its JobReturn."""
 
 
 @dataclass(frozen=True)

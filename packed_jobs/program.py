@@ -20,12 +20,13 @@ from hydra.types import HydraContext, TaskFunction
 @dataclass(frozen=True)
 class Program:
     """A task function and the state of the process that launches its jobs. ``path`` has to be sys.path before either
-    is loaded.
+    is loaded; it begins with ``import_path``, the task function's own.
     """
 
     task: bytes  # pickled by cloudpickle
     state: bytes  # see captured_state
     path: tuple[str, ...]  # sys.path, below the task function's own import_path
+    import_path: tuple[str, ...] = ()
 
     def load_task(self) -> TaskFunction:
         """Unpickle the task function. Raises whatever that raises."""
@@ -35,8 +36,8 @@ class Program:
 
 def make_program(task: TaskFunction, context: HydraContext) -> Program:
     """The program that runs a task function as this process would. context: with Hydra's own config loader."""
-    path = [*getattr(task, "import_path", ()), *sys.path]
-    return Program(cloudpickle.dumps(task), captured_state(context), tuple(map(str, path)))
+    own = tuple(map(str, getattr(task, "import_path", ())))
+    return Program(cloudpickle.dumps(task), captured_state(context), (*own, *map(str, sys.path)), own)
 
 
 def captured_state(context: HydraContext) -> bytes:

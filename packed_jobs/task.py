@@ -27,6 +27,7 @@ class Prepared:
     cost: float = 1.0  # how long the job takes relative to the others; the longest start first
     payload: Any = None  # picklable; the process that runs the job gets a copy as Job.payload
     environment: Mapping[str, str] = field(default_factory=dict)  # variables that its process has to start with
+    seconds: float | None = None  # that the job takes by itself, where that is known
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ class PackTask(Protocol):
         exception that this raises is that of every job. HydraConfig is the last job's: read ``Job.hydra`` instead.
         """
 
+    def succeeded(self, value: Any) -> bool:
+        """Called in a task of a cluster: whether what a job returned means success; else the task's exit code is 1."""
+
     def on_lost(self, job: Job, reason: str) -> None:
         """Called in the parent for a job that cannot record its own end: its lane died or was killed, or it could not
         be prepared, in which case it has no payload. HydraConfig is the job's.
@@ -116,6 +120,7 @@ class PlannedJob:
     key: Hashable | None = None  # of the pack that it may join
     cost: float = 1.0  # relative time
     environment: Mapping[str, str] = field(default_factory=dict)  # see Prepared
+    seconds: float | None = None  # see Prepared
     error: Exception | None = None  # why it could not be prepared
     lane_failures: int = 0  # lanes that died while they had the job
 

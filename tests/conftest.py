@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import fault_table
@@ -20,6 +21,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 from launching import Launch
 from omegaconf import DictConfig
+from slurm_cluster import Cluster, missing
 from tested_engine import ENGINE
 
 from fashion_sweep import app
@@ -130,6 +132,28 @@ def make_spec(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[.
         return RunSpec(tmp_path / folder, resolved, choices, lines, run_spec.identity_of(resolved))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def private_slurm() -> Iterator[Cluster]:
+    """A cluster of this test session's own."""
+    if missing():
+        pytest.skip(missing())
+    with TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # munge wants everybody to reach its socket
+        cluster = Cluster(Path(folder) / "c")
+        try:
+            cluster.up()
+            yield cluster
+        finally:
+            cluster.down()
+
+
+@pytest.fixture
+def slurm(private_slurm: Cluster) -> Iterator[Cluster]:
+    """A cluster without jobs; what a test leaves there is cancelled."""
+    yield private_slurm
+    private_slurm.clear()
 
 
 @pytest.fixture

@@ -125,6 +125,14 @@ def process(_tries: int) -> tuple[str, str, str | None, bool]:
     )
 
 
+def meet(_tries: int) -> str | None:
+    """Wait for another job of the sweep to run at the same time; the GPUs that this one sees."""
+    sweep, end = Path(HydraConfig.get().runtime.output_dir).parent, time.monotonic() + 30
+    while len(list(sweep.glob("*/tries"))) < 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 deeds: dict[str, Callable[[int], Any]] = {
     "kill": kill_itself,
     "kill_once": kill_itself_once,
@@ -135,6 +143,7 @@ deeds: dict[str, Callable[[int], Any]] = {
     "lock": lambda _: threading.Lock(),
     "sleep": sleep_long,
     "deaf": sleep_deaf,
+    "meet": meet,
     "nap": lambda _: time.sleep(0.3),
     "nonsense": speak_nonsense,
     "fork": fork,

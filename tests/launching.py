@@ -22,7 +22,8 @@ class Launch:
     def __init__(self, folder: Path, task: Callable[..., Any], *options: str) -> None:
         self.folder = folder
         own = [each if "hydra" in each else f"hydra.launcher.{each}" for each in options]
-        lines = ["hydra/launcher=packed", f"hydra.sweep.dir={folder}", *own]
+        launcher = [] if any(each.startswith("hydra/launcher=") for each in own) else ["hydra/launcher=packed"]
+        lines = [*launcher, f"hydra.sweep.dir={folder}", *own]
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration(None, lines, RunMode.MULTIRUN)
         context = HydraContext(loader, Callbacks(config))

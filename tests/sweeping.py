@@ -29,6 +29,9 @@ SMALL = ("data=synthetic", "data.samples=160", "data.image_size=8", "model.hidde
 """A sweep that is over soon."""
 QUICK = (*SMALL, "~trainer", "+trainer={_target_: faulty_trainer.acting, act: null, seconds: 0, wait_for: null}")
 """The same with a trainer that imports no TensorFlow and does what ``trainer.act`` names, of ``faulty_acts``."""
+ON_SLURM = (*(each for each in QUICK if "lanes" not in each), "hydra/launcher=packed_slurm",
+            "hydra.launcher.runs_per_task=1")  # fmt: skip
+"""The same, submitted to a cluster, a task for each run."""
 IN_S = "hydra.sweep.dir=s"
 HERE = Path(__file__).parent
 PATIENCE_S = 120

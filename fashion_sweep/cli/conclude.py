@@ -32,7 +32,9 @@ def conclude(planned: Plan, console: Console, code: int, deadline: float | None)
     """
     try:
         resume.mark_lost(planned)
-        code = max(code, _report(planned.folder, console, deadline) if planned.is_sweep else _single(planned, console))
+        code = max(
+            code, report_on(planned.folder, console, deadline) if planned.is_sweep else _single(planned, console)
+        )
     except KeyboardInterrupt as interruption:
         code = signals.exit_code(interruption)
         if planned.is_sweep:
@@ -70,7 +72,17 @@ def import_report() -> None:
         _importing.append(thread)
 
 
-def _report(folder: Path, console: Console, deadline: float | None) -> int:
+def say_submitted(folder: Path, console: Console) -> int:
+    """Say how to follow runs that a cluster will train. Returns the exit code, which is 0."""
+    place = shlex.quote(str(short(folder)))
+    for verb, what in (("status", "what is queued, running and done"), ("follow", "wait, and write the report")):
+        line = f"fashion-sweep cluster {verb} {place}   # {what}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def report_on(folder: Path, console: Console, deadline: float | None = None) -> int:
+    """Write and print the report of a sweep. Returns the exit code: 1 where a run did not complete."""
     try:
         with signals.by(deadline):
             for thread in _importing:  # two threads that import the same modules may each find them half made

@@ -10,14 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from fashion_sweep.config.run_spec import RunSpec
-from fashion_sweep.planning import resume
+from fashion_sweep.planning import elsewhere, resume
 from fashion_sweep.planning.estimate import Estimate, estimate, makespan, past_runs
 from fashion_sweep.planning.plan import Plan
 from fashion_sweep.planning.request import lasting
 from fashion_sweep.storage.lease import living_owner
-from fashion_sweep.storage.plain_text import clean
+from fashion_sweep.storage.plain_text import clean, clean_lines
 from fashion_sweep.storage.record import RunRecord, Status
 from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
 from fashion_sweep.training.train import record_of
 from fashion_sweep.training.trainer import trainer_of
 from packed_jobs import Preview, preview
@@ -28,20 +29,23 @@ MINUTE_S, HOUR_S = 60, 3600
 def show(planned: Plan, console: Console) -> None:
     """Print every run of a plan, what is done, how the rest is spread over lanes, and an estimate."""
     records = {spec.identity: record_of(spec) for spec in planned.runs}
-    due = [spec for spec in planned.runs if resume.is_due(spec, records[spec.identity])]
-    console.print(_table(planned, records))
+    others = elsewhere.trained(planned, records)
+    due = [spec for spec in planned.runs if spec.identity not in others and resume.is_due(spec, records[spec.identity])]
+    console.print(_table(planned, records, others))
     for line in (_counts(planned, records, due), _owner(planned), *_how(planned, due)):
         if line:
-            console.print(clean(line), markup=False, highlight=False, soft_wrap=True)
+            console.print(clean_lines(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(planned: Plan, records: Mapping[str, RunRecord | None]) -> Table:
+def _table(planned: Plan, records: Mapping[str, RunRecord | None], others: Mapping[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", "state", "overrides"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "state")
     for spec in planned.runs:
         given = " ".join(lasting(spec.overrides))
-        table.add_row(escape(spec.name), state(spec, records[spec.identity]), escape(given))
+        by = others.get(spec.identity)
+        now = state(spec, records[spec.identity]) if by is None else f"left to {clean(by)}"
+        table.add_row(escape(spec.name), escape(now), escape(given))
     return table
 
 
@@ -78,22 +82,39 @@ def _owner(planned: Plan) -> str:
 def _how(planned: Plan, due: Sequence[RunSpec]) -> Iterator[str]:
     if not due:
         return
-    spread = _spread(planned, due)
+    found = estimate(due, past_runs(planned.folder))
+    spread = _spread(planned, due, found)
     if spread is not None:
         sizes = Counter(len(pack) for pack in spread.packs)
         packs = [f"{count} packs of {size}" for size, count in sorted(sizes.items(), reverse=True) if size > 1]
         alone = [f"{sizes[1]} runs alone"] if sizes[1] else []
-        yield f"Lanes: {len(spread.lanes)} ({'; '.join(spread.lanes)}). Packs: {', '.join([*packs, *alone])}"
-    yield _estimate_line(estimate(due, past_runs(planned.folder)), due, spread)
+        where = f"{len(spread.lanes)} ({'; '.join(spread.lanes)})"
+        lanes = f"Lanes: {where}" if not spread.tasks else _tasks(spread.tasks)
+        yield f"{lanes}. Packs: {', '.join([*packs, *alone])}"
+        yield spread.script
+    yield _estimate_line(found, due, spread)
 
 
-def _spread(planned: Plan, due: Sequence[RunSpec]) -> Preview | None:
-    """How the packed launcher spreads the runs; None for others, and for a single run."""
+def _tasks(sizes: Sequence[int]) -> str:
+    """sizes: how many runs each array task has."""
+    spread = str(max(sizes)) if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
+    return f"Slurm tasks: {len(sizes)}. Runs a task: {spread}"
+
+
+def _spread(planned: Plan, due: Sequence[RunSpec], found: Estimate) -> Preview | None:
+    """How the packed launchers spread the runs; None for others, and for a single run."""
     if not planned.has_lanes:
         return None
-    trained = [(trainer_of(spec.config), spec.config) for spec in due]
-    known = [(trainer.pack_key(config), trainer.cost(config)) for trainer, config in trained]
-    return preview(known, planned.launcher)
+    trained = [(trainer_of(spec.config), spec) for spec in due]
+    known = [(trainer.pack_key(spec.config), trainer.cost(spec.config)) for trainer, spec in trained]
+    if not planned.is_for_slurm:
+        return preview(known, planned.launcher)
+    from packed_jobs.slurm import preview as slurm
+
+    timed = [(*each, found.seconds.get(spec.identity)) for each, spec in zip(known, due, strict=True)]
+    code = str(SweepDir(planned.folder).code.absolute())
+    name = str(planned.config.hydra.job.name)
+    return slurm.preview(timed, planned.launcher, name=name, sweep=planned.folder, import_path=[code])
 
 
 def _estimate_line(found: Estimate, due: Sequence[RunSpec], spread: Preview | None) -> str:

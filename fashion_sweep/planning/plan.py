@@ -26,6 +26,9 @@ from fashion_sweep.training.engines.process import BACKEND
 from fashion_sweep.training.trainer import trainer_of
 from packed_jobs.hydra_internals.session import Session, is_listed
 
+SLURM = "packed_slurm"
+"""The launcher that submits runs to a cluster."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -50,8 +53,23 @@ class Plan:
 
     @property
     def has_lanes(self) -> bool:
-        """Whether the runs are trained by the packed launcher."""
-        return self.is_sweep and self.config.hydra.runtime.choices.get("hydra/launcher") == "packed"
+        """Whether the runs are trained in lanes, on this machine or on a cluster."""
+        return self.launcher_name in ("packed", SLURM)
+
+    @property
+    def launcher_name(self) -> str:
+        """The choice of Hydra's launcher; empty for a single run."""
+        return str(self.config.hydra.runtime.choices.get("hydra/launcher")) if self.is_sweep else ""
+
+    @property
+    def is_for_slurm(self) -> bool:
+        """Whether the packed launcher submits the runs to a cluster."""
+        return self.launcher_name == SLURM
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether the command ends once the runs are submitted."""
+        return self.is_for_slurm and bool(self.launcher["detach"])
 
     @property
     def only_shows(self) -> bool:

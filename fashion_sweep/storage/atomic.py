@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_guarded: dict[Path, Callable[[], None]] = {}
+"""Folder -> what to call before a file in it is replaced."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -26,9 +29,36 @@ def replacing(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield beside
-        beside.replace(path)
+        move(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def guarded(folder: Path, require: Callable[[], None]) -> Iterator[None]:
+    """Within the block, call ``require`` before a file in a folder is replaced: it raises where that is not allowed."""
+    _guarded[folder.absolute()] = require
+    try:
+        yield
+    finally:
+        del _guarded[folder.absolute()]
+
+
+def move(source: Path, path: Path) -> None:
+    """Move a file to its place. Raises what a guard of the folder raises."""
+    check(path)
+    source.replace(path)
+
+
+def check(path: Path) -> None:
+    """Raise what a guard of the folder raises where a file may not be written."""
+    if _guarded:
+        for folder in path.absolute().parents:
+            _guarded.get(folder, _allow)()
+
+
+def _allow() -> None:
+    pass
 
 
 def as_json(value: Any) -> str:

@@ -15,12 +15,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from fashion_sweep.errors import FolderError, LostError, UnreadableError
+from fashion_sweep.storage import atomic
 from fashion_sweep.storage.owner import Owner, is_alive, read
 
 OWNER = "owner.json"
@@ -33,51 +34,44 @@ TURN_S = 10.0
 
 
 class Lease:
-    """The ownership of a folder, watched until it ends. ``lost`` says why it is no longer ours, for people."""
+    """The ownership of a folder. ``lost`` says why it is no longer ours, for people.
+
+    Raises FolderError where a live process owns the folder, UnreadableError where that cannot be read.
+    """
 
     def __init__(self, folder: Path, me: Owner) -> None:
         self.lost = ""
         self._folder, self._me = folder, me
         self._place = folder.absolute() / OWNER  # the current folder may change
-        self._file = _number(self._place)
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        with written_into(folder):
+            beside = folder / f".{me.token}.{OWNER}"
+            try:
+                beside.write_text(json.dumps(asdict(me)) + "\n", "utf-8")
+                _take(self._place, beside, me)
+                self._file = _number(self._place)
+            finally:
+                beside.unlink(missing_ok=True)
 
     def require(self) -> None:
         """Raise LostError if the folder is no longer ours."""
-        self.lost = self.lost or self._reason()
-        if self.lost:
+        if not self.is_held():
             raise LostError(self.lost)
 
-    def start(self) -> None:
-        """Raises FolderError where this process may have no further thread."""
-        try:
-            self._thread.start()
-        except RuntimeError as error:
-            raise FolderError(f"{self._folder} cannot be watched ({error}); raise the limit of processes") from error
+    def is_held(self) -> bool:
+        """Whether the folder is still ours, as far as the file system can tell just now."""
+        self.lost = self.lost or self._reason()
+        return not self.lost
+
+    def beat(self) -> None:
+        """Show that the owner lives."""
+        with contextlib.suppress(OSError):
+            os.utime(self._place)
 
     def end(self) -> None:
         """Give the folder up, if it is still ours."""
-        self._done.set()
-        if self._thread.ident is not None:
-            self._thread.join()
         with contextlib.suppress(OSError, UnreadableError):
             if read(self._place) == self._me:
                 self._place.unlink()
-
-    def _watch(self) -> None:
-        beat = time.monotonic()
-        while not self._done.wait(min(CHECK_S, HEARTBEAT_S)):
-            if self.lost:  # which the main thread has seen for itself
-                return
-            self.lost = self._reason()
-            if self.lost:
-                _interrupt()
-                return
-            if time.monotonic() - beat >= HEARTBEAT_S:
-                beat = time.monotonic()
-                with contextlib.suppress(OSError):
-                    os.utime(self._place)
 
     def _reason(self) -> str:
         """Why the folder is not ours any more; empty if it is, or if the file system cannot tell just now."""
@@ -98,29 +92,83 @@ class Lease:
         return f"{self._folder} was renamed or deleted while runs trained, so they stopped; resume it where it is now"
 
 
+class _Watch:
+    """A thread that keeps leases alive, and interrupts this process as Ctrl-C does when one of them is lost."""
+
+    def __init__(self, leases: Sequence[Lease]) -> None:
+        self._leases = leases
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        """Raises FolderError where this process may have no further thread."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise FolderError(f"leases cannot be watched ({error}); raise the limit of processes") from error
+
+    def end(self) -> None:
+        self._done.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        beat = time.monotonic()
+        while not self._done.wait(min(CHECK_S, HEARTBEAT_S)):
+            if any(lease.lost for lease in self._leases):  # which the main thread has seen for itself
+                return
+            if not all(lease.is_held() for lease in self._leases):
+                _interrupt()
+                return
+            if time.monotonic() - beat >= HEARTBEAT_S:
+                beat = time.monotonic()
+                for lease in self._leases:
+                    lease.beat()
+
+
 @contextmanager
 def owned(folder: Path) -> Iterator[Lease]:
     """Own an existing folder within the block, which is interrupted as by Ctrl-C when the folder is lost.
 
     Raises FolderError if another live process owns the folder, the one around it or one in it; UnreadableError where
-    that cannot be read.
+    that cannot be read. Tasks that train runs in it for an earlier command go on.
     """
-    me = Owner.this_process()
-    place = folder / OWNER
-    with written_into(folder):
-        beside = folder / f".{me.token}.{OWNER}"
-        try:
-            beside.write_text(json.dumps(asdict(me)) + "\n", "utf-8")
-            _take(place, beside)
-            lease = Lease(folder, me)
-        finally:
-            beside.unlink(missing_ok=True)
+    lease = Lease(folder, Owner.this_process())
+    watch = _Watch([lease])
     try:
         _check_neighbours(folder)
-        lease.start()
+        watch.start()
         yield lease
     finally:
+        watch.end()
         lease.end()
+
+
+@contextmanager
+def trained(folders: Sequence[Path]) -> Iterator[dict[Path, str]]:
+    """Own the folders of runs within the block, for a task of a launcher, whatever becomes of the command.
+
+    Yields why, for people, of those folders that it cannot own: somebody else trains there. What is written into a
+    folder by ``atomic`` is refused with LostError once another attempt at the task has taken it. The block is
+    interrupted as by Ctrl-C then.
+    """
+    me = Owner.this_task()
+    leases: dict[Path, Lease] = {}
+    refused: dict[Path, str] = {}
+    with contextlib.ExitStack() as held:
+        for folder in folders:
+            try:
+                folder.mkdir(exist_ok=True)
+                leases[folder] = Lease(folder, me)
+            except (OSError, FolderError) as error:
+                refused[folder] = str(error)
+                continue
+            held.callback(leases[folder].end)
+            held.enter_context(atomic.guarded(folder, leases[folder].require))
+        watch = _Watch(list(leases.values()))
+        held.callback(watch.end)
+        watch.start()
+        yield refused
 
 
 @contextmanager
@@ -160,8 +208,11 @@ def _check_neighbours(folder: Path) -> None:
         inside = [each for each in folder.iterdir() if os.path.isdir(each)]  # noqa: PTH112 - a loop of links is none
     except OSError as error:
         raise UnreadableError(f"{folder}: cannot be listed ({error.strerror or error})") from error
-    for each in (*_parents(folder), *inside):
+    for each in _parents(folder):
         _refuse(each / OWNER, _living(each / OWNER))
+    for each in inside:
+        owner = _living(each / OWNER)
+        _refuse(each / OWNER, owner if owner is None or not owner.task else None)
 
 
 def _parents(folder: Path) -> list[Path]:
@@ -178,7 +229,7 @@ def _refuse(place: Path, owner: Owner | None) -> None:
         )
 
 
-def _take(place: Path, beside: Path) -> None:
+def _take(place: Path, beside: Path, me: Owner) -> None:
     """Link ``beside`` to ``place``. Raises FolderError if a live process owns the folder."""
     patience = time.monotonic() + TURN_S
     while True:
@@ -186,7 +237,7 @@ def _take(place: Path, beside: Path) -> None:
             _link(beside, place)
             return
         owner = read(place)
-        if owner is not None and is_alive(owner, place):
+        if owner is not None and not me.follows(owner) and is_alive(owner, place):
             _refuse(place, owner)
         if owner is not None and _take_over(place, beside, owner, patience):
             return

@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 import uuid
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,9 @@ class Owner:
     token: str  # unique to this ownership
     boot: str = ""  # of the machine; two machines may have one name
     namespace: str = ""  # of PIDs: in another container the same number is another process
+    task: str = ""  # of a launcher, which trains a run for a command and may outlive it; a job of Slurm, or "local"
+    cluster: str = ""  # the name of Slurm's cluster
+    attempt: str = "0"  # how often Slurm has started the job anew
 
     @classmethod
     def this_process(cls) -> Owner:
@@ -40,6 +43,25 @@ class Owner:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         pid = os.getpid()
         return cls(platform.node(), pid, _start_of(pid), now, uuid.uuid4().hex, *_place())
+
+    @classmethod
+    def this_task(cls) -> Owner:
+        """This process, which a launcher started for a run."""
+        given = os.environ.get
+        array = f"{given('SLURM_ARRAY_JOB_ID')}_{given('SLURM_ARRAY_TASK_ID')}"
+        job = array if given("SLURM_ARRAY_JOB_ID") else given("SLURM_JOB_ID")
+        where = (given("SLURM_CLUSTER_NAME", ""), given("SLURM_RESTART_COUNT", "0")) if job else ("", "0")
+        return replace(cls.this_process(), task=job or "local", cluster=where[0], attempt=where[1])
+
+    def follows(self, other: Owner) -> bool:
+        """Whether Slurm has started this task anew, so that the other attempt at it counts no more."""
+        is_same = bool(self.cluster) and (self.task, self.cluster) == (other.task, other.cluster)
+        return (
+            is_same
+            and self.attempt.isdecimal()
+            and other.attempt.isdecimal()
+            and int(self.attempt) > int(other.attempt)
+        )
 
     @classmethod
     def unknown(cls, why: str, token: str = "") -> Owner:
@@ -54,7 +76,8 @@ class Owner:
     def __str__(self) -> str:
         if not self.pid:
             return clean(f"an unknown process ({self.host})")
-        return clean(f"process {self.pid} on {self.host}, since {self.since}")
+        job = f"Slurm job {self.task}, " if self.cluster else ""
+        return clean(f"{job}process {self.pid} on {self.host}, since {self.since}")
 
 
 def read(place: Path) -> Owner | None:
@@ -75,6 +98,12 @@ def is_alive(owner: Owner, place: Path) -> bool:
     """Whether the owner that a file records still runs, as far as can be known."""
     if owner.is_seen_from_here:
         return _start_of(owner.pid) == owner.start
+    if owner.cluster:
+        from packed_jobs.slurm import cluster
+
+        is_live = cluster.is_live(owner.task, owner.cluster)
+        if is_live is not None:
+            return is_live
     try:
         return abs(_age(place)) < DEAD_AFTER_S  # negative if the clock was set back and no heartbeat has come since
     except FileNotFoundError:

@@ -76,6 +76,11 @@ class SweepDir:
         """Looks at the test images, see ``looks``."""
         return self.path / "test.json"
 
+    @property
+    def submissions(self) -> Path:
+        """What was submitted to a cluster, see ``packed_jobs.slurm.submission``."""
+        return self.path / "slurm"
+
     @staticmethod
     def own_names() -> list[str]:
         """The names that the sweep itself uses in its folder, so that no run's folder may have them."""
@@ -88,6 +93,7 @@ class SweepDir:
             sweep.code,
             sweep.samples,
             sweep.test,
+            sweep.submissions,
         )
         return [*(path.name for path in paths), "multirun.yaml"]
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from fashion_sweep.errors import ConfigError
+from fashion_sweep.storage import atomic
 from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.save_interval import SaveInterval
 
@@ -98,7 +99,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
                 (self.model.save_weights if self.save_weights_only else self.model.save)(beside, overwrite=True)
         finally:
             _assign(variables, now)
-        beside.replace(path)
+        atomic.move(beside, path)
         self._saved(started)
 
     def keep(self, model: keras.Model, written: str) -> None:
@@ -138,7 +139,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         if not written.is_file():
             return False
         path = self._place(written)
-        written.replace(path)
+        atomic.move(written, path)
         if self.pending is not None and self.pending["path"] == self._relative(path):
             self.pending = None  # of an earlier epoch
         return True

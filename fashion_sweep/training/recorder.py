@@ -15,7 +15,7 @@ import numpy as np
 
 from fashion_sweep.data.dataset import Dataset
 from fashion_sweep.errors import FolderError
-from fashion_sweep.storage.atomic import replacing, write_text
+from fashion_sweep.storage.atomic import check, replacing, write_text
 from fashion_sweep.storage.provenance import peak_memory_mib, versions
 from fashion_sweep.storage.record import METRICS, RunRecord, Status, best_row
 from fashion_sweep.storage.run_dir import HISTORY_COLUMNS, RunDir
@@ -157,6 +157,7 @@ class Recorder:
 
         If that does not free enough, the record overwrites the previous one in place.
         """
+        check(self._run.record)
         if record.status in (Status.COMPLETED, Status.DIVERGED):
             self._run.state.unlink(missing_ok=True)
         try:

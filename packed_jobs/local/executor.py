@@ -8,7 +8,7 @@ from itertools import cycle, islice
 
 from hydra.core.utils import JobReturn
 
-from packed_jobs.executor import OnLost, Rules
+from packed_jobs.executor import OnEnd, OnLost, Rules
 from packed_jobs.local.devices import Slot, default_pack_size
 from packed_jobs.local.pool import Lanes
 from packed_jobs.local.scheduler import Scheduler
@@ -20,14 +20,20 @@ from packed_jobs.task import PlannedJob
 class LocalExecutor:
     """An ``executor.Executor`` with a lane for each slot.
 
-    lane_memory_gib: a lane that holds more is replaced between packs; None: see ``memory.limit_gib``.
+    lane_memory_gib: a lane that holds more is replaced between packs; None: see ``memory.limit_gib``. on_end: called
+    with each job as it ends.
     """
 
-    def __init__(self, slots: Sequence[Slot], lane_memory_gib: float | None) -> None:
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        lane_memory_gib: float | None,
+        on_end: OnEnd = lambda _job, _returned: None,
+    ) -> None:
         self.slots = len(slots)
         self.default_pack_size = default_pack_size(slots)
         self.lanes = Lanes(slots)
-        self._lane_memory_gib = lane_memory_gib
+        self._lane_memory_gib, self._on_end = lane_memory_gib, on_end
 
     def start(self, program: Program, jobs: int | None, environments: Sequence[Mapping[str, str]]) -> None:
         """Start a lane for each slot, but no more than there are jobs, with these environments in turn."""
@@ -39,7 +45,7 @@ class LocalExecutor:
         """Run packs in lanes; those that are not needed for it end."""
         self.lanes.shrink(len(packs))
         self.lanes.set_program(program)
-        return Scheduler(self.lanes, packs, rules, self._lane_memory_gib, on_lost).run()
+        return Scheduler(self.lanes, packs, rules, self._lane_memory_gib, on_lost, on_end=self._on_end).run()
 
     def interrupt(self) -> list[PlannedJob]:
         """Interrupt running jobs and end all lanes. Returns the jobs that had to be killed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from packed_jobs.local.devices import default_pack_size, slots
@@ -17,6 +17,8 @@ class Preview:
 
     lanes: list[str]  # what each lane owns, for people
     packs: list[list[int]]  # numbers of the jobs of each, in the order in which they start
+    tasks: list[int] = field(default_factory=list)  # how many jobs each array task of a cluster has
+    script: str = ""  # what a cluster is given
 
 
 def preview(keys_and_costs: Sequence[tuple[Hashable | None, float]], options: Mapping[str, Any]) -> Preview:

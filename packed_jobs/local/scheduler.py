@@ -18,7 +18,7 @@ from packed_jobs.errors import (
     NotStartedError,
     how_it_ended,
 )
-from packed_jobs.executor import NOT_STARTED, OnLost, Rules
+from packed_jobs.executor import NOT_STARTED, OnEnd, OnLost, Rules
 from packed_jobs.hydra_internals.job_return import result_of
 from packed_jobs.local.memory import limit_gib, share_gib
 from packed_jobs.local.messages import JobEnded, Ready, StartFailed
@@ -38,13 +38,20 @@ class Scheduler:
     """Runs one batch of packs.
 
     lane_memory_gib: a lane that holds more is replaced; None: see ``memory.limit_gib``. on_lost: called for each job
-    that ends with its lane.
+    that ends with its lane; on_end: with each job that has run, and its JobReturn.
     """
 
     def __init__(
-        self, lanes: Lanes, packs: Sequence[Pack], rules: Rules, lane_memory_gib: float | None, on_lost: OnLost
+        self,
+        lanes: Lanes,
+        packs: Sequence[Pack],
+        rules: Rules,
+        lane_memory_gib: float | None,
+        on_lost: OnLost,
+        *,
+        on_end: OnEnd = lambda _job, _returned: None,
     ) -> None:
-        self.lanes, self.rules, self.on_lost = lanes, rules, on_lost
+        self.lanes, self.rules, self.on_lost, self.on_end = lanes, rules, on_lost, on_end
         self.lane_memory_gib = lane_memory_gib
         self.queue = deque(packs)
         self.share_gib = share_gib(len(lanes.slots))
@@ -168,6 +175,7 @@ class Scheduler:
         if self.pending.pop(job.index, None) is None:
             return
         self.returns[job.index] = returned
+        self.on_end(job, returned)
         if returned.status is JobStatus.COMPLETED:
             return
         error = result_of(returned)
