@@ -146,6 +146,18 @@ class Slow(keras.callbacks.Callback):  # type: ignore[misc]
         time.sleep(self.seconds)
 
 
+class Paced(keras.callbacks.Callback):  # type: ignore[misc]
+    """Makes epochs slow until there is a file."""
+
+    def __init__(self, path: str, seconds: float = 0.5) -> None:
+        super().__init__()
+        self.path, self.seconds = path, seconds
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        if not Path(self.path).exists():
+            time.sleep(self.seconds)
+
+
 class Wait(AtEpoch):
     """Goes on when a file is there; meanwhile there is one named ``waiting``."""
 

@@ -265,6 +265,8 @@ def test_all_values_at_the_top_are_documented(composed: Compose) -> None:
 def test_all_options_of_the_launcher_are_documented(composed: Compose) -> None:
     options = {str(key) for key in composed().hydra.launcher} - {"_target_"}
     assert set(first_words(table(ROOT / "docs/launchers.md", "`hydra.launcher.`"))) == options
+    options = {str(key) for key in composed("hydra/launcher=packed_slurm").hydra.launcher} - {"_target_"}
+    assert set(first_words(table(ROOT / "docs/cluster.md", "`hydra.launcher.`"))) == options
 
 
 def test_all_statuses_are_documented() -> None:

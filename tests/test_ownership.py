@@ -22,7 +22,7 @@ from fixture_types import MakeSpec
 from optional import present
 
 from fashion_sweep.errors import FolderError, LostError, UnreadableError
-from fashion_sweep.storage import lease
+from fashion_sweep.storage import atomic, lease
 from fashion_sweep.storage.lease import OWNER, living_owner, owned, owner_of_run
 from fashion_sweep.storage.owner import DEAD_AFTER_S, Owner
 from fashion_sweep.storage.record import Status
@@ -291,3 +291,47 @@ def test_a_command_whose_folder_is_renamed_ends_and_leaves_no_second_half(tmp_pa
         "resume it where it is now"  # fmt: skip
     assert not (tmp_path / "run").exists()
     assert living_owner(tmp_path / "renamed") is None
+
+
+TRAIN = "import sys, pathlib; from fashion_sweep.storage import atomic, lease\nrun = pathlib.Path(sys.argv[1])\n" \
+    "with lease.trained([run]) as refused:\n" \
+    "    print([why.splitlines()[0] for why in refused.values()])\n" \
+    "    if not refused: atomic.write_text(run / 'run.json', 'newer')"  # fmt: skip
+
+
+def train(folder: Path, **environment: str) -> str:
+    """What a task of a launcher, which writes into a run's folder, says of why it could not."""
+    done = subprocess.run([sys.executable, "-c", TRAIN, str(folder)], env=os.environ | environment,
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    return done.stdout
+
+
+JOB = {"SLURM_JOB_ID": "13", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CLUSTER_NAME": "c"}
+
+
+def test_a_newer_attempt_at_a_task_takes_its_runs_and_the_older_one_writes_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "CHECK_S", 600.0)
+    for name, value in JOB.items():
+        monkeypatch.setenv(name, value)
+    with lease.trained([tmp_path / "run"]) as refused:
+        assert not refused
+        assert str(living_owner(tmp_path / "run")).startswith(f"Slurm job 12_3, process {os.getpid()} on ")
+        atomic.write_text(tmp_path / "run" / "run.json", "older")
+        assert "is in use by Slurm job 12_3" in train(tmp_path / "run")
+        assert "is in use by Slurm job 12_3" in train(
+            tmp_path / "run", SLURM_ARRAY_TASK_ID="4", SLURM_RESTART_COUNT="1"
+        )
+        assert train(tmp_path / "run", SLURM_RESTART_COUNT="1") == "[]\n"
+        with pytest.raises(LostError, match="was renamed or deleted while runs trained"):
+            atomic.write_text(tmp_path / "run" / "run.json", "older")
+    assert (tmp_path / "run" / "run.json").read_text() == "newer"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+def test_a_command_leaves_the_runs_of_tasks_that_live_to_them(tmp_path: Path) -> None:
+    with lease.trained([tmp_path / "run"]), owned(tmp_path):
+        with pytest.raises(FolderError, match="is in use by process"), owned(tmp_path / "run"):
+            pass
+        assert present(living_owner(tmp_path / "run")).task == "local"

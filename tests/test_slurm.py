@@ -84,7 +84,7 @@ def test_a_sweep_is_what_it_is_on_this_machine(slurm: Cluster, tmp_path: Path) -
     assert (here.returncode, there.returncode) == (0, 0), there.stderr
     assert table(tmp_path / "here") == table(tmp_path / "s")
     assert there.stderr == ""
-    assert sorted(in_queue(tmp_path, slurm).values()) == ["COMPLETED"] * 2
+    until(lambda: sorted(in_queue(tmp_path, slurm).values()) == ["COMPLETED"] * 2, "the end of the tasks")
     histories = [
         {each.path.name: [{**row, "seconds": 0} for row in each.read_history()] for each in SweepDir(sweep).run_dirs()}
         for sweep in (tmp_path / "here", tmp_path / "s")
@@ -97,7 +97,7 @@ def test_a_task_fails_in_slurm_where_a_run_of_it_fails(slurm: Cluster, tmp_path:
     assert done.returncode == 1, done.stderr
     assert by_act(tmp_path / "s")["raises"].reason == "ValueError: this run raises"
     assert statuses(tmp_path / "s") == "1 completed, 1 failed"
-    assert sorted(in_queue(tmp_path, slurm).values()) == ["COMPLETED", "FAILED"]
+    until(lambda: sorted(in_queue(tmp_path, slurm).values()) == ["COMPLETED", "FAILED"], "the end of the tasks")
 
 
 def test_a_lane_that_dies_is_replaced_in_its_task(slurm: Cluster, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_lane_that_dies_is_replaced_in_its_task(slurm: Cluster, tmp_path: Path
     assert statuses(tmp_path / "s") == "1 completed, 1 failed"
     reason = by_act(tmp_path / "s")["kills_itself"].reason
     assert reason == "the lane of the job was killed by signal 9 (SIGKILL); it is the second that the job has lost"
-    assert list(in_queue(tmp_path, slurm).values()) == ["FAILED"]
+    until(lambda: list(in_queue(tmp_path, slurm).values()) == ["FAILED"], "the end of the tasks")
 
 
 def test_more_tasks_than_an_array_may_have_become_several(slurm: Cluster, tmp_path: Path) -> None:
@@ -157,7 +157,10 @@ def test_a_killed_task_is_submitted_again(slurm: Cluster, tmp_path: Path, go: Ca
     assert statuses(tmp_path / "s") == "2 completed"
     [submission] = Submission.all_of(tmp_path / "s")
     assert [len(names) for names in submission.read_manifest().tasks] == [2, 1, 1]
-    assert sorted(in_queue(tmp_path, slurm).values()) == ["COMPLETED", "COMPLETED", "FAILED"]
+    until(
+        lambda: sorted(in_queue(tmp_path, slurm).values()) == ["COMPLETED", "COMPLETED", "FAILED"],
+        "the end of the tasks",
+    )
 
 
 def test_ctrl_c_cancels_the_tasks(slurm: Cluster, tmp_path: Path) -> None:
@@ -266,3 +269,67 @@ def test_slurm_may_be_away_for_a_while(slurm: Cluster, tmp_path: Path, go: Calla
         slurm.start_controller()
         assert command.wait(timeout=90) == 0
     assert statuses(tmp_path / "s") == "2 completed"
+
+
+PACED = (*SMALL[:-1], "trainer=compiled", "+callbacks.x={_target_: faulty.Paced, path: go}", "epochs=60", IN_S)
+"""Runs that take half a minute, but go fast once there is a file ``go``."""
+
+
+def history(sweep: Path) -> list[dict[str, float]]:
+    """That of the only run, without the seconds."""
+    [run] = SweepDir(sweep).run_dirs()
+    return [{**row, "seconds": 0} for row in run.read_history()]
+
+
+def assert_went_on(folder: Path) -> None:
+    """The only run began again where it was stopped, and is what an uninterrupted one is."""
+    [record] = records(folder / "s").values()
+    assert (record.status.value, record.attempt) == ("completed", 2)
+    [place] = SweepDir(folder / "s").run_dirs()
+    assert "from epoch" in place.log.read_text()
+    done = run(folder, "-m", *PACED, "seed=0", "hydra.launcher.lanes=1", "hydra.sweep.dir=here")
+    assert done.returncode == 0, done.stderr
+    assert history(folder / "s") == history(folder / "here")
+
+
+def test_a_preempted_task_goes_on_where_it_was(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:
+    with started(tmp_path, "-m", *PACED, "seed=0", "hydra/launcher=packed_slurm", **slurm.environment) as command:
+        until(lambda: is_training(tmp_path, 1) and sum(epochs(tmp_path / "s").values()) > 2, "three epochs")
+        slurm.ask("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 2")
+        until(lambda: statuses(tmp_path / "s") == "1 interrupted", "preemption")
+        go()
+        assert command.wait(timeout=90) == 0
+    until(lambda: list(in_queue(tmp_path, slurm).values()) == ["COMPLETED"], "the end of the task")
+    assert_went_on(tmp_path)
+
+
+LIMITED = ("hydra/launcher=packed_slurm", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5")
+
+
+def test_a_task_that_meets_its_time_limit_goes_on(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:
+    with started(tmp_path, "-m", *PACED, *LIMITED, "seed=0", "epochs=200", **slurm.environment) as command:
+        until(lambda: statuses(tmp_path / "s") == "1 interrupted", "the time limit")
+        go()
+        assert command.wait(timeout=90) == 0
+    [record] = records(tmp_path / "s").values()
+    assert (record.status.value, record.attempt, record.epochs_run) == ("completed", 2, 200)
+
+
+def test_a_run_that_meets_the_time_limit_too_often_fails(slurm: Cluster, tmp_path: Path) -> None:
+    done = run(tmp_path, "-m", *WAITING, *LIMITED, "hydra.launcher.max_num_timeout=0", "hydra.launcher.runs_per_task=2",
+               "seed=0", **slurm.environment)  # fmt: skip
+    assert done.returncode == 1
+    [record] = records(tmp_path / "s").values()
+    assert (record.status.value, record.reason) == ("failed", "timeout: it met its task's limit of 1 min 1 times")
+    until(lambda: list(in_queue(tmp_path, slurm).values()) == ["FAILED"], "the end of the task")
+
+
+def test_the_runs_of_a_lost_node_go_on(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:
+    with started(tmp_path, "-m", *WAITING, "seed=0", **slurm.environment) as command:
+        until(lambda: is_training(tmp_path, 1), "training")
+        slurm.end("slurmd", signal.SIGKILL)
+        until(lambda: "PENDING" in in_queue(tmp_path, slurm).values(), "requeued")
+        go()
+        slurm.start_node()
+        assert command.wait(timeout=120) == 0
+    assert statuses(tmp_path / "s") == "1 completed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,3 +166,10 @@ def test_without_slurm_the_plan_is_shown_and_nothing_is_trained(tmp_path: Path) 
     tried = run(tmp_path, "-m", *ON_SLURM, "seed=0,1,2", "hydra.sweep.dir=s", PATH=f"{tmp_path}")
     assert tried.returncode == 1
     assert "NotHereError: scontrol: No such file or directory; expected a machine of a Slurm cluster" in tried.stderr
+
+
+def test_whoever_asks_after_a_sweep_imports_no_compute_library() -> None:
+    heavy = {"tensorflow", "keras", "jax", "sklearn"}
+    code = f"import sys, fashion_sweep.cli.cluster; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

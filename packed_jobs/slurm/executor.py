@@ -52,7 +52,11 @@ class SlurmExecutor:
         if self.detach:
             self.waits.remove(wait)
             return {job.index: _unknown(job) for pack in packs for job in pack}
-        returns = wait.run()
+        try:
+            returns = wait.run()
+        except cluster.NoAnswerError:
+            self.waits.remove(wait)  # its tasks may well go on, and are not cancelled
+            raise
         self.waits.remove(wait)
         submission.write_manifest(replace(submission.read_manifest(), has_ended=True))
         return returns
