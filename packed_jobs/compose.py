@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cloudpickle
@@ -39,6 +40,8 @@ def plan(
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         jobs.append(PlannedJob(PickledJob(index, pickle.dumps(config, pickle.HIGHEST_PROTOCOL)), number))
+        with suppress(Exception):
+            jobs[-1].folder = str(config.hydra.sweep.subdir)
         _prepare(task, jobs[-1], config)
     return jobs
 

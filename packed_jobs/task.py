@@ -121,6 +121,7 @@ class PlannedJob:
     cost: float = 1.0  # relative time
     environment: Mapping[str, str] = field(default_factory=dict)  # see Prepared
     seconds: float | None = None  # see Prepared
+    folder: str = ""  # its name in the folder of all jobs; empty where it cannot be resolved
     error: Exception | None = None  # why it could not be prepared
     lane_failures: int = 0  # lanes that died while they had the job
 

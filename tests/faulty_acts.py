@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import logging
@@ -74,6 +75,14 @@ def takes_all_memory() -> None:
     held = []
     while True:
         held.append(bytes(range(256)) * 2**16)
+
+
+def fills_the_disk() -> None:
+    with contextlib.suppress(OSError), Path("filler").open("ab", buffering=0) as file:
+        for size in (2**16, 2**10, 1):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
 
 
 def closes_descriptors() -> None:

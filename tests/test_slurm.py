@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import launcher_app
 import pytest
 from launching import Launch, values
+from optional import present
 from slurm_cluster import MAX_ARRAY_SIZE, Cluster
 from sweeping import (
     IN_S,
@@ -290,6 +292,41 @@ def assert_went_on(folder: Path) -> None:
     done = run(folder, "-m", *PACED, "seed=0", "hydra.launcher.lanes=1", "hydra.sweep.dir=here")
     assert done.returncode == 0, done.stderr
     assert history(folder / "s") == history(folder / "here")
+
+
+def test_squeue_may_fail_for_a_while(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:
+    squeue = present(shutil.which("squeue"))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "squeue").write_text(
+        f"#!/bin/sh\n[ -e {tmp_path}/broken ] && {{ touch {tmp_path}/asked; echo Socket timed out >&2; exit 1; }}\n"
+        f'exec {squeue} "$@"\n'
+    )
+    (tmp_path / "bin" / "squeue").chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    with started(tmp_path, "-m", *WAITING, "seed=0,1", PATH=path, **slurm.environment) as command:
+        until(lambda: is_training(tmp_path, 2), "training")
+        (tmp_path / "broken").touch()
+        until((tmp_path / "asked").exists, "a question to Slurm")
+        refused = run(tmp_path, "resume=s", "plan=true", PATH=path, **slurm.environment)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "nobody can tell which of its jobs are alive (Socket timed out)" in refused.stderr
+        go()
+        assert command.wait(timeout=60) == 0
+    assert statuses(tmp_path / "s") == "2 completed"
+
+
+def test_a_full_disk_in_a_task_costs_no_record(slurm: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(tmp_path / "disk")]
+    if subprocess.run(mounted, check=False, capture_output=True).returncode:
+        pytest.skip("no file systems can be mounted here")
+    try:
+        done = run(tmp_path / "disk", "-m", *WAITING, "seed=0,1", "trainer.act=fills_the_disk", "trainer.wait_for=null",
+                   **slurm.environment)  # fmt: skip
+        assert done.returncode == 1
+        assert statuses(tmp_path / "disk" / "s") == "2 failed"
+    finally:
+        until(lambda: subprocess.run(["umount", str(tmp_path / "disk")], check=False).returncode == 0, "unmounted")
 
 
 def test_a_preempted_task_goes_on_where_it_was(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:

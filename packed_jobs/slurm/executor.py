@@ -13,7 +13,6 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from packed_jobs import compose
 from packed_jobs.executor import OnLost, Rules
 from packed_jobs.packs import Pack
 from packed_jobs.program import Program
@@ -51,7 +50,7 @@ class SlurmExecutor:
         self._submit(wait, tasks.grouped(packs, self.options))
         if self.detach:
             self.waits.remove(wait)
-            return {job.index: _unknown(job) for pack in packs for job in pack}
+            return {job.index: JobReturn(status=JobStatus.UNKNOWN) for pack in packs for job in pack}
         try:
             returns = wait.run()
         except cluster.NoAnswerError:
@@ -116,7 +115,7 @@ class SlurmExecutor:
             given = TaskFile(plain, wait.rules, self.lanes, options.timeout_min, options.max_num_timeout)
             submission.write_task(number, given)
             wait.add(number, [job for pack in packs for job in pack])
-        names = [{str(job.index): _folder(job) for pack in packs for job in pack} for packs in grouped]
+        names = [{str(job.index): job.folder for pack in packs for job in pack} for packs in grouped]
         submission.write_manifest(replace(manifest, tasks=[*manifest.tasks, *names]))
         self._submit_arrays(submission, first, len(grouped))
 
@@ -136,17 +135,3 @@ class SlurmExecutor:
                 replace(before, arrays=[*before.arrays, replace(array, job=job)], has_ended=False)
             )
             log.info("Submitted %d tasks as job %d; their files are in %s", size, job, submission.path)
-
-
-def _folder(job: PlannedJob) -> str:
-    """The name of a job's folder in the sweep's."""
-    config = job.pickled.load_config()
-    try:
-        return str(config.hydra.sweep.subdir)
-    except Exception:
-        return ""
-
-
-def _unknown(job: PlannedJob) -> JobReturn:
-    own, hydra = compose.parts(job.pickled.load_config())
-    return JobReturn([str(line) for line in hydra.hydra.overrides.task], own, hydra, status=JobStatus.UNKNOWN)

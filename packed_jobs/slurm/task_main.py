@@ -127,11 +127,18 @@ class _ArrayTask:
             lost.tell(self.task, job, reason)
 
     def _write_return(self, job: PlannedJob, returned: JobReturn) -> None:
-        if self.submission.is_current(self.number, self.attempt):
+        if not self.submission.is_current(self.number, self.attempt):
+            return
+        try:
             self.submission.write_return(job.index, sent(returned))
+        except OSError as error:  # the others go on; who asks finds what the job has recorded itself
+            log.warning("The result of #%d could not be written: %s", job.number, error)
 
     def _is_success(self, job: PlannedJob) -> bool:
-        returned = self.submission.read_return(job.index).received(job)
+        try:
+            returned = self.submission.read_return(job.index).received(job)
+        except OSError:
+            return False
         return returned.status is JobStatus.COMPLETED and self.succeeded(result_of(returned))
 
     def _count_timeout(self, running: Sequence[PlannedJob]) -> None:
