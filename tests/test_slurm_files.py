@@ -81,7 +81,8 @@ def packs_of(sizes: list[int], seconds: float | None = None) -> list[Pack]:
 @given(st.lists(st.integers(1, 9), min_size=1), st.integers(1, 12), st.integers(1, 5), st.booleans())
 def test_each_pack_is_in_one_task(sizes: list[int], runs: int, parallel: int, is_given: bool) -> None:
     packs = packs_of(sizes)
-    grouped = tasks.grouped(packs, SlurmOptions(runs_per_task=runs if is_given else None, array_parallelism=parallel))
+    options = SlurmOptions(runs_per_task=runs if is_given else None, array_parallelism=parallel)
+    grouped = tasks.grouped(packs, options, lanes=1)
     assert sorted(id(pack) for task in grouped for pack in task) == sorted(map(id, packs))
     assert all(grouped)
     if is_given:
@@ -93,9 +94,27 @@ def test_each_pack_is_in_one_task(sizes: list[int], runs: int, parallel: int, is
 
 
 def test_a_task_works_for_ten_minutes_where_times_are_known() -> None:
-    grouped = tasks.grouped(packs_of([1] * 100, seconds=30.0), SlurmOptions())
+    grouped = tasks.grouped(packs_of([1] * 100, seconds=30.0), SlurmOptions(), lanes=1)
     assert [len(task) for task in grouped] == [20] * 5
-    assert len(tasks.grouped(packs_of([1] * 3, seconds=1.0), SlurmOptions())) == 1
+    assert len(tasks.grouped(packs_of([1] * 3, seconds=1.0), SlurmOptions(), lanes=1)) == 1
+    assert len(tasks.grouped(packs_of([1] * 100, seconds=30.0), SlurmOptions(), lanes=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "lanes"),
+    [
+        ({}, 1),
+        ({"cpus_per_task": 8}, 8),
+        ({"gpus_per_node": 1}, 1),
+        ({"gpus_per_node": 1, "cpus_per_task": 8}, 4),
+        ({"gpus_per_node": 2, "cpus_per_task": 4}, 4),
+    ],
+)
+def test_each_lane_of_a_task_has_a_pack(options: dict[str, Any], lanes: int) -> None:
+    assert tasks.lanes_of(SlurmOptions(**options), None) == lanes
+    assert tasks.lanes_of(SlurmOptions(**options), 3) == 3
+    grouped = tasks.grouped(packs_of([1] * 16), SlurmOptions(**options), lanes)
+    assert [len(task) for task in grouped] == [lanes] * (16 // lanes)
 
 
 def test_an_older_attempt_at_a_task_knows_that_it_is_one(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def trained(planned: Plan, records: Mapping[str, RunRecord | None]) -> dict[str,
         if record is not None and record.status is Status.RUNNING and spec.identity not in found:
             owner = living_owner(spec.folder)
             if owner is not None and owner.task:
-                found[spec.identity] = str(owner)
+                found[spec.identity] = str(owner).partition(", since")[0]
     return found
 
 

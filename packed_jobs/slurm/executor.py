@@ -34,7 +34,9 @@ class SlurmExecutor:
 
     def __init__(self, options: SlurmOptions, lanes: Mapping[str, Any], *, detach: bool) -> None:
         self.options, self.lanes, self.detach = options, lanes, detach
-        self.slots, self.default_pack_size = tasks.slots(options, lanes["lanes"]), tasks.default_pack_size(options)
+        self._lanes_of_task = tasks.lanes_of(options, lanes["lanes"])
+        self.slots = options.array_parallelism * self._lanes_of_task
+        self.default_pack_size = tasks.default_pack_size(options)
         self.waits: list[Wait] = []  # for what was submitted here and may not have ended
 
     def start(self, program: Program, jobs: int | None, environments: Sequence[Mapping[str, str]]) -> None:
@@ -47,7 +49,7 @@ class SlurmExecutor:
         submission = self._written(packs[0][0], program)
         wait = Wait(submission, rules, on_lost, lambda jobs: self._submit(wait, [[[job]] for job in jobs]))
         self.waits.append(wait)
-        self._submit(wait, tasks.grouped(packs, self.options))
+        self._submit(wait, tasks.grouped(packs, self.options, self._lanes_of_task))
         if self.detach:
             self.waits.remove(wait)
             return {job.index: JobReturn(status=JobStatus.UNKNOWN) for pack in packs for job in pack}

@@ -33,14 +33,15 @@ def preview(
         PlannedJob(PickledJob(number, b""), number, key, cost, seconds=seconds)
         for number, (key, cost, seconds) in enumerate(known)
     ]
-    slots = tasks.slots(options, given["lanes"])
+    each = tasks.lanes_of(options, given["lanes"])
+    slots = options.array_parallelism * each
     packs = form(jobs, tasks.default_pack_size(options).limited(given["pack_size"]), slots)
-    grouped = tasks.grouped(packs, options)
+    grouped = tasks.grouped(packs, options, each)
     folder = sweep.absolute() / FOLDER / "TIME"
     text = script.batch_script(
         options, name=name, folder=folder, logs=folder / "logs", python=[sys.executable], import_path=import_path
     )
-    lanes = ["lane of a task"] * min(slots, slots // options.array_parallelism * len(grouped))
+    lanes = ["lane of a task"] * min(slots, each * len(grouped))
     numbers = [[[job.index for job in pack] for pack in packs] for packs in grouped]
     return Preview(
         lanes,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 
-from packed_jobs.local.devices import GPU_PACK_SIZE
+from packed_jobs.local.devices import GPU_LANES, GPU_PACK_SIZE
 from packed_jobs.packs import Pack, PackSize, cost
 from packed_jobs.slurm.options import SlurmOptions
 
@@ -15,9 +16,10 @@ LEAST_S = 600.0
 """Seconds that a task works at least, where the time of jobs is known: Slurm takes some to start each."""
 
 
-def slots(options: SlurmOptions, lanes: int | None) -> int:
-    """How many lanes work at a time in all tasks together. lanes: of a task, None where the config does not say."""
-    return options.array_parallelism * (lanes or options.cpus_per_task or 1)
+def lanes_of(options: SlurmOptions, lanes: int | None) -> int:
+    """How many lanes a task has, as ``allocation.lanes`` will find. lanes: None where the config does not say."""
+    cores, gpus = options.cpus_per_task or 1, (options.gpus_per_node or 1) if options.has_gpus else 0
+    return lanes or (gpus * max(1, min(GPU_LANES, cores // gpus)) if gpus else cores)
 
 
 def default_pack_size(options: SlurmOptions) -> PackSize:
@@ -25,17 +27,18 @@ def default_pack_size(options: SlurmOptions) -> PackSize:
     return GPU_PACK_SIZE if options.has_gpus else PackSize(1)
 
 
-def grouped(packs: Sequence[Pack], options: SlurmOptions) -> list[list[Pack]]:
-    """The packs of each task.
+def grouped(packs: Sequence[Pack], options: SlurmOptions, lanes: int) -> list[list[Pack]]:
+    """The packs of each task. lanes: of a task.
 
     With runs_per_task, a task has at most so many jobs, unless one pack has more. Else tasks take about equally long:
-    ROUNDS times array_parallelism of them, but fewer where a task would work for less than LEAST_S.
+    ROUNDS times array_parallelism of them, but fewer where a lane would have no pack, or would work for less than
+    LEAST_S.
     """
     if options.runs_per_task is not None:
         return _filled(packs, options.runs_per_task)
     seconds = _seconds(packs)
-    most = len(packs) if seconds is None else max(1, int(seconds / LEAST_S))
-    return _balanced(packs, min(len(packs), most, ROUNDS * options.array_parallelism))
+    most = len(packs) if seconds is None else max(1, int(seconds / lanes / LEAST_S))
+    return _balanced(packs, min(math.ceil(len(packs) / lanes), most, ROUNDS * options.array_parallelism))
 
 
 def _seconds(packs: Sequence[Pack]) -> float | None:
