@@ -87,6 +87,7 @@ def test_a_sweep_is_what_it_is_on_this_machine(slurm: Cluster, tmp_path: Path) -
     assert table(tmp_path / "here") == table(tmp_path / "s")
     assert there.stderr == ""
     until(lambda: sorted(in_queue(tmp_path, slurm).values()) == ["COMPLETED"] * 2, "the end of the tasks")
+    assert list((tmp_path / "s" / "slurm").rglob("*.pickle")) == []
     histories = [
         {each.path.name: [{**row, "seconds": 0} for row in each.read_history()] for each in SweepDir(sweep).run_dirs()}
         for sweep in (tmp_path / "here", tmp_path / "s")
@@ -232,6 +233,7 @@ def test_a_detached_sweep_is_followed_later(slurm: Cluster, tmp_path: Path, go: 
     followed = see_to(tmp_path, "follow", slurm)
     assert followed.returncode == 0, followed.stderr
     assert "2 runs: 2 completed" in followed.stdout
+    assert list((tmp_path / "s" / "slurm").rglob("*.pickle")) == []
     assert see_to(tmp_path, "status", slurm).returncode == 0
 
 

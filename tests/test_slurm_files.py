@@ -133,6 +133,7 @@ def test_what_was_submitted_is_read_back(tmp_path: Path) -> None:
     assert [each.read_manifest() for each in Submission.all_of(tmp_path)] == [manifest]
     assert [manifest.task_of(number) for number in range(3)] == [(12, 0), (12, 1), None]
     assert submission.path.parent == SweepDir(tmp_path).submissions
+    assert submission.path.stat().st_mode & 0o777 == 0o700
     assert FOLDER in SweepDir.own_names()
 
 

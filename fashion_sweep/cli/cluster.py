@@ -98,6 +98,10 @@ def _cancel(sweep: SweepDir, console: Console) -> int:
 
 
 def _collect(sweep: SweepDir, console: Console) -> int:
+    with suppress(cluster.SlurmError):
+        for each in status.look(sweep.path):
+            if each.has_ended:
+                each.submission.close()
     return report_on(sweep.path, console)
 
 

@@ -7,6 +7,7 @@ import math
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from packed_jobs.executor import OnLost, Rules
 from packed_jobs.packs import Pack
 from packed_jobs.program import Program
-from packed_jobs.slurm import cluster, script, stop, tasks
+from packed_jobs.slurm import cluster, script, status, stop, tasks
 from packed_jobs.slurm.options import SlurmOptions
 from packed_jobs.slurm.submission import Array, Submission, TaskFile
 from packed_jobs.slurm.wait import Wait
@@ -59,7 +60,8 @@ class SlurmExecutor:
             self.waits.remove(wait)  # its tasks may well go on, and are not cancelled
             raise
         self.waits.remove(wait)
-        submission.write_manifest(replace(submission.read_manifest(), has_ended=True))
+        with suppress(OSError):  # on a full disk: the results are here
+            submission.close()
         return returns
 
     def interrupt(self) -> list[PlannedJob]:
@@ -98,7 +100,11 @@ class SlurmExecutor:
     def _written(self, job: PlannedJob, program: Program) -> Submission:
         """The files of a new submission, without its tasks. job: one of it."""
         config = job.pickled.load_config()
-        submission = Submission.new(Path(str(config.hydra.sweep.dir)), cluster.settings().get("ClusterName", ""))
+        sweep = Path(str(config.hydra.sweep.dir))
+        for each in status.look(sweep):
+            if each.has_ended:
+                each.submission.close()
+        submission = Submission.new(sweep, cluster.settings().get("ClusterName", ""))
         submission.write_program(program)
         text = script.batch_script(
             self.options, name=str(config.hydra.job.name), folder=submission.path, logs=submission.logs,

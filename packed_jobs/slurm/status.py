@@ -38,6 +38,12 @@ class SubmissionStatus:
         return any(task.is_live for task in self.tasks)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether nothing is live, and no submission is under way that nobody has heard of yet."""
+        heard = sum(array.size for array in self.manifest.arrays if array.job is not None)
+        return not self.is_live and heard == len(self.tasks)
+
+    @property
     def arrays(self) -> list[str]:
         """The ids of the job arrays."""
         return [str(array.job) for array in self.manifest.arrays if array.job is not None]

@@ -1,7 +1,7 @@
 """The files of one submission, in a folder that submitter and nodes share: names and formats, defined here alone.
 
-The submitter writes what tasks read, once; a task writes a file for each of its jobs. Each file is written beside its
-place and moved there, and nothing relies on locks or on equal clocks.
+Only its owner can look into it. The submitter writes what tasks read, once; a task writes a file for each of its jobs.
+Each file is written beside its place and moved there, and nothing relies on locks or on equal clocks.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,8 +79,10 @@ class Submission:
         """Make the folder of a submission in that of a sweep. Raises OSError."""
         now = datetime.now(timezone.utc)
         made = cls(sweep.absolute() / FOLDER / f"{now:%Y-%m-%d_%H-%M-%S}-{uuid.uuid4().hex[:6]}")
-        for folder in (made.path, made.tasks, made.returns, made.logs):
-            folder.mkdir(parents=True)
+        made.path.parent.mkdir(exist_ok=True)
+        made.path.mkdir(0o700)  # configs hold values that are written nowhere else
+        for folder in (made.tasks, made.returns, made.logs):
+            folder.mkdir()
         made.write_manifest(Manifest(now.isoformat(timespec="seconds"), cluster))
         return made
 
@@ -124,6 +127,13 @@ class Submission:
     def write_manifest(self, manifest: Manifest) -> None:
         with written(self.manifest_file) as beside:
             beside.write_text(json.dumps(asdict(manifest), indent=1) + "\n", "utf-8")
+
+    def close(self) -> None:
+        """Note that all tasks have ended, and remove what they have read and written, but not their logs."""
+        self.write_manifest(replace(self.read_manifest(), has_ended=True))
+        for folder in (self.tasks, self.returns):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.program.unlink(missing_ok=True)
 
     def write_program(self, program: Program) -> None:
         with written(self.program) as beside:
