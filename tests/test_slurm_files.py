@@ -101,20 +101,20 @@ def test_a_task_works_for_ten_minutes_where_times_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "lanes"),
+    ("options", "lanes", "packs"),
     [
-        ({}, 1),
-        ({"cpus_per_task": 8}, 8),
-        ({"gpus_per_node": 1}, 1),
-        ({"gpus_per_node": 1, "cpus_per_task": 8}, 4),
-        ({"gpus_per_node": 2, "cpus_per_task": 4}, 4),
+        ({}, 1, 1),
+        ({"cpus_per_task": 8}, 8, 8),
+        ({"gpus_per_node": 1}, 1, 1),
+        ({"gpus_per_node": 1, "cpus_per_task": 8}, 4, 1),
+        ({"gpus_per_node": 2, "cpus_per_task": 4}, 4, 2),
     ],
 )
-def test_each_lane_of_a_task_has_a_pack(options: dict[str, Any], lanes: int) -> None:
+def test_each_core_and_gpu_of_a_task_has_a_pack(options: dict[str, Any], lanes: int, packs: int) -> None:
     assert tasks.lanes_of(SlurmOptions(**options), None) == lanes
     assert tasks.lanes_of(SlurmOptions(**options), 3) == 3
     grouped = tasks.grouped(packs_of([1] * 16), SlurmOptions(**options), lanes)
-    assert [len(task) for task in grouped] == [lanes] * (16 // lanes)
+    assert [len(task) for task in grouped] == [packs] * (16 // packs)
 
 
 def test_an_older_attempt_at_a_task_knows_that_it_is_one(tmp_path: Path) -> None:

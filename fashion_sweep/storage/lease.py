@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import cycle, islice
 from pathlib import Path
 
 from fashion_sweep.errors import FolderError, LostError, UnreadableError
@@ -27,8 +28,10 @@ from fashion_sweep.storage.owner import Owner, is_alive, read
 OWNER = "owner.json"
 HEARTBEAT_S = 20.0
 """Seconds between two heartbeats."""
+CHECKED = 8
+"""Leases that are looked at each time, in turn: a pack may have hundreds, on a file system that thousands use."""
 CHECK_S = 1.0
-"""Seconds between two looks at whether the folder is still ours."""
+"""Seconds between two looks at whether folders are still ours."""
 TURN_S = 10.0
 """Seconds to wait for another process that is taking over a dead owner's folder; it takes a moment."""
 
@@ -113,11 +116,11 @@ class _Watch:
             self._thread.join()
 
     def _watch(self) -> None:
-        beat = time.monotonic()
+        beat, turn = time.monotonic(), cycle(self._leases)
         while not self._done.wait(min(CHECK_S, HEARTBEAT_S)):
             if any(lease.lost for lease in self._leases):  # which the main thread has seen for itself
                 return
-            if not all(lease.is_held() for lease in self._leases):
+            if not all(lease.is_held() for lease in islice(turn, min(CHECKED, len(self._leases)))):
                 _interrupt()
                 return
             if time.monotonic() - beat >= HEARTBEAT_S:

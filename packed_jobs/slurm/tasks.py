@@ -31,14 +31,15 @@ def grouped(packs: Sequence[Pack], options: SlurmOptions, lanes: int) -> list[li
     """The packs of each task. lanes: of a task.
 
     With runs_per_task, a task has at most so many jobs, unless one pack has more. Else tasks take about equally long:
-    ROUNDS times array_parallelism of them, but fewer where a lane would have no pack, or would work for less than
-    LEAST_S.
+    ROUNDS times array_parallelism of them, but fewer where a GPU, or a lane on cores, would have no pack, or where a
+    lane would work for less than LEAST_S.
     """
     if options.runs_per_task is not None:
         return _filled(packs, options.runs_per_task)
     seconds = _seconds(packs)
     most = len(packs) if seconds is None else max(1, int(seconds / lanes / LEAST_S))
-    return _balanced(packs, min(math.ceil(len(packs) / lanes), most, ROUNDS * options.array_parallelism))
+    places = options.gpus_per_node or 1 if options.has_gpus else lanes
+    return _balanced(packs, min(math.ceil(len(packs) / places), most, ROUNDS * options.array_parallelism))
 
 
 def _seconds(packs: Sequence[Pack]) -> float | None:
