@@ -131,7 +131,7 @@ def _train_owned(session: Session, request: Request, planned: Plan, lease: Lease
     epochs = {RunDir(spec.folder): int(spec.config.get("epochs", 1)) for spec in planned.runs}
     try:
         with progress.shown(epochs, console, epochs.keys() - {RunDir(spec.folder) for spec in due}):
-            if due and planned.has_lanes:
+            if due and planned.has_lanes and not planned.is_detached:
                 import_report()
             code = _run(session, request, planned, task, lease) if due or not planned.specs else 0
     except KeyboardInterrupt as interruption:

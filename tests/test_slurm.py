@@ -372,3 +372,12 @@ def test_the_runs_of_a_lost_node_go_on(slurm: Cluster, tmp_path: Path, go: Calla
         slurm.start_node()
         assert command.wait(timeout=120) == 0
     assert statuses(tmp_path / "s") == "1 completed"
+
+
+def test_fail_fast_cancels_what_has_not_begun(slurm: Cluster, tmp_path: Path) -> None:
+    done = run(tmp_path, "-m", *ON_SLURM, "trainer.act=raises", "seed=0,1,2", IN_S, "hydra.launcher.fail_fast=true",
+               "hydra.launcher.array_parallelism=1", **slurm.environment)  # fmt: skip
+    assert done.returncode == 1
+    assert statuses(tmp_path / "s") == "1 failed"
+    assert "RunFailedError: " in done.stderr
+    until(lambda: ended(tmp_path, slurm), "cancelled")
