@@ -48,6 +48,7 @@ def test_the_script_is_what_was_asked_for() -> None:
         "module load cuda",
         "source env/bin/activate",
         "cd '/s w'",
+        "trap '' USR1",
         "export PYTHONPATH=/c:$PYTHONPATH",
         "exec py -m packed_jobs.slurm.task_main '/s w' $((${1:-0} + SLURM_ARRAY_TASK_ID))",
     ]

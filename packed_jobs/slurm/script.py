@@ -28,6 +28,7 @@ def batch_script(
         *(f"#SBATCH {line}" for line in _parameters(options, name, logs)),
         *options.setup,
         f"cd {shlex.quote(str(folder))}",  # Python searches the current folder for modules
+        "trap '' USR1",  # until Python listens, the signal must not end it
         *([f"export PYTHONPATH={where}$PYTHONPATH"] if where else []),
         f"exec {start} -m {MODULE} {shlex.quote(str(folder))} $((${{1:-0}} + SLURM_ARRAY_TASK_ID))",
         "",
