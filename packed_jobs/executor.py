@@ -31,31 +31,23 @@ class Rules:
 class Executor(Protocol):
     """Runs packs. One executor serves one launcher, from ``start`` to ``close``.
 
-    ``local.executor.LocalExecutor`` keeps worker processes on this machine. The notes on Slurm describe an executor
-    that submits each batch as a job array: an array task reads its pack from a file and runs it with ``run.run_jobs``,
-    the function that local workers call as well.
+    ``local.executor.LocalExecutor`` keeps worker processes on this machine. ``slurm.executor.SlurmExecutor`` submits
+    each batch as job arrays, whose tasks run their packs with the first one.
     """
 
     @property
     def slots(self) -> int:
-        """How many packs run at the same time; packs are formed so that all slots are busy.
-
-        Slurm: the most array tasks at a time (``--array=...%slots``).
-        """
+        """How many packs run at the same time; packs are formed so that all slots are busy."""
 
     @property
     def default_pack_size(self) -> PackSize:
-        """How many jobs a pack has where the config does not say.
-
-        Slurm: as for the requested device, see ``local.devices.default_pack_size``.
-        """
+        """How many jobs a pack has where the config does not say."""
 
     def start(self, program: Program, jobs: int | None, environments: Sequence[Mapping[str, str]]) -> None:
         """Called once, before the first batch is composed: start what takes long to start. Returns at once.
 
         jobs: how many there will be at most; None where nobody knows. environments: those that jobs are likely to ask
         for, at least one.
-        Slurm: does nothing, as the number of packs is not known yet.
         """
 
     def run(self, packs: Sequence[Pack], program: Program, rules: Rules, on_lost: OnLost) -> dict[int, JobReturn]:
@@ -63,30 +55,17 @@ class Executor(Protocol):
 
         program: as in ``start``, with the state that the parent has now. The jobs of a pack have equal environments
         and run in a process that was started with these variables. A job that fails, or whose process dies, has a
-        JobReturn with the exception; ``on_lost`` is called for the latter. Raises only KeyboardInterrupt.
-
-        Slurm: write the program and the ``PickledJob``s of each pack to a folder that the nodes share, submit the array
-        with a time limit of timeout_min times the jobs of the largest pack, and poll for the ``SentReturn`` that an
-        array task writes for each of its jobs (write beside, then rename). A task that ends without all of them is
-        resubmitted once, job by job. With fail_fast, the first failure cancels the tasks that are still pending.
+        JobReturn with the exception; ``on_lost`` is called for the latter. Raises KeyboardInterrupt, and what keeps the
+        whole batch from running.
         """
 
     def interrupt(self) -> list[PlannedJob]:
         """Called after a KeyboardInterrupt in ``run``: have running jobs record themselves, then end all processes; at
         once on another KeyboardInterrupt. Returns the jobs that had to be killed.
-
-        Slurm: ``scancel --signal=INT`` the array, wait, ``scancel`` the rest; the tasks that Slurm had to kill have
-        written no ``SentReturn``.
         """
 
     def kill(self) -> None:
-        """End all processes at once; called after an unexpected exception. ``run`` may be called again.
-
-        Slurm: ``scancel`` the array.
-        """
+        """End all processes at once; called after an unexpected exception. ``run`` may be called again."""
 
     def close(self) -> None:
-        """End all processes, the idle ones gracefully; called when the launcher is no longer used, also after ``kill``.
-
-        Slurm: ``scancel`` what is left; keep the folder, which has the tasks' output.
-        """
+        """End all processes, idle ones gracefully; called when the launcher is no longer used, also after ``kill``."""

@@ -1,6 +1,6 @@
 """What a process needs before it can run packs: the task function, the modules' folders and Hydra's global state.
 
-Worker processes on this machine get it through a connection; those of a cluster would read it from a file.
+Worker processes on this machine get it through a connection; those of a cluster read it from a file.
 """
 
 from __future__ import annotations
