@@ -29,49 +29,44 @@ ONES = tf.ones(2)
 
 def test_the_graph_of_another_run_trains_a_runs_own_variables() -> None:
     kept: ProgramCache[Any] = ProgramCache()
-    variables = [tf.Variable([float(number), 0.0]) for number in range(3)]
+    variables = [keras.Variable([float(number), 0.0]) for number in range(3)]
 
-    def added(variable: tf.Variable) -> Graph:
-        return Graph(lambda x: {"sum": variable.assign_add(x)}, SPECS, compiled=True, kept=kept)
+    def added(variable: keras.Variable) -> Graph:
+        return Graph(lambda x: {"sum": variable.assign_add(x)}, SPECS, [variable], compiled=True)
 
     graphs = [added(variable) for variable in variables]
     assert len({graph.key for graph in graphs}) == 1
-    for count, graph in enumerate(graphs):
+    for count, (graph, variable) in enumerate(zip(graphs, variables, strict=True)):
         for _ in range(count):
-            graph(ONES)
-    assert [variable.numpy().tolist() for variable in variables] == [[0, 0], [2, 1], [4, 2]]
-    assert graphs[0](ONES)["sum"].numpy().tolist() == [1, 1]
+            graph.call(kept, [ONES], [variable])
+    assert [np.asarray(variable).tolist() for variable in variables] == [[0, 0], [2, 1], [4, 2]]
+    assert graphs[0].call(kept, [ONES], variables[:1])["sum"].numpy().tolist() == [1, 1]
+    assert graphs[0].call(kept, [ONES], variables[2:])["sum"].numpy().tolist() == [5, 3]  # of a run that traced nothing
     assert len(kept) == 1
 
 
 def test_graphs_that_name_their_results_differently_are_not_one() -> None:
     kept: ProgramCache[Any] = ProgramCache()
-    one, other = (Graph(lambda x, n=name: {n: x}, SPECS, compiled=True, kept=kept) for name in ("loss", "error"))
-    assert list(one(ONES)) == ["loss"]
-    assert list(other(ONES)) == ["error"]
+    one, other = (Graph(lambda x, n=name: {n: x}, SPECS, [], compiled=True) for name in ("loss", "error"))
+    assert list(one.call(kept, [ONES], [])) == ["loss"]
+    assert list(other.call(kept, [ONES], [])) == ["error"]
 
 
-def test_what_xla_cannot_compile_is_computed_without_it(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+def test_a_graph_that_captures_something_else_has_no_places_for_others_variables() -> None:
     kept: ProgramCache[Any] = ProgramCache()
-    variable = tf.Variable([1.0, 2.0])
-
-    def function(x: Any) -> Any:
-        return variable.assign_add(tf.numpy_function(lambda y: y * 2, [x], tf.float32))
-
-    graph = Graph(function, SPECS, compiled=True, kept=kept)
-    before = graph.key
-    assert [graph(ONES).numpy().tolist() for _ in range(2)] == [[3, 4], [5, 6]]
-    [message] = [message for message in caplog.messages if "XLA" in message]
-    assert message.startswith("Trained without XLA, which cannot compile the model: ")
-    assert graph.key != before
+    variable, constant = keras.Variable([1.0, 2.0]), tf.constant([3.0, 4.0]) + 0
+    graph = Graph(lambda x: variable.value + constant * x, SPECS, [variable], compiled=True)
+    assert graph.places is None
+    assert graph.is_pure
+    assert graph.call(kept, [ONES], [keras.Variable([0.0, 0.0])]).numpy().tolist() == [4, 6]
+    unknown = Graph(variable.assign_add, SPECS, [], compiled=True)
+    assert (unknown.places, unknown.is_pure) == (None, False)
 
 
 def test_an_error_of_the_function_itself_is_raised() -> None:
+    graph = Graph(lambda x: tf.debugging.check_numerics(x / 0, "on purpose"), SPECS, [], compiled=False)
     with pytest.raises(tf.errors.InvalidArgumentError, match="on purpose"):
-        Graph(lambda x: tf.debugging.check_numerics(x / 0, "on purpose"), SPECS, compiled=False, kept=ProgramCache())(
-            ONES
-        )
+        graph.call(ProgramCache(), [ONES], [])
 
 
 def test_convolutions_and_layers_that_say_so_are_not_compiled_on_a_cpu() -> None:
@@ -152,7 +147,9 @@ def test_a_function_of_state_is_told_from_one_that_draws_from_elsewhere(
     model = keras.Sequential([keras.Input((4, 4, 1)), *middle, layers.Dense(3, "softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     keras_internals.build(model, images.numpy(), labels.numpy())
-    run = LoneRun(Run(model, 1, 2), Arrays(images, labels, images, labels, tf.constant(1.0)), ProgramCache())
+    run = LoneRun(
+        Run(model, 1, 2), Arrays(images, labels, images, labels, tf.constant(1.0)), ProgramCache(), ProgramCache()
+    )
     assert run.can_continue is expected
 
 

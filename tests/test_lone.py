@@ -25,14 +25,18 @@ ARRAYS = Arrays(*map(tf.constant, (IMAGES, LABELS, IMAGES[:8], LABELS[:8], 1.0))
 ORDER = np.arange(20)[None]
 
 
-def lone(*middle: Any, kept: ProgramCache[Any] | None = None, **options: Any) -> LoneRun:
+def lone(
+    *middle: Any, kept: ProgramCache[Any] | None = None, known: ProgramCache[Any] | None = None, **options: Any
+) -> LoneRun:
     keras.utils.clear_session()
     keras_internals.set_random_seed(3)
     model = keras.Sequential([keras.Input((6, 4)), *middle, layers.Flatten(), layers.Dense(3, "softmax", name="last")])
     optimizer = options.pop("optimizer", "sgd")
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
     keras_internals.build(model, IMAGES[:8], LABELS[:8])
-    return LoneRun(Run(model, 5, 8), ARRAYS, ProgramCache() if kept is None else kept)
+    return LoneRun(
+        Run(model, 5, 8), ARRAYS, ProgramCache() if kept is None else kept, ProgramCache() if known is None else known
+    )
 
 
 class Cell(layers.Layer):  # type: ignore[misc]
@@ -76,6 +80,79 @@ def test_another_run_is_trained_with_its_own_state_by_the_graph_of_the_first() -
     first, second = (trained(make(rate, kept)) for rate in (0.3, 0.6))
     assert len(kept) == 2
     assert second == trained(make(0.6, ProgramCache())) != first
+
+
+def test_a_run_like_one_before_is_not_traced() -> None:
+    """It trains as if it were: with its own weights, seeds, rates and learning rate."""
+
+    def make(rate: float, known: ProgramCache[Any]) -> LoneRun:
+        middle = layers.Dropout(rate), layers.GaussianNoise(0.1), layers.Dense(4, "relu"), layers.BatchNormalization()
+        return lone(*middle, known=known, optimizer=keras.optimizers.Adam(rate / 10))
+
+    def trained(run: LoneRun) -> list[Any]:
+        found = [run.train(ARRAYS, ORDER, step, [0])[0] for step in (0, 3)] + run.validate(ARRAYS, [0])
+        return [*found, *(np.asarray(each).tolist() for each in run.run.model.variables)]
+
+    known: ProgramCache[Any] = ProgramCache()
+    first, second = make(0.3, known), make(0.6, known)
+    assert second._traces is first._traces
+    assert [len(run._dropouts.layers) for run in (first, second)] == [1, 1]
+    assert second._dropouts.layers[0] is second.run.model.layers[0]
+    one, two = trained(first), trained(second)
+    assert two == trained(make(0.6, ProgramCache())) != one
+    assert trained(make(0.3, known)) == one
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: lone(layers.Dense(5), known=KNOWN),
+        lambda: lone(layers.Dense(4, "tanh"), known=KNOWN),
+        lambda: lone(layers.Dense(4), known=KNOWN, optimizer=keras.optimizers.SGD(0.01, momentum=0.9)),
+        lambda: lone(layers.Dense(4), known=KNOWN, optimizer="adam"),
+        lambda: lone(layers.Dense(4), known=KNOWN, loss_weights=[2.0]),
+        lambda: lone(layers.Dense(4), known=KNOWN, optimizer=keras.optimizers.SGD(clipnorm=1.0)),
+    ],
+)
+def test_another_model_is_traced(make: Callable[[], LoneRun]) -> None:
+    KNOWN.clear()
+    first = lone(layers.Dense(4), known=KNOWN)
+    assert lone(layers.Dense(4), known=KNOWN)._traces is first._traces
+    assert make()._traces is not first._traces
+
+
+KNOWN: ProgramCache[Any] = ProgramCache()
+
+
+class Drawn(layers.Layer):  # type: ignore[misc]
+    """Code of one's own, which may draw where it is traced."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * float(np.random.default_rng().normal())
+
+
+def test_code_of_ones_own_is_traced_for_each_run() -> None:
+    known: ProgramCache[Any] = ProgramCache()
+    first, second = (lone(Drawn(), known=known) for _ in range(2))
+    assert first._traces is not second._traces
+    assert len(known) == 0
+
+
+def test_what_xla_cannot_compile_is_computed_without_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    class Doubled(layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return tf.ensure_shape(tf.numpy_function(lambda y: y * np.float32(2), [x], tf.float32), x.shape)
+
+    run = lone(Doubled())
+    before = run._traces
+    for step in (0, 3):
+        assert np.isfinite(run.train(ARRAYS, ORDER, step, [0])[0]["loss"])
+    [message] = [message for message in caplog.messages if "XLA" in message]
+    assert message.startswith("Trained without XLA, which cannot compile the model: ")
+    assert (before.train.compiled, run._traces.train.compiled) == (True, False)
+    assert run._traces.test is before.test
 
 
 def test_training_is_that_of_keras_own_steps() -> None:

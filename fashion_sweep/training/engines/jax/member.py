@@ -12,10 +12,9 @@ import jax
 import keras
 import numpy as np
 
-from fashion_sweep.training.engines import keras_internals
+from fashion_sweep.training.engines import keras_internals, structure
 from fashion_sweep.training.engines.base import Arrays, Run
 from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
-from fashion_sweep.training.engines.jax import structure
 from fashion_sweep.training.engines.jax.traced import Traced
 from fashion_sweep.training.engines.program_cache import ProgramCache
 

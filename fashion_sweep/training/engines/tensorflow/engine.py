@@ -13,7 +13,7 @@ from fashion_sweep.training.engines.tensorflow.settings import settings
 if TYPE_CHECKING:
     from fashion_sweep.data.split import Split
     from fashion_sweep.training.engines.base import Arrays, Member, Program, Run
-    from fashion_sweep.training.engines.tensorflow.lone import LoneRun
+    from fashion_sweep.training.engines.tensorflow.lone import LoneRun, Traces
     from fashion_sweep.training.engines.tensorflow.pack import PackProgram
 
 
@@ -24,6 +24,7 @@ class TensorFlowEngine:
 
     def __init__(self) -> None:
         self.graphs: ProgramCache[Any] = ProgramCache()  # of runs on their own, for training and for validation
+        self.traces: ProgramCache[Traces] = ProgramCache()  # of these runs
         self.packs: ProgramCache[PackProgram] = ProgramCache()
 
     def pack_key(self, config: Mapping[str, Any]) -> str:
@@ -39,7 +40,7 @@ class TensorFlowEngine:
         from fashion_sweep.training.engines.tensorflow.pack import PackMember
 
         if pack == 1:
-            return LoneRun(run, arrays, self.graphs)
+            return LoneRun(run, arrays, self.graphs, self.traces)
         return PackMember(run, arrays)
 
     def program(self, members: Sequence[Member], arrays: Arrays) -> Program:
@@ -64,4 +65,5 @@ class TensorFlowEngine:
 
     def forget(self) -> None:
         self.graphs.clear()
+        self.traces.clear()
         self.packs.clear()

@@ -1,10 +1,8 @@
-"""Functions of tensors and variables as graphs that are traced for each run and compiled once for all equal ones."""
+"""Functions of tensors and variables as graphs, which are compiled once for all equal ones."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -14,8 +12,6 @@ from tensorflow.python.framework import op_def_registry
 from fashion_sweep.training.engines import keras_internals
 from fashion_sweep.training.engines.program_cache import ProgramCache
 from fashion_sweep.training.engines.tensorflow.graph_key import graph_key
-
-log = logging.getLogger(__name__)
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
 
@@ -58,42 +54,40 @@ def _traced(function: Callable[..., Any], arguments: Sequence[Any], *, compiled:
 
 
 class Graph:
-    """A function for one run, as a graph. The first of equal graphs is compiled, and called for each of the runs."""
+    """A function of tensors and Keras variables, as a graph. The first of equal graphs is compiled, and called for all.
 
-    def __init__(self, function: Callable[..., Any], specs: Sequence[Any], *, compiled: bool, kept: ProgramCache[Any]):
-        """specs: of the arguments; compiled: by XLA; kept: graphs of other runs."""
-        self._function, self._specs, self._kept = function, specs, kept
-        self._trace(compiled=compiled)
+    key: equal for functions that are one, apart from the values of their variables. is_pure: whether the function reads
+    and changes no state but its arguments and the variables. places: of the variables that it captures, in its order,
+    among those given; None where it captures anything else.
+    """
 
-    def _trace(self, *, compiled: bool) -> None:
-        self._own, self._compiled = _traced(self._function, self._specs, compiled=compiled), compiled
-
-    @cached_property
-    def key(self) -> str:
-        """Equal for functions that are one, apart from the values of their variables."""
+    def __init__(
+        self, function: Callable[..., Any], specs: Sequence[Any], variables: Sequence[Any], *, compiled: bool
+    ) -> None:
+        """specs: of the arguments; variables: those that the function may use; compiled: by XLA."""
+        self.compiled = compiled
+        self._own = _traced(function, specs, compiled=compiled)
         results = [path for path, _ in keras.tree.flatten_with_path(self._own.structured_outputs)]
-        return f"{graph_key(self._own.graph)} {results} {self._compiled}"
+        self.key = f"{graph_key(self._own.graph)} {results} {compiled}"
+        known = {id(variable.value.handle): place for place, variable in enumerate(variables)}
+        places = [known.get(id(each)) for each in self._own.captured_inputs]
+        others = [each for each, place in zip(self._own.captured_inputs, places, strict=True) if place is None]
+        self.is_pure = not any(each.dtype == tf.resource for each in others) and not any(
+            map(_has_state, self._operations())
+        )
+        self.places = None if others else [place for place in places if place is not None]
 
-    def __call__(self, *arguments: Any) -> Any:
-        shared = self._kept.get([self.key], lambda: self._own)
-        try:
-            return self._called(shared, arguments)
-        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            if not self._compiled:
-                raise
-            log.info("Trained without XLA, which cannot compile the model: %s", str(error).strip().split("\n")[0])
-        self._trace(compiled=False)
-        del self.key
-        return self(*arguments)
+    def call(self, kept: ProgramCache[Any], arguments: Sequence[Any], variables: Sequence[Any]) -> Any:
+        """The results for these arguments. variables: as in ``__init__``, or those of another run in their places.
 
-    def _called(self, shared: Any, arguments: Sequence[Any]) -> Any:
-        return shared._call_flat(tf.nest.flatten(arguments), self._own.captured_inputs)
-
-    def is_function_of(self, variables: Iterable[Any]) -> bool:
-        """Whether the function reads and changes no state but its arguments and these Keras variables."""
-        known = {id(variable.value.handle) for variable in variables}
-        captured = (each for each in self._own.captured_inputs if each.dtype == tf.resource)
-        return all(id(each) in known for each in captured) and not any(map(_has_state, self._operations()))
+        kept: graphs of other runs. Raises what TensorFlow raises where XLA cannot compile it.
+        """
+        shared = kept.get([self.key], lambda: self._own)
+        if self.places is None:
+            captured = self._own.captured_inputs
+        else:
+            captured = [variables[place].value.handle for place in self.places]
+        return shared._call_flat(tf.nest.flatten(arguments), captured)
 
     def _operations(self) -> Iterator[Any]:
         """The definitions of all operations, those in functions too."""

@@ -7,17 +7,37 @@ model.fit they do here.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
+from fashion_sweep.training.engines import keras_internals, structure
 from fashion_sweep.training.engines.base import Arrays, Logs, Run, batches, numbers
 from fashion_sweep.training.engines.dropout import DropoutCalls, StepNoise
 from fashion_sweep.training.engines.program_cache import ProgramCache
 from fashion_sweep.training.engines.tensorflow import hyperparameters
 from fashion_sweep.training.engines.tensorflow.graph import Graph, is_compiled
+from fashion_sweep.training.engines.tensorflow.settings import settings as process_settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What is traced of a run, and holds for each that has the same model, optimizer, loss and metrics."""
+
+    train: Graph
+    test: Graph
+    dropouts: list[int]  # the layer of each call of a Dropout, by its place among all layers of the model
+
+    @property
+    def are_of_any_run(self) -> bool:
+        """Whether they hold for other runs as well, whose variables take the places of this one's."""
+        return all(graph.is_pure and graph.places is not None for graph in (self.train, self.test))
 
 
 class LoneRun:
@@ -26,22 +46,19 @@ class LoneRun:
     alone: str | None = None
     size = 1
 
-    def __init__(self, run: Run, arrays: Arrays, kept: ProgramCache[Any]) -> None:
-        """kept: the graphs of runs before."""
-        self.run, self._model = run, run.model
+    def __init__(self, run: Run, arrays: Arrays, kept: ProgramCache[Any], known: ProgramCache[Traces]) -> None:
+        """kept: the graphs of runs before; known: their traces by ``structure.digest``, to which these are added."""
+        self.run, self._model, self._kept = run, run.model, kept
+        self._variables = [*run.model.variables, *run.model.optimizer.variables, *run.model.metrics_variables]
         self._step_graph: Any = None
         self._dropouts = DropoutCalls(lambda: tf.compat.v1.get_default_graph() is self._step_graph)
         self._inputs = hyperparameters.Inputs(run.model.optimizer)
-        compiled = is_compiled(run.model)
-        self._train = Graph(self._train_epoch, self._train_specs(arrays), compiled=compiled, kept=kept)
-        self._test = Graph(self._validate, _specs(arrays.validation), compiled=compiled, kept=kept)
-        self.key = f"{self._train.key} {self._test.key}"
-        self.can_continue = self._is_function_of_state()
-
-    def _is_function_of_state(self) -> bool:
-        model = self._model
-        known = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-        return self._train.is_function_of(known) and self._test.is_function_of(known)
+        self._specs = {"train": self._train_specs(arrays), "test": _specs(arrays.validation)}
+        self._traces = self._known_traces(known)
+        layers = keras_internals.all_layers(run.model)
+        self._dropouts.layers = [layers[place] for place in self._traces.dropouts]
+        self.key = f"{self._traces.train.key} {self._traces.test.key}"
+        self.can_continue = self._traces.train.is_pure and self._traces.test.is_pure
 
     def train(self, arrays: Arrays, orders: np.ndarray, first_step: int, live: Sequence[int]) -> list[Logs]:  # noqa: ARG002 - one run, and it is live
         """See ``engines.base.Program.train``."""
@@ -49,11 +66,44 @@ class LoneRun:
         steps = len(parts[0]) + bool(len(parts[1]))
         data = [[tf.gather(each, part) for each in (arrays.x_train, arrays.y_train)] for part in parts]
         noise = list(map(tf.constant, StepNoise.of(self.run.seed, first_step, self._dropouts.rates)))
-        return [numbers(self._train([*data, arrays.divisor], self._inputs.values(steps), noise))]
+        return [numbers(self._call("train", [*data, arrays.divisor], self._inputs.values(steps), noise))]
 
     def validate(self, arrays: Arrays, live: Sequence[int]) -> list[Logs]:  # noqa: ARG002 - as above
         """See ``engines.base.Program.validate``."""
-        return [numbers(self._test(*arrays.validation))]
+        return [numbers(self._call("test", *arrays.validation))]
+
+    def _call(self, name: Literal["train", "test"], *arguments: Any) -> Any:
+        graph: Graph = getattr(self._traces, name)
+        try:
+            return graph.call(self._kept, arguments, self._variables)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            if not graph.compiled:
+                raise
+            log.info("Trained without XLA, which cannot compile the model: %s", str(error).strip().split("\n")[0])
+        plain = self._graph(name, compiled=False)
+        self._traces = replace(self._traces, train=plain) if name == "train" else replace(self._traces, test=plain)
+        return self._call(name, *arguments)
+
+    def _known_traces(self, known: ProgramCache[Traces]) -> Traces:
+        """Those of a run before that is the same but for values of variables, or else its own."""
+        settings = [repr(get()) for get, _ in process_settings()]
+        digest = structure.digest(self._model, self.run.batch_size, list(map(repr, self._specs.values())), settings)
+        if digest is not None and [digest] in known:
+            return known.get([digest], self._own_traces)
+        traces = self._own_traces()
+        if digest is not None and traces.are_of_any_run:
+            known.get([digest], lambda: traces)
+        return traces
+
+    def _own_traces(self) -> Traces:
+        compiled = is_compiled(self._model)
+        train, test = self._graph("train", compiled=compiled), self._graph("test", compiled=compiled)
+        places = {id(layer): place for place, layer in enumerate(keras_internals.all_layers(self._model))}
+        return Traces(train, test, [places[id(layer)] for layer in self._dropouts.layers])
+
+    def _graph(self, name: Literal["train", "test"], *, compiled: bool) -> Graph:
+        function = self._train_epoch if name == "train" else self._validate
+        return Graph(function, self._specs[name], self._variables, compiled=compiled)
 
     def _train_specs(self, arrays: Arrays) -> Sequence[Any]:
         """Of the arguments of ``_train_epoch``."""

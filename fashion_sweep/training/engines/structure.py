@@ -19,8 +19,13 @@ import numpy as np
 
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), slice, range, inspect.Signature)
 CONTAINERS = (list, tuple, set, frozenset)
-BOOKKEEPING = ("_tracker", "_auto_config", "_trainable_variables_indices", "_initial_seed", "_nodes", "_lock")
+BOOKKEEPING = (
+    *("_tracker", "_auto_config", "_trainable_variables_indices", "_initial_seed", "_nodes", "_lock"),
+    *("_self_unconditional_checkpoint_dependencies", "_self_unconditional_dependency_names"),  # TensorFlow's
+)
 """Attributes of Keras' objects that repeat others, or that nothing is computed from once a model is built."""
+PLAIN = ("tensorflow.python.distribute.distribute_lib._DefaultDistributionStrategy",)
+"""Classes of objects that are all one: TensorFlow's strategy of a process that distributes nothing."""
 SETTINGS = (
     keras.config.floatx,
     keras.config.epsilon,
@@ -70,9 +75,9 @@ class _Walk:
 
     def _describe(self, value: Any) -> None:
         if isinstance(value, keras.Variable):
-            self._note(value, value.shape, value.dtype, value.trainable)
-        elif isinstance(value, keras.initializers.Initializer) and _is_of_keras(type(value)):
-            self._note(value)  # has done its work when a model is built
+            self._note(value, *map(int, value.shape), value.dtype, value.trainable)
+        elif _is_done(value):
+            self._note(value)
         elif isinstance(value, Mapping):
             self._note(value, *(part for pair in value.items() for part in pair))
         elif isinstance(value, CONTAINERS):
@@ -104,6 +109,13 @@ class _Walk:
         self.lines.append(f"{type(value).__module__}.{type(value).__qualname__} of {len(parts)}")
         for part in parts:
             self.add(part)
+
+
+def _is_done(value: Any) -> bool:
+    """Whether nothing but an object's class matters any more: an initializer, once a model is built, and PLAIN."""
+    kind = type(value)
+    is_initializer = isinstance(value, keras.initializers.Initializer) and _is_of_keras(kind)
+    return is_initializer or f"{kind.__module__}.{kind.__qualname__}" in PLAIN
 
 
 def _is_of_keras(kind: Any) -> bool:
