@@ -59,7 +59,8 @@ faults: $(VENV)/ready-dev ## kill, fill, tear and time out real sweeps, write FA
 slurm: $(VENV)/ready-dev ## install Slurm (Debian, root) and try the cluster launcher on a private one
 	@for program in slurmctld slurmd sbatch munged; do command -v $$program > /dev/null || missing=1; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then apt-get update --quiet=2 && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $(SLURM_PACKAGES); fi
+	  DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $(SLURM_PACKAGES) || \
+	  echo "Slurm could not be installed: the tests that need it are skipped"; fi
 	$(BIN)/python -m pytest -m slurm -rs $(ARGS)
 
 conformance: $(VENV)/ready-dev ## try everything that Keras exports with each engine, write docs/CONFORMANCE.md

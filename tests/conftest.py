@@ -143,7 +143,10 @@ def private_slurm() -> Iterator[Cluster]:
         Path(folder).chmod(0o755)  # munge wants everybody to reach its socket
         cluster = Cluster(Path(folder) / "c")
         try:
-            cluster.up()
+            try:
+                cluster.up()
+            except (OSError, RuntimeError) as error:  # as in a container that may not make device files
+                pytest.skip(f"Slurm cannot be brought up here: {error}")
             yield cluster
         finally:
             cluster.down()
