@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from analysis_folders import grid, run_folder, write_samples, write_sweep
 from hypothesis import strategies as st
-from looking import look
+from look_records import look
 
 from fashion_sweep.storage import looks
 from fashion_sweep.storage.owner import Owner

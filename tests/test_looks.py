@@ -14,7 +14,7 @@ import pytest
 from analysis_folders import curve, run_folder, write_run
 from hypothesis import given
 from hypothesis import strategies as st
-from looking import ADAM, content, look, measured, one_run
+from look_records import ADAM, content, look, measured, one_run
 from result_sweeps import CLEAR, by_seed, loaded
 from rich.console import Console
 

@@ -50,7 +50,7 @@ class Lease:
             beside = folder / f".{me.token}.{OWNER}"
             try:
                 beside.write_text(json.dumps(asdict(me)) + "\n", "utf-8")
-                _take(self._place, beside, me)
+                _take(folder / OWNER, beside, me)  # as errors are to name it
                 self._file = _number(self._place)
             finally:
                 beside.unlink(missing_ok=True)

@@ -85,6 +85,7 @@ class _ArrayTask:
         self.task: TaskFunction = self.program.load_task()
         restore_state(self.program.state)
         self.succeeded: Callable[[Any], bool] = getattr(self.task, "succeeded", lambda _value: True)
+        self.successes: dict[int, bool] = {}  # of jobs that have returned; their files go when nobody waits any more
 
     def run(self) -> int:
         """Run what has not returned. Returns the exit code: 0 where every job of the task succeeded."""
@@ -104,7 +105,7 @@ class _ArrayTask:
                 raise
             finally:
                 executor.close()
-        return 0 if all(self._is_success(job) for pack in self.given.packs for job in pack) else 1
+        return 0 if all(self.successes.get(job.index) for pack in self.given.packs for job in pack) else 1
 
     def _run(self, executor: LocalExecutor, packs: list[Pack]) -> None:
         jobs = sum(map(len, packs))
@@ -112,13 +113,14 @@ class _ArrayTask:
         environments = {tuple(sorted(pack[0].environment.items())): pack[0].environment for pack in packs}
         executor.start(self.program, len(packs), list(environments.values()))
         returns = executor.run(packs, self.program, self.given.rules, self._on_lost)
-        known = self.submission.returned()
         for job in (job for pack in packs for job in pack):
-            if job.index not in known:  # never started, because of fail_fast
+            if job.index not in self.successes:  # never started, because of fail_fast
                 self._write_return(job, returns[job.index])
 
     def _due(self) -> list[Pack]:
         known = self.submission.returned()
+        for job in (job for pack in self.given.packs for job in pack if job.index in known):
+            self.successes[job.index] = self._has_succeeded(job)
         packs = [[job for job in pack if job.index not in known] for pack in self.given.packs]
         return [pack for pack in packs if pack]
 
@@ -127,6 +129,7 @@ class _ArrayTask:
             lost.tell(self.task, job, reason)
 
     def _write_return(self, job: PlannedJob, returned: JobReturn) -> None:
+        self.successes[job.index] = self._is_success(returned)
         if not self.submission.is_current(self.number, self.attempt):
             return
         try:
@@ -134,11 +137,14 @@ class _ArrayTask:
         except OSError as error:  # the others go on; who asks finds what the job has recorded itself
             log.warning("The result of #%d could not be written: %s", job.number, error)
 
-    def _is_success(self, job: PlannedJob) -> bool:
+    def _has_succeeded(self, job: PlannedJob) -> bool:
+        """Whether a job did that has returned to an earlier attempt."""
         try:
-            returned = self.submission.read_return(job.index).received(job)
+            return self._is_success(self.submission.read_return(job.index).received(job))
         except OSError:
             return False
+
+    def _is_success(self, returned: JobReturn) -> bool:
         return returned.status is JobStatus.COMPLETED and self.succeeded(result_of(returned))
 
     def _count_timeout(self, running: Sequence[PlannedJob]) -> None:
