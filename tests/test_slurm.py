@@ -378,6 +378,8 @@ def test_fail_fast_cancels_what_has_not_begun(slurm: Cluster, tmp_path: Path) ->
     done = run(tmp_path, "-m", *ON_SLURM, "trainer.act=raises", "seed=0,1,2", IN_S, "hydra.launcher.fail_fast=true",
                "hydra.launcher.array_parallelism=1", **slurm.environment)  # fmt: skip
     assert done.returncode == 1
-    assert statuses(tmp_path / "s") == "1 failed"
+    found = statuses(tmp_path / "s")
+    assert "1 failed" in found or "2 failed" in found  # Slurm may start the next task before the first is heard of
+    assert "3 failed" not in found
     assert "RunFailedError: " in done.stderr
     until(lambda: ended(tmp_path, slurm), "cancelled")
