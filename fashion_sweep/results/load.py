@@ -152,8 +152,7 @@ class Results:
 
     def methods(self) -> str:
         """A paragraph for a paper: how the runs were trained, and how settings are compared."""
-        settings = replicates.every_setting(self._table, self._swept, self._measure)
-        return " ".join(methods.sentences(self._table, settings, self._collected))
+        return " ".join(methods.sentences(self._table, self._settings, self._collected))
 
     def verdict(self) -> str:
         """The report's sentences: which setting is best, whether that means anything; empty if no run has completed."""
@@ -241,8 +240,6 @@ class Results:
     @cached_property
     def _settings(self) -> pd.DataFrame:
         """A row for each setting, best first, as the report describes them."""
-        if len(self._replicates):
-            return self._replicates
         return replicates.every_setting(self._table, self._swept, self._measure)
 
     @cached_property
