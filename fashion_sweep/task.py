@@ -158,7 +158,7 @@ class Task:
             self._folders = run_spec.SweepFolders(Path(str(config.hydra.sweep.dir)))
         settled = run_spec.settle(config, is_known=self._folders.has)
         config.hydra.sweep.subdir = self._folders.name(settled)
-        return run_spec.spec_of(settled, self._folders.folder / config.hydra.sweep.subdir, config)
+        return run_spec.spec_of(settled, self._folders.folder / config.hydra.sweep.subdir)
 
 
 def _stops_the_sweep(record: RunRecord, hydra: DictConfig) -> bool:

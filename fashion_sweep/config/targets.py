@@ -19,12 +19,23 @@ from typing import Any, NamedTuple
 _OURS = __name__.partition(".")[0]
 
 
+def forget() -> None:
+    """Have the source read anew: it may have been edited since, in a notebook."""
+    _missing.cache_clear()
+    _definitions.cache_clear()
+
+
 def missing(target: str) -> str | None:
     """Why the dotted name does not exist, in one line; None if it does, or if the source does not tell."""
+    return _missing(target, tuple(sys.path))
+
+
+@lru_cache(maxsize=1024)  # asked for every run of a sweep
+def _missing(target: str, path: tuple[str, ...]) -> str | None:
     top, *rest = target.split(".")
     if not rest:
         return f"{target!r} is not a dotted name; expected package.module.function"
-    spec = PathFinder.find_spec(top, sys.path)
+    spec = PathFinder.find_spec(top, path)
     if spec is None:
         built_in = top in sys.builtin_module_names
         return None if built_in else f"there is no package {top!r} in this Python; is its folder on PYTHONPATH?"

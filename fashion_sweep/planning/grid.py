@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fashion_sweep.config import constraints
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import ConfigError, UserError
-from fashion_sweep.planning import hydra_errors
+from fashion_sweep.planning import forks, hydra_errors
 from fashion_sweep.planning.request import Request
 from fashion_sweep.planning.run_spec import (
     Settled,
@@ -28,7 +28,7 @@ from fashion_sweep.planning.run_spec import (
     subdir_override,
 )
 from fashion_sweep.storage.run_dir import RunDir
-from packed_jobs.hydra_internals.session import Session, grid
+from packed_jobs.hydra_internals.session import Session, as_pickled, grid
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
 """What Hydra raises for a config that cannot be composed; some of its own checks raise plain Python errors."""
@@ -99,7 +99,7 @@ class Grid:
         _check_launcher(config)
         settled = self._settled(config, self.lines, is_placed, is_sweep=False)
         place = free_place([Path(each) for each in places(settled)], settled.identity)
-        spec = spec_of(settled, place, config)
+        spec = spec_of(settled, place)
         _check_free(spec, place, "hydra.run.dir")
         config.hydra.run.dir = str(place)
         return spec, config
@@ -135,42 +135,60 @@ class Grid:
                     f"{each.input_line}: a grid takes single values (a,b or range(...)); "
                     f"values out of an interval need a sweeper that searches, hydra/sweeper=NAME"
                 )
-        points = grid(dimensions)
+        points, only = grid(dimensions), _only_nodes(config)
+        is_forkable = not any(key.partition(".")[0] == "data" for key in self.swept(config))  # datasets may be large
+        made = forks.each(
+            lambda number: self._point(config, only, points[number], number, folders.has),
+            len(points),
+            is_forkable=is_forkable,
+        )
         specs, wrong = [], []
-        for number, lines in enumerate(points):
+        for lines, point in zip(points, made, strict=True):
             try:
-                specs.append(self._spec(config, lines, number, folders))
+                specs.append(self._spec(lines, point, folders))
             except UserError as error:
                 wrong.append((lines, str(error)))
         if wrong:
             raise ConfigError(hydra_errors.bad_points(wrong, len(points)))
         return specs
 
-    def _spec(self, master: DictConfig, lines: list[str], number: int, folders: SweepFolders) -> RunSpec:
+    def _point(
+        self,
+        master: DictConfig,
+        only: dict[str, Any],
+        lines: list[str],
+        number: int,
+        is_known: Callable[[Settled], bool],
+    ) -> tuple[Settled, bytes]:
+        """The values of a grid point, and its config pickled. Changes nothing, so that any process may do it."""
         compose = lambda: self.session.compose_job(master, lines, number)  # noqa: E731
         config = self._explained(compose, lines)
-        self._check_hydra_node(config, master, lines)
-        settled = self._settled(config, lines, folders.has, is_sweep=True)
-        name = folders.name(settled)
-        spec = spec_of(settled, folders.folder / name, config)
-        place = subdir_override(name)
-        config.hydra.sweep.subdir = name
-        config.hydra.overrides.hydra.append(place)
-        self.session.loader.plan(config, lines, [*lines, place])  # as other sweepers ask for it, and as ours does
-        return spec
+        if _only_nodes(config) != only:
+            raise self._several(config, master, only, lines)
+        settled = self._settled(config, lines, is_known, is_sweep=True)
+        return settled, as_pickled(config)
 
-    def _check_hydra_node(self, config: DictConfig, master: DictConfig, lines: Sequence[str]) -> None:
-        """Raise ConfigError where a swept choice changes what a sweep has only one of: launcher, sweeper, grid."""
-        for node in ("launcher", "sweeper"):
-            own, common = (OmegaConf.to_container(each.hydra[node], resolve=False) for each in (config, master))
-            if own == common:
-                continue
-            what = "a launcher of its own" if node == "launcher" else "a grid of its own (hydra.sweeper)"
-            swept = [line for line in lines if line.partition("=")[0] in self.swept(master)]
-            raise ConfigError(
-                f"{' '.join(swept)} brings {what}, which a sweep over such choices would leave out; "
-                f"sweep over one of them at a time"
-            )
+    def _spec(self, lines: list[str], point: tuple[Settled, bytes] | UserError, folders: SweepFolders) -> RunSpec:
+        """The spec of a grid point, whose config launchers find. Raises UserError."""
+        if isinstance(point, UserError):
+            raise point
+        settled, pickled = point
+        name = folders.name(settled)
+        # Other sweepers ask for it by the overrides alone, ours with its folder.
+        self.session.loader.plan(pickled, lines, name, subdir_override(name))
+        return spec_of(settled, folders.folder / name)
+
+    def _several(
+        self, config: DictConfig, master: DictConfig, only: dict[str, Any], lines: Sequence[str]
+    ) -> ConfigError:
+        """Where a swept choice changes what a sweep has only one of."""
+        changed = next(node for node, value in _only_nodes(config).items() if value != only[node])
+        what = "a launcher of its own" if changed == "launcher" else "a grid of its own (hydra.sweeper)"
+        swept = [line for line in lines if line.partition("=")[0] in self.swept(master)]
+        return ConfigError(
+            f"{' '.join(swept)} brings {what}, which a sweep over such choices would leave out; "
+            f"sweep over one of them at a time"
+        )
 
     def _settled(
         self, config: DictConfig, lines: Sequence[str], is_known: Callable[[Settled], bool], *, is_sweep: bool
@@ -217,6 +235,11 @@ class Grid:
     def _why(self, error: Exception, lines: Sequence[str]) -> ConfigError:
         hydra = [str(each.input_line) for each in self.overrides if each.is_hydra_override()]
         return ConfigError(hydra_errors.composition(error, lines, lambda some: self._compose([*hydra, *some])))
+
+
+def _only_nodes(config: DictConfig) -> dict[str, Any]:
+    """What a sweep has only one of: its launcher, and its sweeper with the grid."""
+    return {node: OmegaConf.to_container(config.hydra[node], resolve=False) for node in ("launcher", "sweeper")}
 
 
 def _check_params(override: Override) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from fashion_sweep.config import targets
 from fashion_sweep.config.run_spec import RunSpec
 from fashion_sweep.errors import ConfigError, UserError
 from fashion_sweep.planning import hydra_errors, validation
@@ -103,6 +104,7 @@ def make_plan(session: Session, request: Request) -> Plan:
 
     session: Hydra with the config sources of the request.
     """
+    targets.forget()
     try:
         main = Grid(session, request, request.overrides)
         if not main.is_sweep:

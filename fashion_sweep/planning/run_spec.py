@@ -60,6 +60,8 @@ class Settled:
     identity: str
     data: str  # the dataset's fingerprint
     place: str  # the run's folder, with RUN_NAME where its name depends on the identity
+    number: int  # hydra.job.num
+    cwd: Path  # the folder of the command
 
 
 def settle(
@@ -90,9 +92,10 @@ def _variants(config: DictConfig, values: Mapping[str, Any], hidden: Redaction, 
     nodes = trainer.variants(used)
     with process.first_import(trainer_of({"trainer": nodes[0]}).environment):  # a dataset's function may import Keras
         data = loading.load(used["data"]).fingerprint
+    number, cwd = int(OmegaConf.select(config, "hydra.job.num", default=0)), Path(str(config.hydra.runtime.cwd))
     for node in nodes:
         run = {**used, "trainer": dict(node)}
-        yield Settled(run, hidden, choices, task_overrides(config.hydra), identity(run, data), data, place)
+        yield Settled(run, hidden, choices, task_overrides(config.hydra), identity(run, data), data, place, number, cwd)
 
 
 def _write(node: Mapping[str, Any], before: Mapping[str, Any], config: DictConfig) -> None:
@@ -181,14 +184,13 @@ def subdir_override(name: str) -> str:
     return f"{SUBDIR}={hydra_errors.quoted(name)}"
 
 
-def spec_of(settled: Settled, folder: Path, config: DictConfig) -> RunSpec:
-    """The spec of a run that has got its folder. config: what was settled."""
+def spec_of(settled: Settled, folder: Path) -> RunSpec:
+    """The spec of a run that has got its folder."""
     absolute = folder.absolute()
     marks = {RUN_FOLDER: str(absolute), RUN_NAME: absolute.name}
     return RunSpec(
         absolute, _filled(settled.config, marks), settled.choices, settled.overrides, settled.identity,
-        hidden=settled.hidden, data=settled.data, number=int(OmegaConf.select(config, "hydra.job.num", default=0)),
-        cwd=Path(str(config.hydra.runtime.cwd)),
+        hidden=settled.hidden, data=settled.data, number=settled.number, cwd=settled.cwd,
     )  # fmt: skip
 
 
@@ -202,7 +204,7 @@ def spec_in_job(config: DictConfig, hydra: DictConfig) -> RunSpec:
     with open_dict(whole):
         whole.hydra = hydra.copy()
     OmegaConf.set_readonly(whole.hydra, False)
-    return spec_of(settle(whole), Path(str(hydra.runtime.output_dir)), whole)
+    return spec_of(settle(whole), Path(str(hydra.runtime.output_dir)))
 
 
 def _names(settled: Settled, swept: Sequence[str]) -> list[str]:

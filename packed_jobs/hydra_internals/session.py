@@ -29,12 +29,14 @@ from hydra.main import main
 from hydra.types import HydraContext, RunMode, TaskFunction
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.basecontainer import BaseContainer
 
 from packed_jobs.hydra_internals.config_loader import FastConfigLoader
 from packed_jobs.hydra_internals.hydra_config import as_hydra_config
 from packed_jobs.hydra_internals.job_return import result_of
 
 VERSION_BASE = "1.3"
+HYDRAS_RESOLVERS = {"now", "hydra", "python_version"}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -146,24 +148,38 @@ class PlannedConfigLoader(FastConfigLoader):
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
-        self._planned: dict[tuple[str, ...], bytes] = {}  # by overrides; pickled they take a tenth of the memory
+        self._planned: dict[tuple[str, ...], tuple[bytes, str, str]] = {}  # by overrides
 
     def __getstate__(self) -> dict[str, Any]:
         """What goes to other processes: neither jobs, which they get one by one, nor caches."""
         return {**vars(self), "_planned": {}, "_parsed": {}, "_groups": {}, "_bases": {}}
 
-    def plan(self, config: DictConfig, *spellings: Sequence[str]) -> None:
-        """Keep the config of a job that will be asked for with any of these overrides."""
-        pickled = pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
-        self._planned |= {tuple(lines): pickled for lines in spellings}
+    def plan(self, pickled: bytes, lines: Sequence[str], name: str, place: str) -> None:
+        """Keep the config of a job that will be asked for with these overrides, or with these and ``place``.
+
+        pickled: by ``as_pickled``; name: of the job's folder; place: the override that gives it to the job.
+        """
+        self._planned[tuple(lines)] = self._planned[(*lines, place)] = (pickled, name, place)
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The planned config of these overrides, else a new one. Raises what Hydra raises."""
         planned = self._planned.get(tuple(sweep_overrides))
         if planned is not None:
-            config: DictConfig = pickle.loads(planned)
-            return config
+            return _placed(*planned)
         return super().load_sweep_config(master_config, sweep_overrides)
+
+
+def as_pickled(config: DictConfig) -> bytes:
+    """A config as ``PlannedConfigLoader.plan`` keeps it: in a tenth of the memory."""
+    return pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
+
+
+def _placed(pickled: bytes, name: str, place: str) -> DictConfig:
+    """The config as if it had been composed with the override ``place``, which names the job's folder."""
+    config: DictConfig = pickle.loads(pickled)
+    config.hydra.sweep.subdir = name
+    config.hydra.overrides.hydra.append(place)
+    return config
 
 
 @contextmanager
@@ -199,3 +215,8 @@ def task_overrides(hydra: DictConfig) -> list[str]:
     """The overrides of the task in a hydra node, as typed: interpolations in them stay."""
     found = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     return [str(line) for line in found] if isinstance(found, list) else []
+
+
+def own_resolvers() -> set[str]:
+    """The names of OmegaConf's resolvers that neither OmegaConf nor Hydra has registered."""
+    return {name for name in BaseContainer._resolvers if not name.startswith("oc.")} - HYDRAS_RESOLVERS

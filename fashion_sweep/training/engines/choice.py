@@ -47,25 +47,28 @@ def best_first() -> list[str]:
     return sorted(usable or NAMES, key=lambda each: (each == JAX) != is_best)
 
 
-def require(name: str) -> None:
-    """Raise ConfigError where an engine cannot be used with what is installed."""
-    why = problem(name)
-    if why:
-        raise ConfigError(why)
-
-
 def problem(name: str) -> str | None:
     """Why an engine cannot be used, and what to do about it; None if it can."""
+    try:
+        require(name)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+@lru_cache  # asked for every run; an error is not remembered, so that a package installed meanwhile is found
+def require(name: str) -> None:
+    """Raise ConfigError where an engine cannot be used with what is installed."""
     needed = NEEDED[name]
     if any(util.find_spec(module) is None for module in needed.modules):
-        return f"the engine {name} is not installed: {needed.install}"
+        raise ConfigError(f"the engine {name} is not installed: {needed.install}")
     try:
         found = metadata.version(needed.modules[0])
     except metadata.PackageNotFoundError:  # built or copied by hand: nobody knows
-        return None
-    if SpecifierSet(needed.versions).contains(found, prereleases=True):
-        return None
-    return f"the engine {name} needs {needed.modules[0]}{needed.versions}, and {found} is installed: {needed.install}"
+        return
+    if not SpecifierSet(needed.versions).contains(found, prereleases=True):
+        wanted = f"{needed.modules[0]}{needed.versions}"
+        raise ConfigError(f"the engine {name} needs {wanted}, and {found} is installed: {needed.install}")
 
 
 @lru_cache
