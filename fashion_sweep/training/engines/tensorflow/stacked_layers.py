@@ -55,24 +55,42 @@ class StackedDense(Stacked):
 
 
 class StackedConv2D(Stacked):
-    """Conv2D, as one convolution in R groups of channels."""
+    """Conv2D: on a GPU one convolution in R groups of channels, on CPUs, where few can train groups, R convolutions."""
+
+    def __init__(self, layer: keras.layers.Layer, runs: int) -> None:
+        super().__init__(layer, runs)
+        self.is_grouped = bool(tf.config.list_physical_devices("GPU"))
 
     def call(self, x: Any) -> Any:
         """x: [R * B, H, W, in]."""
-        runs, (height, width, channels) = self._runs, x.shape[1:]
-        kernel_shape = (runs, *self._one["kernel_size"], channels, self._one["filters"])
-        kernel = tf.transpose(tf.reshape(self._stacked["kernel"], kernel_shape), (1, 2, 3, 0, 4))
+        kernel = tf.reshape(
+            self._stacked["kernel"], (self._runs, *self._one["kernel_size"], x.shape[-1], self._one["filters"])
+        )
+        y = self._grouped(x, kernel) if self.is_grouped else self._one_by_one(x, kernel)
+        y = self._by_run(tf.reshape(y, (-1, *self._output)))
+        return self._merged(y + self._stacked["bias"] if "bias" in self._stacked else y)
+
+    def _one_by_one(self, x: Any, kernel: Any) -> Any:
+        """kernel: [R, h, w, in, filters]."""
+        pairs = zip(tf.split(x, self._runs), tf.unstack(kernel), strict=True)
+        return tf.concat([self._convolved(images, weights) for images, weights in pairs], axis=0)
+
+    def _grouped(self, x: Any, kernel: Any) -> Any:
+        """kernel: [R, h, w, in, filters]."""
+        runs, filters, (height, width, channels) = self._runs, kernel.shape[-1], x.shape[1:]
         grouped = tf.transpose(tf.reshape(x, (runs, -1, height, width, channels)), (1, 2, 3, 0, 4))
-        y = tf.nn.convolution(
-            tf.reshape(grouped, (-1, height, width, runs * channels)),
-            tf.reshape(kernel, (*kernel_shape[1:4], runs * kernel_shape[4])),
+        weights = tf.reshape(tf.transpose(kernel, (1, 2, 3, 0, 4)), (*kernel.shape[1:4], runs * filters))
+        y = self._convolved(tf.reshape(grouped, (-1, height, width, runs * channels)), weights)
+        return tf.transpose(tf.reshape(y, (-1, *y.shape[1:3], runs, filters)), (3, 0, 1, 2, 4))
+
+    def _convolved(self, x: Any, kernel: Any) -> Any:
+        return tf.nn.convolution(
+            x,
+            kernel,
             strides=self._one["strides"],
             padding=self._one["padding"].upper(),
             dilations=self._one["dilation_rate"],
         )
-        y = tf.transpose(tf.reshape(y, (-1, *y.shape[1:3], runs, kernel_shape[4])), (3, 0, 1, 2, 4))
-        y = self._by_run(tf.reshape(y, (-1, *self._output)))
-        return self._merged(y + self._stacked["bias"] if "bias" in self._stacked else y)
 
 
 class StackedBatchNormalization(Stacked):
