@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=layout)
     parser.add_argument(
-        "--sizes", type=_sizes, default=SIZES, metavar="N,N,...", help=f"numbers of runs (default {SIZES})"
+        "--sizes", type=sizes, default=SIZES, metavar="N,N,...", help=f"numbers of runs (default {SIZES})"
     )
     parser.add_argument("--epochs", type=int, default=20, help="of each run (default 20)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write every number there")
@@ -115,14 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _sizes(text: str) -> list[int]:
+def sizes(text: str) -> list[int]:
+    """Numbers of runs, each for settings with as many seeds. Raises ArgumentTypeError."""
     try:
-        sizes = [int(each) for each in text.split(",")]
+        found = [int(each) for each in text.split(",")]
     except ValueError:
-        sizes = [0]
-    if min(sizes) < 1 or any(size > SEEDS and size % SEEDS for size in sizes):
+        found = [0]
+    if min(found) < 1 or any(size > SEEDS and size % SEEDS for size in found):
         raise argparse.ArgumentTypeError(f"{text!r}: expected numbers of runs, above {SEEDS} multiples of {SEEDS}")
-    return sizes
+    return found
 
 
 if __name__ == "__main__":
