@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from fixture_types import MakeSpec
 from keras import layers
+from keras.optimizers import schedules
 
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.training.engines import keras_internals
@@ -104,6 +105,28 @@ def test_a_run_like_one_before_is_not_traced() -> None:
 
 
 @pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda number: keras.optimizers.SGD(0.1, momentum=number, weight_decay=number / 10),
+        lambda number: keras.optimizers.RMSprop(rho=number, momentum=number, epsilon=number / 100),
+        lambda number: keras.optimizers.Adam(beta_1=number, beta_2=number, epsilon=number / 100),
+        lambda number: keras.optimizers.Adam(schedules.ExponentialDecay(number, 2, number)),
+        lambda number: keras.optimizers.SGD(schedules.CosineDecay(number, 10), momentum=0.5),
+    ],
+)
+def test_numbers_of_optimizers_that_are_inputs_need_no_trace(optimizer: Callable[[float], Any]) -> None:
+    def trained(run: LoneRun) -> list[Any]:
+        found = [run.train(ARRAYS, ORDER, step, [0])[0] for step in (0, 3)]
+        return [*found, *(weight.tolist() for weight in run.run.model.get_weights())]
+
+    known: ProgramCache[Any] = ProgramCache()
+    first, second = (lone(layers.Dense(4), known=known, optimizer=optimizer(number)) for number in (0.3, 0.6))
+    assert second._traces is first._traces
+    one, two = trained(first), trained(second)
+    assert two == trained(lone(layers.Dense(4), optimizer=optimizer(0.6))) != one
+
+
+@pytest.mark.parametrize(
     "make",
     [
         lambda: lone(layers.Dense(5), known=KNOWN),
@@ -112,6 +135,8 @@ def test_a_run_like_one_before_is_not_traced() -> None:
         lambda: lone(layers.Dense(4), known=KNOWN, optimizer="adam"),
         lambda: lone(layers.Dense(4), known=KNOWN, loss_weights=[2.0]),
         lambda: lone(layers.Dense(4), known=KNOWN, optimizer=keras.optimizers.SGD(clipnorm=1.0)),
+        lambda: lone(layers.Dense(4), known=KNOWN, optimizer=keras.optimizers.SGD(weight_decay=0.01)),
+        lambda: lone(layers.Dense(4), known=KNOWN, optimizer=keras.optimizers.SGD(schedules.CosineDecay(0.1, 9))),
     ],
 )
 def test_another_model_is_traced(make: Callable[[], LoneRun]) -> None:

@@ -11,7 +11,8 @@ import functools
 import hashlib
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -40,12 +41,12 @@ class _UnknownError(Exception):
     """An object whose computation its attributes may not tell."""
 
 
-def digest(*objects: Any) -> str | None:
-    """Equal for objects of Keras that are one but for values of variables, seeds, and rates of Dropout layers.
+def digest(*objects: Any, inputs: Mapping[int, Sequence[str]] = MappingProxyType({})) -> str | None:
+    """Equal for objects of Keras that are one but for values of variables, seeds, rates of Dropout layers, and inputs.
 
-    None where this cannot be said.
+    inputs: id of an object -> its attributes that a trace takes as arguments. None where this cannot be said.
     """
-    walk = _Walk()
+    walk = _Walk(inputs)
     walk.lines.append(repr([setting() for setting in SETTINGS]))
     try:
         for each in objects:
@@ -58,8 +59,9 @@ def digest(*objects: Any) -> str | None:
 class _Walk:
     """Lines that describe objects. One that appears again is named by its number, so cycles end."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: Mapping[int, Sequence[str]]) -> None:
         self.lines: list[str] = []
+        self._inputs = inputs
         self._numbers: dict[int, int] = {}
         self._alive: list[Any] = []  # ids are of objects that live
 
@@ -95,7 +97,9 @@ class _Walk:
         elif isinstance(value, (np.ndarray, np.generic)):
             self._note(value, str(value.dtype), value.shape, value.tobytes())
         elif _is_of_keras(type(value)):
-            self._note(value, *(part for name in sorted(_attributes(value)) for part in (name, vars(value)[name])))
+            inputs = sorted(self._inputs.get(id(value), ()))
+            names = sorted({*_attributes(value)} - {*inputs})
+            self._note(value, inputs, *(part for name in names for part in (name, vars(value)[name])))
         else:
             raise _UnknownError(type(value))
 

@@ -69,6 +69,11 @@ class Inputs:
         rates = learning_rates(self._optimizer, first, steps) if self._has_rates else np.empty(0, "float32")
         return [tf.constant(rates), tf.constant(self._values, tf.float64)]
 
+    @property
+    def attributes(self) -> dict[int, list[str]]:
+        """The optimizer's, by its id, whose values are inputs."""
+        return {id(self._optimizer): [*self._names, *(["_learning_rate"] if self._has_rates else [])]}
+
     def specs(self) -> list[Any]:
         """Of ``values``."""
         return [tf.TensorSpec([None], tf.float32), tf.TensorSpec([len(self._names)], tf.float64)]

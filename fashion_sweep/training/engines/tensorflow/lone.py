@@ -87,7 +87,8 @@ class LoneRun:
     def _known_traces(self, known: ProgramCache[Traces]) -> Traces:
         """Those of a run before that is the same but for values of variables, or else its own."""
         settings = [repr(get()) for get, _ in process_settings()]
-        digest = structure.digest(self._model, self.run.batch_size, list(map(repr, self._specs.values())), settings)
+        shapes, inputs = list(map(repr, self._specs.values())), self._inputs.attributes
+        digest = structure.digest(self._model, self.run.batch_size, shapes, settings, inputs=inputs)
         if digest is not None and [digest] in known:
             return known.get([digest], self._own_traces)
         traces = self._own_traces()
