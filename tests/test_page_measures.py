@@ -98,7 +98,7 @@ def test_classifiers_without_epochs_have_no_curves(browser: Browser, tmp_path: P
         assert opened.page.locator("#curves-section").count() == 0
         opened.page.locator("tr.run .open").first.click()
         assert "Train it again" in opened.page.locator(".detail").inner_text()
-        assert opened.page.locator("svg, tbody input").count() == 0
+        assert opened.page.locator("#board svg, tbody input").count() == 0
 
 
 def test_classifiers_beside_networks_are_said_to_be_measured_otherwise(browser: Browser, tmp_path: Path) -> None:

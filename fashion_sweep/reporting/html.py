@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-SCRIPTS = ("text.js", "data.js", "chart.js", "curves.js", "detail.js", "leaderboard.js", "main.js")
+SCRIPTS = (
+    *("text.js", "data.js", "chart.js", "axes.js", "colours.js", "curves.js", "detail.js", "leaderboard.js"),
+    *("parallel.js", "main.js"),
+)
 """The parts of the page's script, in the order in which they need each other."""
 PAGE = resources.files("fashion_sweep.reporting") / "page"
 
@@ -73,6 +76,9 @@ def render(
         settings_caption=table.settings_caption(settings, collected.measure),
         board_caption=table.settings_caption(settings.head(table.SHOWN), collected.measure),
         has_curves=not collected.histories.empty,
+        has_factors=bool(data["factors"]),
+        result=collected.measure.result,
+        is_lower_better=collected.measure.sign == 1,
         incomplete=summary.incomplete(runs).to_dict("records"),
         sections=sections,
         pictures=pictures,

@@ -19,6 +19,7 @@ from fashion_sweep.analysis.columns import COUNTS, STATISTICS
 from fashion_sweep.analysis.folders import FoundRun
 from fashion_sweep.analysis.load import AVERAGES, MEASURES, Collected
 from fashion_sweep.analysis.measure import Measure
+from fashion_sweep.analysis.parameters import swept_parameters
 from fashion_sweep.analysis.settings import is_missing
 from fashion_sweep.analysis.statistics import LEVEL
 from fashion_sweep.reporting import labels, table, verdict
@@ -54,6 +55,7 @@ def page_data(runs: pd.DataFrame, settings: pd.DataFrame, collected: Collected, 
     counted = set(summary.counted(runs)["run"])
     return {
         "measure": _measure(measure),
+        "factors": _factors(runs, swept_parameters(runs, collected.swept, collected.records)),
         "columns": [_column(name, shown, measure) for name in _first(measure.column, measure.other, names)],
         "cells": {name: _packed(map(_plain, shown[name])) for name in names},
         "labels": _packed(_labels(shown, collected.swept)),
@@ -81,6 +83,24 @@ def _measure(measure: Measure) -> dict[str, Any]:
         "bestRun": f"{measure.best}{measure.when}",
         "bestSetting": f"{measure.rank} mean",
     }
+
+
+def _factors(runs: pd.DataFrame, parameters: Sequence[str]) -> list[dict[str, Any]]:
+    """What the sweep varies. levels: in their order, None for a parameter whose values are numbers."""
+    last = [name.rpartition(".")[2] for name in parameters]
+    labels_ = [end if last.count(end) == 1 else name for name, end in zip(parameters, last, strict=True)]
+    return [
+        {"name": name, "label": text.replace("_", " "), "levels": _levels(runs[name])}
+        for name, text in zip(parameters, labels_, strict=True)
+    ]
+
+
+def _levels(values: pd.Series[Any]) -> list[Any] | None:
+    known = [value for value in values if not is_missing(value)]
+    if all(type(value) in (int, float) for value in known):
+        return None
+    has_missing = len(known) < len(values)
+    return [*dict.fromkeys(map(_plain, known)), *([None] if has_missing else [])]
 
 
 def _first(column: str, other: str, names: Sequence[str]) -> list[str]:

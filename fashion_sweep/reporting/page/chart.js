@@ -121,15 +121,15 @@ class LineChart {
   }
 
   // Points without a neighbour, which a line would not show.
-  alone({ points, slot }) {
+  alone({ points, colour }) {
     const isDrawn = (index) => points[index] !== undefined && this.isDrawn(points[index].value);
     return points.filter((_, index) => isDrawn(index) && !isDrawn(index - 1) && !isDrawn(index + 1))
-      .map((point) => this.dot(point, slot));
+      .map((point) => this.dot(point, colour));
   }
 
-  dot(point, slot) {
+  dot(point, colour) {
     const place = { cx: this.axes.x.at(point.epoch), cy: this.axes.y.at(point.value) };
-    return shape("circle", { ...place, r: 3.5, class: `dot colour-${slot % COLOURS}` });
+    return shape("circle", { ...place, r: 3.5, class: `dot ${colour}` });
   }
 
   // A point that cannot be drawn breaks the line.
@@ -142,12 +142,12 @@ class LineChart {
     }).join("");
   }
 
-  band({ points, slot }) {
+  band({ points, colour }) {
     const floor = this.axes.y.range[0];
     const known = points.filter((point) => this.isDrawn(point.high));
     const low = known.map((point) => ({ ...point, low: this.isDrawn(point.low) ? point.low : floor })).reverse();
     const path = this.path(known, "high") + this.path(low, "low").replace("M", "L");
-    return shape("path", { d: path ? `${path}Z` : "", class: `band colour-${slot % COLOURS}` });
+    return shape("path", { d: path ? `${path}Z` : "", class: `band ${colour}` });
   }
 
   // Moves the cursor to an epoch, or takes it away.
@@ -159,9 +159,9 @@ class LineChart {
     const [bottom, top] = this.axes.y.pixels;
     if (x < this.axes.x.pixels[0] - 1 || x > this.axes.x.pixels[1] + 1) return;
     this.cursor.append(shape("line", { x1: x, x2: x, y1: top, y2: bottom }));
-    for (const { points, slot } of this.visible()) {
+    for (const { points, colour } of this.visible()) {
       const found = points.find((each) => each.epoch === epoch);
-      if (found && this.isDrawn(found.value)) this.cursor.append(this.dot(found, slot));
+      if (found && this.isDrawn(found.value)) this.cursor.append(this.dot(found, colour));
     }
   }
 
@@ -212,7 +212,7 @@ class LineChart {
   }
 }
 const isFar = (one, two) => Math.abs(one.x - two.x) > 6;
-const look = ({ slot }) => `colour-${slot % COLOURS} dash-${Math.floor(slot / COLOURS) % 4}`;
+const look = ({ colour, dash }) => `${colour} dash-${dash}`;
 
 function ends(values) {
   if (!values.length) return null;

@@ -3,8 +3,8 @@
 const FIRST_DRAWN = 8;
 
 // A chart with its slider, legend and buttons. rows: the first ones to draw; others are added and removed by toggle().
-// names: the metrics to draw of one run, instead of one that is chosen.
-function curvesOf(curves, rows, { metric, names = null }) {
+// names: the metrics to draw of one run, instead of one that is chosen. colours: see colouringOf; none of one run.
+function curvesOf(curves, rows, { metric, names = null, colours = null }) {
   const state = { metric, isLog: false, drawn: [], hidden: new Set() };
   const chart = new LineChart({
     label: (series) => `${spoken(state.metric)} by epoch of ${series.map((each) => each.label).join("; ") || "nothing"}`,
@@ -15,10 +15,15 @@ function curvesOf(curves, rows, { metric, names = null }) {
   const epochText = element("span", { class: "value" });
   slider.addEventListener("input", () => moveTo(nearestEpoch(Number(slider.value))));
 
-  const series = () => state.drawn.map(({ row, slot, name }) => ({
-    key: row.key + (name ?? ""), label: name ? spoken(name) : row.label, slot,
-    points: curves.of(row, name ?? state.metric), isHidden: state.hidden.has(row.key + (name ?? "")),
-  }));
+  const tones = element("div", { class: "tones" });
+
+  function series() {
+    const looks = colours ? colours.looks(state.drawn) : state.drawn.map(({ slot }) => ownLook(slot));
+    return state.drawn.map(({ row, name }, index) => ({
+      key: row.key + (name ?? ""), label: name ? spoken(name) : row.label, ...looks[index],
+      points: curves.of(row, name ?? state.metric), isHidden: state.hidden.has(row.key + (name ?? "")),
+    }));
+  }
 
   function nearestEpoch(wanted) {
     const epochs = chart.series.flatMap((each) => each.points.map((point) => point.epoch));
@@ -38,15 +43,13 @@ function curvesOf(curves, rows, { metric, names = null }) {
   }
 
   function entry(each) {
-    const swatch = shape("svg", { viewBox: "0 0 28 10", class: "swatch", "aria-hidden": "true" },
-      shape("path", { d: "M0,5L28,5", class: `line ${look(each)}` }));
     const toggle = () => {
       if (!state.hidden.delete(each.key)) state.hidden.add(each.key);
       draw();
       [...legend.querySelectorAll("button")].find((button) => button.dataset.key === each.key)?.focus();
     };
     const button = element("button", { type: "button", "aria-pressed": String(!each.isHidden), onclick: toggle },
-      swatch, element("span", {}, each.label));
+      swatch(each), element("span", {}, each.label));
     button.dataset.key = each.key;
     const isMean = each.points.some((point) => point.low !== undefined);
     return element("li", {}, button, element("span", { class: isMean ? "value below" : "value" }));
@@ -57,6 +60,7 @@ function curvesOf(curves, rows, { metric, names = null }) {
     const last = Math.max(1, ...chart.series.map((each) => each.points[each.points.length - 1]?.epoch ?? 1));
     slider.max = last;
     legend.replaceChildren(...chart.series.map(entry));
+    tones.replaceChildren(...(colours?.by ? tonesOf(`Coloured by ${colours.by.label}:`, colours.by.tones) : []));
     moveTo(nearestEpoch(chart.epoch ?? last));
   }
 
@@ -64,7 +68,8 @@ function curvesOf(curves, rows, { metric, names = null }) {
     const known = state.drawn.findIndex((each) => each.row.key === row.key);
     if (known >= 0) state.drawn.splice(known, 1);
     else state.drawn.push({ row, slot: freeSlot(state.drawn) });
-    draw();
+    if (colours) colours.tell();
+    else draw();
   }
 
   const choices = curves.metrics.map((name) => element("option", { value: name, selected: name === metric }, spoken(name)));
@@ -74,13 +79,18 @@ function curvesOf(curves, rows, { metric, names = null }) {
       element("select", { onchange: (event) => { state.metric = event.target.value; chart.view = null; draw(); } }, choices)),
     element("label", {}, element("input", { type: "checkbox", onchange: (event) => {
       state.isLog = event.target.checked; chart.view = null; draw(); } }), " log axis"),
+    colours ? colours.select() : null,
     button("Zoom in", () => chart.zoomBy(0.5)), button("Zoom out", () => chart.zoomBy(2)),
     button("Whole curve", () => chart.zoom(null)),
     element("label", { class: "epoch" }, "Epoch ", slider, epochText));
   if (names) state.drawn = names.map((name, slot) => ({ row: rows[0], slot, name }));
   else state.drawn = rows.map((row, slot) => ({ row, slot }));
+  if (colours) {
+    colours.drawn = state.drawn;
+    colours.listen(draw);
+  }
   draw();
-  return { parts: [controls, chart.holder, chart.note, legend], toggle, isDrawn: (row) => state.drawn.some((each) => each.row === row) };
+  return { parts: [controls, chart.holder, chart.note, tones, legend], toggle, isDrawn: (row) => state.drawn.some((each) => each.row === row) };
 }
 
 function freeSlot(drawn) {

@@ -24,7 +24,7 @@ function readData(raw) {
   }
   const settings = raw.settings && raw.settings.label.map((label, place) =>
     readSetting(raw.settings, raw.measure, label, place, members.get(place)));
-  return { measure: raw.measure, columns: raw.columns, runs, settings, config: readConfig(raw.config),
+  return { measure: raw.measure, columns: raw.columns, factors: raw.factors, runs, settings, config: readConfig(raw.config),
     curves: readCurves(raw.histories) };
 }
 

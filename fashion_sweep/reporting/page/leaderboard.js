@@ -1,11 +1,12 @@
-// The table of settings with their runs inside, or of runs alone: filter, sort, columns, pages.
+// The table of settings with their runs inside, or of runs alone: filter, sort, columns, pages. keep(isKept) shows some
+// rows only, null all of them.
 
 const PAGE = 50;
 const PRINTED = 500;
 const OPENED = 100;
 
 function leaderboardOf(data, curves) {
-  const state = { isGrouped: Boolean(data.settings), sort: null, words: [], page: 0, size: PAGE,
+  const state = { isGrouped: Boolean(data.settings), sort: null, words: [], isKept: null, page: 0, size: PAGE,
     hidden: new Set(data.columns.filter((column) => column.isHidden).map(({ name }) => name)), open: new Set(), detailed: new Set() };
   const status = element("p", { role: "status", class: "soft" });
   const table = element("table", { class: "leaderboard" });
@@ -18,7 +19,8 @@ function leaderboardOf(data, curves) {
   const change = (changes) => { Object.assign(state, { page: 0 }, changes); draw(); };
 
   function draw() {
-    const rows = sorted(matching(state.isGrouped ? data.settings : data.runs, state.words), state.sort);
+    const kept = (state.isGrouped ? data.settings : data.runs).filter(state.isKept ?? (() => true));
+    const rows = sorted(matching(kept, state.words), state.sort);
     const start = state.page * state.size;
     const names = shownColumns();
     table.replaceChildren(head(names), element("tbody", {}, rows.slice(start, start + state.size).flatMap((row) =>
@@ -30,7 +32,7 @@ function leaderboardOf(data, curves) {
   function say(rows, start) {
     const noun = state.isGrouped ? "setting" : "run";
     const all = state.isGrouped ? data.settings.length : data.runs.length;
-    const found = state.words.length ? `${rows.length} of ${plural(all, noun)} match. ` : `${plural(all, noun)}. `;
+    const found = state.words.length || state.isKept ? `${rows.length} of ${plural(all, noun)} match. ` : `${plural(all, noun)}. `;
     const end = Math.min(start + state.size, rows.length);
     status.textContent = found + (end - start < rows.length ? `Rows ${start + 1} to ${end}.` : "");
   }
@@ -121,7 +123,7 @@ function leaderboardOf(data, curves) {
   onPaper(state, data, draw);
   drawMenu();
   draw();
-  return [controls, status, scroll, pages];
+  return { parts: [controls, status, scroll, pages], keep: (isKept) => change({ isKept }) };
 }
 
 // With the intervals of settings, and how they compare with the best, beside what they are of.
