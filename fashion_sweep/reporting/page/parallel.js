@@ -30,8 +30,8 @@ function coordinatesOf(axes, rows, { colours, noun, onKeep }) {
   const pathOf = (row) => places.get(row)
     .map((at, index) => `${index ? "L" : "M"}${xOf(index).toFixed(1)},${yOf(at).toFixed(1)}`).join("");
 
-  // One path for all rows of a look, so that thousands are drawn at once: those that are not kept first, so that they
-  // are behind the others, then those without a colour of their own.
+  // One path for all rows of a look, so that thousands are drawn at once: first those that are not kept, then those
+  // without a colour of their own, and last the look of the best row, which is above all others.
   function drawLines() {
     const away = [];
     const paths = new Map([[look(OTHER), []]]);
@@ -40,7 +40,8 @@ function coordinatesOf(axes, rows, { colours, noun, onKeep }) {
       if (!paths.has(name)) paths.set(name, []);
       (isKept(row) ? paths.get(name) : away).push(pathOf(row));
     }
-    const drawn = [["away", away], ...paths].filter(([, each]) => each.length);
+    const [others, ...own] = [...paths];
+    const drawn = [["away", away], others, ...own.reverse()].filter(([, each]) => each.length);
     lines.replaceChildren(...drawn.map(([name, each]) => shape("path", { d: each.join(""), class: `line ${name}` })));
     svg.setAttribute("aria-label", labelOf());
   }
