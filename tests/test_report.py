@@ -58,7 +58,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 def test_a_report_has_all_its_files_and_no_others(written: Report) -> None:
     assert written.output.name == "report"
-    assert names(written.output) == sorted([*FIGURES, *TEXTS, "dynamics.csv", "samples.png"])
+    assert names(written.output) == sorted([*FIGURES, *TEXTS, "cost.csv", "dynamics.csv", "samples.png"])
     assert all((written.output / name).stat().st_size > 300 for name in [*FIGURES, *TEXTS, "samples.png"])
 
 

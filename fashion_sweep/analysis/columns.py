@@ -15,6 +15,9 @@ COUNTS = ("seeds", *LEFT_OUT, "without_result", "repeated")
 COMPARED = ("difference", "effect", "p_value", "optimism")
 """See ``verdict.comparisons`` and, for the first setting alone, ``verdict.optimism``."""
 
+COST = ("failure_rate", "training_images", "is_on_front")
+"""See ``cost.costs``."""
+
 
 def measured(measure: Measure) -> list[str]:
     """All columns but COMPARED and what describes a setting."""

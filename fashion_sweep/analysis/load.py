@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from fashion_sweep.analysis.chance import guessed_accuracy
-from fashion_sweep.analysis.columns import COMPARED, measured
+from fashion_sweep.analysis.columns import COMPARED, COST, measured
 from fashion_sweep.analysis.distinctions import settings_of, telling_keys
 from fashion_sweep.analysis.folders import FoundRun, Reader, check_folder, read_folder, samples_of
 from fashion_sweep.analysis.measure import Measure, Place, objective_of
@@ -57,7 +57,7 @@ _NUMBERS = {
 
 _OF_SETTINGS = {name for at in (*get_args(Place), 2) for name in measured(Measure(at=at))}
 _OF_RUNS = {*STATUS_COLUMNS, *FACTORS, *_NUMBERS, *AVERAGES, "setting", "sweep", "folder", "runs", "score"}
-_TAKEN = {*_OF_RUNS, *_OF_SETTINGS, *COMPARED}
+_TAKEN = {*_OF_RUNS, *_OF_SETTINGS, *COMPARED, *COST}
 """Columns of ours, which no key of a config can have."""
 
 

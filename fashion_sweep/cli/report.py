@@ -27,8 +27,9 @@ Write tables, curves and a page for sweeps, finished or still running.
 
 DIR is a sweep's folder or a single run's. Its report is written into DIR/report:
 index.html, summary.csv, summary.md, val_loss.png and .svg, accuracy.png, train_vs_val.png, samples.png;
-replicates.csv where settings have several seeds; effects.csv, importance.csv, dynamics.csv, levels.png and pairs.png
-where they have something to say. Figures in other formats with --format; settings.tex and methods.tex with --latex."""
+replicates.csv where settings have several seeds; effects.csv, importance.csv, dynamics.csv, cost.csv, levels.png and
+pairs.png where they have something to say. Figures in other formats with --format; settings.tex and methods.tex with
+--latex."""
 
 EPILOG = """\
 examples:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fashion_sweep.analysis.load import Collected
 from fashion_sweep.analysis.parameters import swept_parameters
-from fashion_sweep.reporting import dynamics, effects, looks
+from fashion_sweep.reporting import cost, dynamics, effects, looks
 from fashion_sweep.reporting.section import Section
 
 
@@ -20,5 +20,6 @@ def sections(table: pd.DataFrame, collected: Collected) -> list[Section]:
         looks.section(table, collected),
         effects.section(table, parameters, collected.measure),
         dynamics.section(table, collected),
+        cost.section(table, collected),
     ]
     return [section for section in found if section]
