@@ -88,6 +88,7 @@ def test_a_chosen_value_keeps_lines_and_rows(opened: Opened) -> None:
     assert crossed(opened, ":not(.away)", 0) == [ticks(opened, 0)["adam"]]
     page.get_by_label("Keep dropout").select_option("0.3")
     assert opened.column("dropout") == ["0.3"]
+    assert page.locator("#coordinates > p").inner_text() == "1 of 6 settings kept: optimizer adam; dropout 0.3."
     assert "1 of them kept by optimizer, dropout" in str(page.locator("svg.coordinates").get_attribute("aria-label"))
     page.get_by_label("group runs by setting").uncheck()
     assert sorted(opened.column("seed")) == ["0", "1", "2"]
@@ -116,7 +117,7 @@ def test_dragging_along_an_axis_keeps_what_crosses_it_there(opened: Opened) -> N
     page.mouse.up()
     assert sorted(opened.column("optimizer")) == ["adam", "adam", "rmsprop", "rmsprop"]
     assert page.get_by_label("Keep optimizer").input_value() == "adam, rmsprop"
-    assert page.locator("#coordinates > p").inner_text() == "4 of 6 settings kept."
+    assert page.locator("#coordinates > p").inner_text() == "4 of 6 settings kept: optimizer adam, rmsprop."
     box = svg.bounding_box()  # the table above it is shorter
     assert box
     page.mouse.click(x, box["y"] + places["sgd"])
@@ -149,16 +150,18 @@ def test_numbers_have_axes_that_suit_them(browser: Browser, tmp_path: Path) -> N
 
 
 def test_runs_without_a_result_and_outliers_are_not_on_the_scale(browser: Browser, tmp_path: Path) -> None:
-    sweep = write_sweep(tmp_path, points := grid(optimizer=["sgd", "adam", "rmsprop", "momentum", "nesterov"]))
+    sweep = write_sweep(tmp_path, points := grid(optimizer=["adam", "sgd", "rmsprop"], model__dropout=[0, 0.1, 0.2]))
     huge = [row | {"val_loss": 1e27} for row in curve()]
     write_run(run_folder(sweep, points[0]).path, points[0], huge)
     write_run(run_folder(sweep, points[1]).path, points[1], curve(), status=Status.DIVERGED, reason="loss became NaN")
     for opened in visit(browser, write_report([sweep.path]).page):
-        places = ticks(opened, 1)
-        assert "no result" in places
-        top, *_, bottom = crossed(opened, ".line", 1)
-        assert (lines(opened), bottom) == (5, places["no result"])
+        places = ticks(opened, 2)
+        top, *_, bottom = crossed(opened, ".line", 2)
+        assert (lines(opened), bottom) == (9, places["no result"])
         assert top < min(places.values())  # the outlier is there, at the end of the axis
+        opened.page.locator("#coordinates").get_by_label("Colour by").select_option("best val loss")
+        assert meanings(opened, "#coordinates")["scale-6"].endswith(" and more")
+        assert meanings(opened, "#coordinates")["colour-none"] == "no result"
         assert "are drawn at the end of their axis" in opened.page.locator("#coordinates > p").inner_text()
         opened.page.get_by_label("Keep best val loss").select_option("no result")
         assert opened.column("status") == ["diverged"]

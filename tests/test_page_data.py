@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from analysis_folders import curve, grid, run_folder, write_sweep
 from hypothesis import given
@@ -81,6 +82,28 @@ def test_all_settings_that_cannot_be_told_from_the_best_are_marked(tmp_path: Pat
     assert data["settings"]["isMarked"] == [True, False]
     assert data["settings"]["relation"][1].startswith("worse, p ")
     assert data["measure"]["bestSetting"] == "highest mean"
+
+
+def test_factors_are_what_was_swept_with_their_levels_in_order(tmp_path: Path) -> None:
+    points = grid(optimizer=["sgd", "adam"], model__units=[30, 8], model__norm=[True, "layer"], data__norm=[0, 1])
+    assert factors_of(tmp_path / "some", points) == {
+        "optimizer": ("optimizer", ["sgd", "adam"]),
+        "model.units": ("units", None),
+        "model.norm": ("model.norm", ["True", "layer"]),
+        "data.norm": ("data.norm", None),
+    }
+    assert factors_of(tmp_path / "none", grid(seed=[0, 1])) == {}
+    assert page_data._levels(pd.Series([None, "layer", "batch", "layer"], dtype=object)) == ["layer", "batch", None]
+    assert page_data._levels(pd.Series([8, None, 0.5], dtype=object)) is None
+
+
+def factors_of(folder: Path, points: list[dict[str, Any]]) -> dict[str, tuple[str, list[Any] | None]]:
+    """Name -> label and levels."""
+    collected = collect([write_sweep(folder, points, epochs=1).path])
+    runs = summarize(collected.runs, collected.histories, collected.measure)
+    settings = replicates(runs, collected.swept, collected.measure)
+    data = page_data.page_data(runs, settings, collected, folder / "report")
+    return {each["name"]: (each["label"], each["levels"]) for each in data["factors"]}
 
 
 def test_the_first_columns_are_what_runs_are_ranked_by(tmp_path: Path) -> None:

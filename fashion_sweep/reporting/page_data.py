@@ -88,10 +88,10 @@ def _measure(measure: Measure) -> dict[str, Any]:
 def _factors(runs: pd.DataFrame, parameters: Sequence[str]) -> list[dict[str, Any]]:
     """What the sweep varies. levels: in their order, None for a parameter whose values are numbers."""
     last = [name.rpartition(".")[2] for name in parameters]
-    labels_ = [end if last.count(end) == 1 else name for name, end in zip(parameters, last, strict=True)]
+    short = [end if last.count(end) == 1 else name for name, end in zip(parameters, last, strict=True)]
     return [
-        {"name": name, "label": text.replace("_", " "), "levels": _levels(runs[name])}
-        for name, text in zip(parameters, labels_, strict=True)
+        {"name": name, "label": label.replace("_", " "), "levels": _levels(runs[name])}
+        for name, label in zip(parameters, short, strict=True)
     ]
 
 

@@ -98,9 +98,9 @@ function scaleTones(known, scale, distinct, off) {
   const step = (index) => Math.round((index * (STEPS - 1)) / Math.max(distinct.length - 1, 1));
   const low = off.includes(0) ? "0" : edge(0);
   const isCut = distinct[distinct.length - 1] > scale.range[1];
-  const high = (part) => (part === STEPS - 1 && isCut ? "more" : edge(part + 1));
+  const high = (part) => (part === STEPS - 1 && isCut ? "and more" : `to ${edge(part + 1)}`);
   const numbers = isEach ? distinct.map((value, index) => tone(step(index), significant(value)))
-    : Array.from({ length: STEPS }, (_, part) => tone(part, `${part ? edge(part) : low} to ${high(part)}`));
+    : Array.from({ length: STEPS }, (_, part) => tone(part, `${part ? edge(part) : low} ${high(part)}`));
   const partOf = (value) =>
     (off.includes(value) ? 0 : Math.min(Math.max(Math.floor(scale.at(value) * STEPS), 0), STEPS - 1));
   const toneOf = (row) => {

@@ -6,6 +6,7 @@ const HEIGHT = 340;
 const SPACE = { left: 14, right: 134, top: 34, bottom: 16 };
 const MANY = 300; // rows, of more the lines are thinner
 const LETTER = 6.6; // the width of one, about
+const LONGEST = 18; // letters of a value, which lines are behind
 const REACH = 12; // how far from a line the pointer may be
 
 // onKeep: gets which rows are kept, as a function of a row.
@@ -64,7 +65,8 @@ function coordinatesOf(axes, rows, { colours, noun, onKeep }) {
 
   function leave() {
     pointed.replaceChildren();
-    const kept = ranges.size ? `${rows.filter(isKept).length} of ${plural(rows.length, noun)} kept. ` : "";
+    const by = [...ranges.keys()].map((each) => `${each.label} ${rangeText(each)}`).join("; ");
+    const kept = by && `${rows.filter(isKept).length} of ${plural(rows.length, noun)} kept: ${by}. `;
     const cut = result.isCut ? `Values above ${significant(result.top, 3)} are drawn at the end of their axis.` : "";
     note.textContent = kept + cut;
   }
@@ -82,7 +84,7 @@ function coordinatesOf(axes, rows, { colours, noun, onKeep }) {
     const every = Math.ceil(each.ticks.length / 20);
     const texts = each.ticks.filter((_, place) => place % every === 0).flatMap((tick) => [
       shape("line", { x1: x - 3, x2: x + 3, y1: yOf(tick.at), y2: yOf(tick.at), class: "axis" }),
-      fitted(tick.text, room, { x: x + 7, y: yOf(tick.at) + 4 }),
+      fitted(tick.text, Math.min(room, LONGEST), { x: x + 7, y: yOf(tick.at) + 4 }),
     ]);
     const line = shape("line", { x1: x, x2: x, y1: yOf(1), y2: yOf(low), class: "axis" });
     const chosen = ranges.has(each) ? [shape("rect", { ...boxOf(x, ranges.get(each), 3), class: "selection" })] : [];
@@ -139,12 +141,15 @@ function coordinatesOf(axes, rows, { colours, noun, onKeep }) {
     draw();
   }
 
+  const choiceOf = (each) => each.choices.findIndex((choice) => String(choice.range) === String(ranges.get(each)));
+  const rangeText = (each) => each.choices[choiceOf(each)]?.text ?? each.textOf(ranges.get(each));
+
   // Shows a range in an axis' box, also one that is none of its choices.
   function mirror(each, select) {
     const range = ranges.get(each);
-    const known = each.choices.findIndex((choice) => String(choice.range) === String(range));
+    const known = choiceOf(each);
     select.querySelector(".dragged")?.remove();
-    if (range && known < 0) select.append(element("option", { class: "dragged" }, each.textOf(range)));
+    if (range && known < 0) select.append(element("option", { class: "dragged" }, rangeText(each)));
     select.selectedIndex = !range ? 0 : known < 0 ? select.options.length - 1 : known + 1;
   }
 
