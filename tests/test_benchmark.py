@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from fashion_sweep.storage.record import RunRecord
+from fashion_sweep.storage.run_dir import RunDir
+from fashion_sweep.storage.sweep_dir import SweepDir
+
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from benchmarks import contestants, engines, floor, grid, overhead, processes, results, tables  # noqa: E402
+from benchmarks import contestants, engines, floor, grid, overhead, processes, results, tables, timeline  # noqa: E402
 
 ACCURACIES = dict(zip(grid.FIDELITY, (0.84, 0.85, 0.88, 0.89, 0.87, 0.86), strict=True))
 
@@ -25,6 +31,7 @@ def measured() -> results.Results:
                for n, wall in enumerate((480.0, 500.0), 1)]  # fmt: skip
     for n, wall in enumerate((31.0, 35.0, 30.0), 1):
         costs = {"wall_seconds": wall, "cpu_seconds": 1.9 * wall, "peak_mb": 900.4}
+        costs |= dict.fromkeys(timeline.STEPS, wall / 10)
         seconds = {"run_epoch_seconds": 0.16, "run_epoch_seconds_adam": 0.2, "at_once": 2.0}
         samples += [results.Sample("E", n, costs | ACCURACIES), results.Sample("F", n, seconds | ACCURACIES)]
     samples.append(results.Sample("C", 1, missing="joblib launcher is not installed"))
@@ -128,6 +135,33 @@ def test_runs_at_once() -> None:
     assert contestants.most_at_once([("10:00:00", "10:00:05"), ("10:00:05", "10:00:09")]) == 1
 
 
+def test_where_the_seconds_of_a_sweep_go(tmp_path: Path) -> None:
+    sweep, start = SweepDir(tmp_path), 1_700_000_000.0
+    (tmp_path / "report").mkdir()
+    for path, at in ((sweep.plan, 2.0), (tmp_path / "report" / "index.html", 21.0)):
+        path.touch()
+        os.utime(path, (start + at, start + at))
+    runs = []
+    for name, (began, ended), seconds in (("a", (5, 15), (4, 1, 2, 1)), ("b", (6, 20), (3, 1, 1, 1))):
+        (tmp_path / name).mkdir()
+        lines = [f"{epoch},1,1,1,1,{each}" for epoch, each in enumerate(seconds, 1)]
+        header = "epoch,loss,accuracy,val_loss,val_accuracy,seconds"
+        (tmp_path / name / "history.csv").write_text("\n".join([header, *lines]) + "\n")
+        times = [datetime.fromtimestamp(start + at, timezone.utc).isoformat() for at in (began, ended)]
+        runs.append((RunRecord(name, "0" * 64, started=times[0], ended=times[1]), RunDir(tmp_path / name)))
+    assert timeline.steps(start, 22.5, sweep, runs, 2) == pytest.approx(
+        {
+            "plan": 2,
+            "lanes": 3,
+            "first_epochs": (3 + 2) / 2,
+            "epochs": (8 + 6 - 5) / 2,
+            "around": 15 - 7,
+            "report": 1,
+            "end": 1.5,
+        }
+    )
+
+
 def test_overhead_subtracts_the_time_of_one_job() -> None:
     assert overhead.per_job(2.0, 21.9, 200) == pytest.approx(
         {"seconds_of_1": 2.0, "seconds_of_all": 21.9, "ms_per_job": 100}
@@ -143,6 +177,7 @@ def test_page(benchmark: tables.Benchmark) -> None:
     assert row(page, "C")[1].endswith("(joblib launcher is not installed)")
     assert row(page, "floor / F") == ["floor / F", "at least 0.7", "0.500", "missed"]
     assert row(page, "overhead a job, packed") == ["overhead a job, packed", "below 10 ms", "12.5 ms", "missed"]
+    assert row(page, timeline.STEPS["around"])[1] == "3.10 (3.00 to 3.50)"
     assert row(page, "adam") == ["adam", "0.0900", "0.200 (0.200 to 0.200)", "45%"]
     assert row(page, "tensorflow") == ["tensorflow", "6.50", "-", "-", "-", "800", "3.25", ""]
     assert row(page, "jax")[-1] == "JAX is not installed"
@@ -215,6 +250,9 @@ def test_the_real_command(tmp_path: Path) -> None:
     assert row(page, "all six runs")[3].endswith("%")
     numbers = list(csv.DictReader((tmp_path / "numbers.csv").open()))
     assert {each["line"] for each in numbers} >= {"about", "command", "E", "F", "floor"}
+    found = {each["quantity"]: float(each["value"]) for each in numbers if each["line"] == "E"}
+    assert sum(found[step] for step in timeline.STEPS) == pytest.approx(found["wall_seconds"])
+    assert all(found[step] > 0 for step in ("plan", "lanes", "epochs", "around", "end"))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["numbers.csv", "page.md"]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from benchmarks import overhead
+from benchmarks import overhead, timeline
 from benchmarks.grid import OVERRIDES, Settings, checked_fidelity, quantity
 from benchmarks.processes import program, run, shown
 from fashion_sweep.storage.record import RunRecord
@@ -60,13 +61,16 @@ def measure(line: str, settings: Settings) -> tuple[Found, str]:
 def _sweep(line: str, settings: Settings, folder: Path) -> tuple[Found, str]:
     grid = [*OVERRIDES, *settings.overrides, *SWEEPS[line]]
     command = [sys.executable, "-m", "fashion_sweep", "-m", *grid, f"hydra.sweep.dir={folder / 'sweep'}"]
+    begun = time.time()
     finished = run(command, folder)
     runs = [(each.read_record(), each) for each in SweepDir(folder / "sweep").run_dirs()]
     known = [(record, run_dir) for record, run_dir in runs if record is not None]
     fidelity = checked_fidelity({_quantity(record): _last_accuracy(record) for record, _ in known})
     steady = _steady(known)
     if line == "E":
-        return {"E": finished.costs | fidelity, "F": steady | fidelity}, shown(command, folder)
+        at_once = int(steady["at_once"])
+        where = timeline.steps(begun, finished.seconds, SweepDir(folder / "sweep"), known, at_once)
+        return {"E": finished.costs | fidelity | where, "F": steady | fidelity}, shown(command, folder)
     return {line: finished.costs | steady | fidelity}, shown(command, folder)
 
 

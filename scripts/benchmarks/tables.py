@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks import engines, floor, gpu, overhead
+from benchmarks import engines, floor, gpu, overhead, timeline
 from benchmarks.contestants import WHAT
 from benchmarks.grid import FIDELITY, OPTIMIZERS, PARAMETERS, RUNS, Settings, quantity
 from benchmarks.results import Results, number, targets
@@ -40,6 +40,7 @@ def markdown(benchmark: Benchmark) -> str:
         _opening(benchmark),
         _sweeps(results),
         _targets(benchmark),
+        _timeline(results),
         _floor(benchmark),
         _overhead(results),
         _engines(results),
@@ -142,6 +143,14 @@ def _targets(benchmark: Benchmark) -> str:
         " With one epoch there is no steady state, so the first epoch counts." if benchmark.settings.epochs == 1 else ""
     )
     return f"## Targets\n\n{table(['target', 'asked for', 'measured', ''], rows)}{asked}"
+
+
+def _timeline(results: Results) -> str:
+    if not results.values("E", next(iter(timeline.STEPS))):
+        return ""
+    rows = [[text, results.spread("E", step)] for step, text in timeline.STEPS.items()]
+    notes = "Of E, wall seconds, one after the other. Epochs of runs that are in training at once count once."
+    return f"## Where the seconds go\n\n{notes}\n\n{table(['step', 's'], rows)}"
 
 
 def _floor(benchmark: Benchmark) -> str:
