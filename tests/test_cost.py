@@ -164,10 +164,10 @@ def test_a_report_says_what_a_sweep_cost(tmp_path: Path) -> None:
     text = (output / "summary.md").read_text()
     assert text.index("## Dynamics") < text.index("## Cost")
     # Seven runs of two minutes, each a minute after the one before.
-    assert "In 8.0 min at least one of the 7 runs that completed or diverged was running" in text
+    assert "For 8.0 min, at least one of the 7 runs that completed or diverged was running" in text
     assert "Their times add up to 14.0 min: on average, 1.8 of them ran at the same time" in text
     # (3 runs of 2 epochs, 4 of 4 and 1 of 1) * 1.25 s / 2.
-    assert "The epochs of 8 runs took at least 14.4 s of lanes, each pack counted once (runs that leave" in text
+    assert "The epochs of 8 runs took at least 14.4 s of lane time, each pack counted once (runs that leave" in text
     assert "Of 8 runs that ended, 1 failed and 0 diverged, in 1 of 4 settings." in text
     assert "| sgd, epochs 2 | 2 | 1 | 0 | 50.0% |" in text
     assert "2 of 4 settings are on the front of validation loss against cost" in text
@@ -188,7 +188,7 @@ def test_pauses_are_said(tmp_path: Path) -> None:
             started=MINUTE.format(started),
             ended=MINUTE.format(started + 3),
         )
-    assert "In 6.0 min at least one of the 2 runs" in said(tmp_path)
+    assert "For 6.0 min, at least one of the 2 runs" in said(tmp_path)
     assert "From the first start to the last end, with pauses, it was 53.0 min." in said(tmp_path)
 
 

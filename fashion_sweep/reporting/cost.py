@@ -48,9 +48,9 @@ def _clock_sentences(found: Clock | None) -> Iterator[str]:
     if found is None or found.covered_s <= 0:
         return
     yield (
-        f"In {duration(found.covered_s)} at least one of the {found.runs} runs that completed or diverged was running, "
-        f"by the start and end of its last attempt. Their times add up to {duration(found.summed_s)}: on average, "
-        f"{found.summed_s / found.covered_s:.1f} of them ran at the same time, in lanes or packs."
+        f"For {duration(found.covered_s)}, at least one of the {found.runs} runs that completed or diverged was "
+        f"running, by the start and end of its last attempt. Their times add up to {duration(found.summed_s)}: on "
+        f"average, {found.summed_s / found.covered_s:.1f} of them ran at the same time, in lanes or packs."
     )
     if found.whole_s > PAUSE * found.covered_s:
         yield f"From the first start to the last end, with pauses, it was {duration(found.whole_s)}."
@@ -62,8 +62,8 @@ def _lane_sentences(found: LaneTime) -> Iterator[str]:
     least = "at least " if found.is_least else ""
     why = " (runs that leave a pack early make the rest of its time uncertain)" if found.is_least else ""
     yield (
-        f"The epochs of {found.runs} runs took {least}{duration(found.seconds)} of lanes, each pack counted once{why}. "
-        "Lanes that share a machine slow each other down, so times say little about settings."
+        f"The epochs of {found.runs} runs took {least}{duration(found.seconds)} of lane time, each pack counted once"
+        f"{why}. Lanes that share a machine slow each other down, so times say little about settings."
     )
     if found.left_out:
         yield (
