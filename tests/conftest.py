@@ -176,3 +176,9 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
 
     return run
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Callable[[], None]:
+    """Lets waiting runs go on."""
+    return (tmp_path / "go").touch

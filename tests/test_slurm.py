@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import launcher_app
 import pytest
 from launching import Launch, values
-from optional import present
 from slurm_cluster import MAX_ARRAY_SIZE, Cluster
+from slurm_sweeps import WAITING, ended, in_queue, is_training, owners, see_to
 from sweeping import (
     IN_S,
     ON_SLURM,
@@ -31,51 +28,11 @@ from sweeping import (
     until,
 )
 
-from fashion_sweep.storage.lease import living_owner
 from fashion_sweep.storage.run_dir import RunDir
 from fashion_sweep.storage.sweep_dir import SweepDir
 from packed_jobs.slurm.submission import Submission
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-WAITING = (*ON_SLURM, "trainer.wait_for=go", IN_S)
-"""Runs that do not end their first epoch before there is a file ``go``."""
-
-
-def see_to(folder: Path, command: str, slurm: Cluster) -> subprocess.CompletedProcess[str]:
-    """``fashion-sweep cluster COMMAND s``."""
-    words = [sys.executable, "-m", "fashion_sweep", "cluster", command, "s"]
-    return subprocess.run(words, cwd=folder, env=environment(**slurm.environment), capture_output=True, text=True,
-                          timeout=120, check=False)  # fmt: skip
-
-
-def in_queue(folder: Path, slurm: Cluster) -> dict[str, str]:
-    """Task -> state, of those of the sweep that squeue lists."""
-    arrays = {str(array.job) for each in Submission.all_of(folder / "s") for array in each.read_manifest().arrays}
-    lines = slurm.ask("squeue", "--noheader", "--array", "--states=all", "--format=%F %K %T").splitlines()
-    found = [line.split() for line in lines]
-    return {f"{array}_{index}": state for array, index, state in found if array in arrays}
-
-
-def is_training(folder: Path, count: int) -> bool:
-    """Whether so many runs have started and not ended."""
-    return statuses(folder / "s") == f"{count} running"
-
-
-def owners(folder: Path) -> list[int]:
-    """The processes that own runs."""
-    found = [living_owner(run.path) for run in SweepDir(folder / "s").run_dirs()]
-    return [owner.pid for owner in found if owner is not None]
-
-
-def ended(folder: Path, slurm: Cluster) -> bool:
-    """Whether no task of the sweep is left."""
-    return not {"PENDING", "RUNNING", "COMPLETING"} & set(in_queue(folder, slurm).values())
-
-
-@pytest.fixture
-def go(tmp_path: Path) -> Callable[[], None]:
-    """Lets waiting runs go on."""
-    return (tmp_path / "go").touch
 
 
 def test_a_sweep_is_what_it_is_on_this_machine(slurm: Cluster, tmp_path: Path) -> None:
@@ -262,124 +219,3 @@ def test_two_sweeps_do_not_meet(slurm: Cluster, tmp_path: Path, go: Callable[[],
         assert other.returncode == 0, other.stderr
         go()
         assert command.wait(timeout=60) == 0
-
-
-def test_slurm_may_be_away_for_a_while(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:
-    with started(tmp_path, "-m", *WAITING, "seed=0,1", **slurm.environment) as command:
-        until(lambda: is_training(tmp_path, 2), "training")
-        slurm.end("slurmctld")
-        go()
-        until(lambda: statuses(tmp_path / "s") == "2 completed", "the end of the runs")
-        slurm.start_controller()
-        assert command.wait(timeout=90) == 0
-    assert statuses(tmp_path / "s") == "2 completed"
-
-
-PACED = (*SMALL[:-1], "trainer=compiled", "+callbacks.x={_target_: faulty.Paced, path: go}", "epochs=200", IN_S)
-"""Runs that take two minutes, but go fast once there is a file ``go``."""
-
-
-def history(sweep: Path) -> list[dict[str, float]]:
-    """That of the only run, without the seconds."""
-    [run] = SweepDir(sweep).run_dirs()
-    return [{**row, "seconds": 0} for row in run.read_history()]
-
-
-def assert_went_on(folder: Path) -> None:
-    """The only run began again where it was stopped, and is what an uninterrupted one is."""
-    [record] = records(folder / "s").values()
-    assert (record.status.value, record.attempt) == ("completed", 2)
-    [place] = SweepDir(folder / "s").run_dirs()
-    assert "from epoch" in place.log.read_text()
-    done = run(folder, "-m", *PACED, "seed=0", "hydra.launcher.lanes=1", "hydra.sweep.dir=here")
-    assert done.returncode == 0, done.stderr
-    assert history(folder / "s") == history(folder / "here")
-
-
-def test_squeue_may_fail_for_a_while(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:
-    squeue = present(shutil.which("squeue"))
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "squeue").write_text(
-        f"#!/bin/sh\n[ -e {tmp_path}/broken ] && {{ touch {tmp_path}/asked; echo Socket timed out >&2; exit 1; }}\n"
-        f'exec {squeue} "$@"\n'
-    )
-    (tmp_path / "bin" / "squeue").chmod(0o755)
-    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    with started(tmp_path, "-m", *WAITING, "seed=0,1", PATH=path, **slurm.environment) as command:
-        until(lambda: is_training(tmp_path, 2), "training")
-        (tmp_path / "broken").touch()
-        until((tmp_path / "asked").exists, "a question to Slurm")
-        refused = run(tmp_path, "resume=s", "plan=true", PATH=path, **slurm.environment)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert "nobody can tell which of its jobs are alive (Socket timed out)" in refused.stderr
-        go()
-        assert command.wait(timeout=60) == 0
-    assert statuses(tmp_path / "s") == "2 completed"
-
-
-def test_a_full_disk_in_a_task_costs_no_record(slurm: Cluster, tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(tmp_path / "disk")]
-    if subprocess.run(mounted, check=False, capture_output=True).returncode:
-        pytest.skip("no file systems can be mounted here")
-    try:
-        done = run(tmp_path / "disk", "-m", *WAITING, "seed=0,1", "trainer.act=fills_the_disk", "trainer.wait_for=null",
-                   **slurm.environment)  # fmt: skip
-        assert done.returncode == 1
-        assert statuses(tmp_path / "disk" / "s") == "2 failed"
-    finally:
-        until(lambda: subprocess.run(["umount", str(tmp_path / "disk")], check=False).returncode == 0, "unmounted")
-
-
-def test_a_preempted_task_goes_on_where_it_was(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:
-    with started(tmp_path, "-m", *PACED, "seed=0", "hydra/launcher=packed_slurm", **slurm.environment) as command:
-        until(lambda: is_training(tmp_path, 1) and sum(epochs(tmp_path / "s").values()) > 2, "three epochs")
-        slurm.ask("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 2")
-        until(lambda: statuses(tmp_path / "s") == "1 interrupted", "preemption")
-        go()
-        assert command.wait(timeout=90) == 0
-    until(lambda: "COMPLETED" in in_queue(tmp_path, slurm).values(), "the end of the task")
-    assert_went_on(tmp_path)
-
-
-LIMITED = ("hydra/launcher=packed_slurm", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5")
-
-
-def test_a_task_that_meets_its_time_limit_goes_on(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:
-    with started(tmp_path, "-m", *PACED, *LIMITED, "seed=0", **slurm.environment) as command:
-        until(lambda: statuses(tmp_path / "s") == "1 interrupted", "the time limit")
-        go()
-        assert command.wait(timeout=90) == 0
-    [record] = records(tmp_path / "s").values()
-    assert (record.status.value, record.attempt, record.epochs_run) == ("completed", 2, 200)
-
-
-def test_a_run_that_meets_the_time_limit_too_often_fails(slurm: Cluster, tmp_path: Path) -> None:
-    done = run(tmp_path, "-m", *WAITING, *LIMITED, "hydra.launcher.max_num_timeout=0", "hydra.launcher.runs_per_task=2",
-               "seed=0", **slurm.environment)  # fmt: skip
-    assert done.returncode == 1
-    [record] = records(tmp_path / "s").values()
-    assert (record.status.value, record.reason) == ("failed", "timeout: it met its task's limit of 1 min 1 times")
-    until(lambda: list(in_queue(tmp_path, slurm).values()) == ["FAILED"], "the end of the task")
-
-
-def test_the_runs_of_a_lost_node_go_on(slurm: Cluster, tmp_path: Path, go: Callable[[], None]) -> None:
-    with started(tmp_path, "-m", *WAITING, "seed=0", **slurm.environment) as command:
-        until(lambda: is_training(tmp_path, 1), "training")
-        slurm.end("slurmd", signal.SIGKILL)
-        until(lambda: "PENDING" in in_queue(tmp_path, slurm).values(), "requeued")
-        go()
-        slurm.start_node()
-        assert command.wait(timeout=120) == 0
-    assert statuses(tmp_path / "s") == "1 completed"
-
-
-def test_fail_fast_cancels_what_has_not_begun(slurm: Cluster, tmp_path: Path) -> None:
-    done = run(tmp_path, "-m", *ON_SLURM, "trainer.act=raises", "seed=0,1,2", IN_S, "hydra.launcher.fail_fast=true",
-               "hydra.launcher.array_parallelism=1", **slurm.environment)  # fmt: skip
-    assert done.returncode == 1
-    found = statuses(tmp_path / "s")
-    assert "1 failed" in found or "2 failed" in found  # Slurm may start the next task before the first is heard of
-    assert "3 failed" not in found
-    assert "RunFailedError: " in done.stderr
-    until(lambda: ended(tmp_path, slurm), "cancelled")
