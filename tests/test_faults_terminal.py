@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -155,6 +156,15 @@ def test_a_report_in_ascii(tmp_path: Path, seen: Seen) -> None:
     seen("exit 0")
 
 
+@pytest.fixture
+def heard_hangups() -> Iterator[None]:
+    """Processes that are started meanwhile hear SIGHUP, also where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard_hangups")
 @fault("SIGHUP", rare=True)
 def test_a_hangup(tmp_path: Path, seen: Seen) -> None:
     """What nohup and disown are for: without them, the command ends, and no lane is left."""
