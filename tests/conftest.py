@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fault_table
 import pytest
@@ -30,6 +30,9 @@ from fashion_sweep.planning import run_spec
 from fashion_sweep.training.train import RunSpec
 from packed_jobs.hydra_internals.config_loader import fast_loader
 from packed_jobs.local.devices import available_cores
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A shell that starts the tests in the background has them ignore these, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -182,3 +185,12 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 def go(tmp_path: Path) -> Callable[[], None]:
     """Lets waiting runs go on."""
     return (tmp_path / "go").touch
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium. Skips the tests that need it where there is none."""
+    from browsing import chromium  # imports Playwright, which few tests need
+
+    with chromium() as started:
+        yield started

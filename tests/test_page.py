@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from analysis_folders import config, curve, grid, run_folder, write_run, write_samples, write_sweep
 from axe_playwright_python.sync_playwright import Axe
-from browsing import Opened, chromium, spoken, visit
+from browsing import Opened, spoken, visit
 from playwright.sync_api import Browser
 
 from fashion_sweep.analysis.load import collect
@@ -19,12 +19,6 @@ from fashion_sweep.storage.record import METRICS, Status
 pytestmark = pytest.mark.slow
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028<!--"
 POINTS = grid(optimizer=["sgd", "adam", "rmsprop"], model__dropout=[0, 0.3], seed=[0, 1, 2])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

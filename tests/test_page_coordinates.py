@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from analysis_folders import curve, grid, run_folder, write_run, write_sweep
 from axe_playwright_python.sync_playwright import Axe
-from browsing import Opened, chromium, visit
+from browsing import Opened, visit
 from playwright.sync_api import Browser
 
 from fashion_sweep.reporting.report import write_report
@@ -17,12 +17,6 @@ pytestmark = pytest.mark.slow
 POINTS = grid(optimizer=["sgd", "adam", "rmsprop"], model__dropout=[0, 0.3], seed=[0, 1, 2])
 RATES = [0.0001, 0.001, 0.01, 0.1]
 COLOURS = [f"--c{place}" for place in range(8)] + [f"--s{place}" for place in range(7)] + ["--soft"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

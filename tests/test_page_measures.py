@@ -1,11 +1,10 @@
 """What the page says of sweeps with other objectives, of classifiers without epochs, and of several sweeps."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from analysis_folders import config, curve, grid, run_folder, write_run, write_sweep
-from browsing import chromium, spoken, visit
+from browsing import spoken, visit
 from playwright.sync_api import Browser
 
 from fashion_sweep.analysis.measure import Measure, Place
@@ -15,12 +14,6 @@ from fashion_sweep.storage.record import Objective
 pytestmark = pytest.mark.slow
 RECORDED = Path(__file__).parent / "recorded"
 ACCURACIES = {"sgd": (0.6, 0.8, 0.7), "adam": (0.5, 0.5, 0.6)}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 def write_settings(folder: Path, optimizers: list[str], objective: Objective = "val_accuracy") -> Path:

@@ -60,7 +60,7 @@ def render(
     environment.filters["data_uri"] = data_uri
     script = _script()
     data = page_data(runs, settings, collected, output)
-    names = table.informative_name_last(runs, collected.swept)
+    names, shown = table.informative_name_last(runs, collected.swept), settings.head(table.SHOWN)
     return environment.get_template("report.html.j2").render(
         commands=collected.commands,
         counts=summary.status_counts(runs),
@@ -69,12 +69,10 @@ def render(
         constants=table.constants_sentence(runs),
         columns=[{"name": name, "is_number": name in table.NUMBERS} for name in names],
         rows=_rows(runs, names, table.best_marked(runs, settings)),
-        settings=table.for_people(settings.head(table.SHOWN), runs, collected.swept, collected.measure).to_dict(
-            "split"
-        ),
-        marked=table.among_the_best(settings.head(table.SHOWN), collected.measure),
+        settings=table.for_people(shown, runs, collected.swept, collected.measure).to_dict("split"),
+        marked=table.among_the_best(shown, collected.measure),
         settings_caption=table.settings_caption(settings, collected.measure),
-        board_caption=table.settings_caption(settings.head(table.SHOWN), collected.measure),
+        board_caption=table.settings_caption(shown, collected.measure),
         has_curves=not collected.histories.empty,
         has_factors=bool(data["factors"]),
         result=collected.measure.result,
